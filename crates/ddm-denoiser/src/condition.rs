@@ -1,0 +1,65 @@
+//! Conditions, and a network with its condition bound.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::{ConditionalPredictor, ModelError, NoisePredictor};
+
+/// What a network is told beside x and t, one entry a sample along the first axis.
+///
+/// Implemented for tensors: `Tensor<1, Int>` for class labels, `Tensor<3>` for text embeddings.
+/// A struct of several tensors implements it part by part.
+pub trait Condition: Clone {
+    /// Number of samples it speaks of.
+    fn batch(&self) -> usize;
+    /// The conditions of `self`, then those of `other`: one batch for both branches of guidance.
+    fn followed_by(self, other: Self) -> Self;
+}
+
+impl<const C: usize> Condition for Tensor<C> {
+    fn batch(&self) -> usize {
+        self.dims()[0]
+    }
+    fn followed_by(self, other: Self) -> Self {
+        Self::cat(vec![self, other], 0)
+    }
+}
+
+impl<const C: usize> Condition for Tensor<C, Int> {
+    fn batch(&self) -> usize {
+        self.dims()[0]
+    }
+    fn followed_by(self, other: Self) -> Self {
+        Self::cat(vec![self, other], 0)
+    }
+}
+
+/// A conditional network with its condition bound: `F(x, t) = N(x, t, c)`.
+///
+/// Conditions are bound before sampling, so samplers never see them.
+#[derive(Clone, Debug)]
+pub struct Conditioned<N, C> {
+    /// The network.
+    pub network: N,
+    /// What it is told, one entry a sample.
+    pub condition: C,
+}
+
+impl<N, C> Conditioned<N, C> {
+    /// Binds `condition`, one entry a sample, to `network`.
+    pub fn new(network: N, condition: C) -> Self {
+        Self { network, condition }
+    }
+}
+
+impl<const D: usize, N: ConditionalPredictor<D>> NoisePredictor<D>
+    for Conditioned<N, N::Condition>
+{
+    fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
+        self.network.predict(x, t, self.condition.clone())
+    }
+
+    fn check(&self, shape: [usize; D]) -> Result<(), ModelError> {
+        ModelError::require_batch("the condition", self.condition.batch(), shape[0])?;
+        self.network.check(shape, &self.condition)
+    }
+}

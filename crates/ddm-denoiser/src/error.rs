@@ -1,0 +1,61 @@
+//! What can be wrong with a model before a run starts.
+
+use thiserror::Error;
+
+/// A model that does not fit the run it is asked for.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum ModelError {
+    /// A shape or size does not fit.
+    #[error("{what} is {found}, but the model needs {expected}")]
+    Shape {
+        /// Which quantity.
+        what: &'static str,
+        /// The value that was given.
+        found: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// Guidance or a condition was asked of a network that takes none.
+    #[error(
+        "a condition was given, but this network was configured without one; \
+         configure it with a number of classes, or sample without guidance"
+    )]
+    NoCondition,
+    /// The level holds no signal, and the parameterization cannot find x₀ from noise alone.
+    #[error(
+        "the run starts at alpha = {alpha}, sigma = {sigma}, where {parameterization} prediction \
+         says nothing about x0; predict v, x0 or flow there, or start below zero terminal SNR"
+    )]
+    NoSignal {
+        /// Signal scale at the start.
+        alpha: f64,
+        /// Noise std at the start.
+        sigma: f64,
+        /// Name of the parameterization.
+        parameterization: &'static str,
+    },
+    /// A setting is outside its range.
+    #[error("{what} is {found}, but must be {allowed}")]
+    Setting {
+        /// Which setting.
+        what: &'static str,
+        /// The value that was given.
+        found: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+impl ModelError {
+    /// Refuses `found` samples of `what` in a batch of `batch`.
+    pub fn require_batch(what: &'static str, found: usize, batch: usize) -> Result<(), Self> {
+        if found == batch {
+            return Ok(());
+        }
+        Err(Self::Shape {
+            what,
+            found: format!("for {found} samples"),
+            expected: format!("one for each of the {batch} samples of the batch"),
+        })
+    }
+}

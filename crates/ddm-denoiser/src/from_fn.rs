@@ -1,0 +1,46 @@
+//! Closures as networks and as denoisers.
+
+use std::fmt;
+
+use burn::tensor::Tensor;
+use ddm_schedule::NoiseLevel;
+
+use crate::{Denoiser, NoisePredictor};
+
+/// A closure as a [`NoisePredictor`] (`|x, t: Tensor<1>| …`) or, where it takes a level, as a
+/// [`Denoiser`] (`|x, at: NoiseLevel| …`). This is also how conditions are bound by hand.
+///
+/// ```
+/// use burn::tensor::Tensor;
+/// use ddm_denoiser::{Denoiser, from_fn};
+/// use ddm_schedule::NoiseLevel;
+/// // The exact denoiser of N(0, 1): E[x₀ | x] = α x / (α² + σ²).
+/// let gaussian = from_fn(|x: Tensor<3>, at: NoiseLevel| x * (at.alpha / at.scale().powi(2)));
+/// fn takes(_: &dyn Denoiser<3>) {}
+/// takes(&gaussian);
+/// ```
+pub fn from_fn<F>(function: F) -> FromFn<F> {
+    FromFn(function)
+}
+
+/// See [`from_fn`].
+#[derive(Clone, Copy)]
+pub struct FromFn<F>(F);
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FromFn")
+    }
+}
+
+impl<const D: usize, F: Fn(Tensor<D>, Tensor<1>) -> Tensor<D>> NoisePredictor<D> for FromFn<F> {
+    fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
+        (self.0)(x, t)
+    }
+}
+
+impl<const D: usize, F: Fn(Tensor<D>, NoiseLevel) -> Tensor<D>> Denoiser<D> for FromFn<F> {
+    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        (self.0)(x, at)
+    }
+}

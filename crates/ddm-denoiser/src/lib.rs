@@ -1,0 +1,43 @@
+//! The model side of diffusion: networks that predict noise, and the denoisers samplers see.
+//!
+//! * [`NoisePredictor`] is what people implement on their burn module;
+//! * a [`Parameterization`] says what it predicts: ε, x₀, v, the score or a velocity;
+//! * [`Model`] joins the two into a [`Denoiser`], which answers x̂₀ whatever the network predicts;
+//! * [`ClassifierFree`], [`Clipped`] and [`DynamicThreshold`] wrap one into another.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use ddm_denoiser::{Denoiser, EpsilonPrediction, Model, from_fn};
+//! use ddm_schedule::NoiseLevel;
+//! // For data N(0, 1) the best prediction of ε is σ x.
+//! let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+//! let network = from_fn(move |x: Tensor<2>, _t: Tensor<1>| x * at.sigma);
+//! let model = Model::new(network, EpsilonPrediction);
+//! let x0 = model.denoise(Tensor::ones([4, 2], &Device::flex()), at);
+//! let expected = Tensor::full([4, 2], 0.6, &Device::flex()); // E[x₀ | x] = α x
+//! assert!(x0.all_close(expected, Some(1e-5), None));
+//! ```
+
+mod clip;
+mod condition;
+mod denoiser;
+mod error;
+mod from_fn;
+mod guidance;
+mod model;
+mod parameterization;
+mod predictor;
+mod threshold;
+
+pub use clip::Clipped;
+pub use condition::{Condition, Conditioned};
+pub use denoiser::Denoiser;
+pub use error::ModelError;
+pub use from_fn::{FromFn, from_fn};
+pub use guidance::ClassifierFree;
+pub use model::Model;
+pub use parameterization::{
+    EpsilonPrediction, FlowPrediction, Parameterization, ScorePrediction, VPrediction, X0Prediction,
+};
+pub use predictor::{ConditionalPredictor, NoisePredictor};
+pub use threshold::DynamicThreshold;

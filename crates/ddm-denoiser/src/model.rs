@@ -1,0 +1,57 @@
+//! A network and what it predicts, as a denoiser.
+
+use burn::tensor::{FloatDType, Tensor};
+use ddm_schedule::NoiseLevel;
+
+use crate::{Denoiser, ModelError, NoisePredictor, Parameterization};
+
+/// A network and what it predicts: together a [`Denoiser`].
+///
+/// ```
+/// use burn::tensor::{FloatDType, Tensor};
+/// use ddm_denoiser::{FlowPrediction, Model, from_fn};
+/// let network = from_fn(|x: Tensor<4>, _t: Tensor<1>| x);
+/// let model = Model::new(network, FlowPrediction);
+/// // A network in half precision: samplers keep x in their own float type.
+/// let halved = model.clone().network_dtype(FloatDType::F16);
+/// assert_eq!((model.dtype, halved.dtype), (None, Some(FloatDType::F16)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Model<N, P> {
+    /// The network F.
+    pub network: N,
+    /// What F predicts.
+    pub parameterization: P,
+    /// The float type of the network, where it is another one than that of x.
+    pub dtype: Option<FloatDType>,
+}
+
+impl<N, P> Model<N, P> {
+    /// A network that computes in the float type of x.
+    pub fn new(network: N, parameterization: P) -> Self {
+        Self { network, parameterization, dtype: None }
+    }
+
+    /// The network takes and gives x in `dtype` (f16, bf16, …); x is cast at its door, and only
+    /// there. t stays in the type of x, since half precision cannot tell timestep 998 from 999.
+    pub fn network_dtype(self, dtype: FloatDType) -> Self {
+        Self { dtype: Some(dtype), ..self }
+    }
+}
+
+impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for Model<N, P> {
+    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        let t = Tensor::full([x.dims()[0]], at.t, (&x.device(), x.dtype()));
+        let prediction = match self.dtype {
+            Some(dtype) => self.network.predict(x.clone().cast(dtype), t).cast(x.dtype()),
+            None => self.network.predict(x.clone(), t),
+        };
+        let (a, b) = self.parameterization.x0_from(at);
+        x * a + prediction * b
+    }
+
+    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.parameterization.check(noisiest)?;
+        self.network.check(shape)
+    }
+}

@@ -1,0 +1,135 @@
+//! What a network predicts: one form for all of them.
+
+use ddm_schedule::NoiseLevel;
+use serde::{Deserialize, Serialize};
+
+use crate::ModelError;
+
+/// What a network predicts, as `target = p x₀ + q ε`.
+///
+/// (p, q) gives both the target of the loss and, with `x = α x₀ + σ ε`, the guess at the data:
+///
+/// ```text
+/// x̂₀ = (q x − σ F)/(q α − σ p)
+/// ```
+///
+/// ```
+/// use ddm_denoiser::{Parameterization, VPrediction};
+/// use ddm_schedule::NoiseLevel;
+/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// assert_eq!(VPrediction.target(at), (-0.8, 0.6)); // v = α ε − σ x₀
+/// assert_eq!(VPrediction.x0_from(at), (0.6, -0.8)); // x̂₀ = α x − σ v
+/// ```
+pub trait Parameterization {
+    /// (p, q) of `target = p x₀ + q ε`.
+    fn target(&self, at: NoiseLevel) -> (f64, f64);
+
+    /// What it is called in messages.
+    fn name(&self) -> &'static str {
+        "this"
+    }
+
+    /// (a, b) of `x̂₀ = a x + b F`: `a = q/(qα − σp)`, `b = −σ/(qα − σp)`.
+    ///
+    /// |b| is how much an error of the network counts in x̂₀.
+    fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
+        let (p, q) = self.target(at);
+        let determinant = q * at.alpha - at.sigma * p;
+        (q / determinant, -at.sigma / determinant)
+    }
+
+    /// Refuses a level where x̂₀ is not to be had from F, that is where |b| exceeds a million:
+    /// ε and the score at (or all but at) zero signal.
+    fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
+        let (_, b) = self.x0_from(at);
+        if b.abs() <= 1e6 {
+            return Ok(());
+        }
+        let NoiseLevel { alpha, sigma, .. } = at;
+        Err(ModelError::NoSignal { alpha, sigma, parameterization: self.name() })
+    }
+}
+
+impl<P: Parameterization + ?Sized> Parameterization for &P {
+    fn target(&self, at: NoiseLevel) -> (f64, f64) {
+        (**self).target(at)
+    }
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+}
+
+/// The noise: target ε, (p, q) = (0, 1); `x̂₀ = (x − σ ε̂)/α`.
+///
+/// Says nothing where α = 0. Source: Ho et al., eq. 14, arXiv 2006.11239.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpsilonPrediction;
+
+impl Parameterization for EpsilonPrediction {
+    fn target(&self, _: NoiseLevel) -> (f64, f64) {
+        (0.0, 1.0)
+    }
+    fn name(&self) -> &'static str {
+        "epsilon"
+    }
+}
+
+/// The data: target x₀, (p, q) = (1, 0). Diffusers calls it "sample".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct X0Prediction;
+
+impl Parameterization for X0Prediction {
+    fn target(&self, _: NoiseLevel) -> (f64, f64) {
+        (1.0, 0.0)
+    }
+    fn name(&self) -> &'static str {
+        "x0"
+    }
+}
+
+/// The velocity on the circle: target `v = α ε − σ x₀`, (p, q) = (−σ, α).
+///
+/// Well-behaved at both ends of the schedule. Source: Salimans & Ho, *Progressive Distillation*,
+/// sec. 4, arXiv 2202.00512.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VPrediction;
+
+impl Parameterization for VPrediction {
+    fn target(&self, at: NoiseLevel) -> (f64, f64) {
+        (-at.sigma, at.alpha)
+    }
+    fn name(&self) -> &'static str {
+        "v"
+    }
+}
+
+/// The score of the noisy data: target `∇ log p(x_t | x₀) = −ε/σ`, (p, q) = (0, −1/σ).
+///
+/// Source: Song et al., eq. 7, arXiv 2011.13456. Says nothing where α = 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScorePrediction;
+
+impl Parameterization for ScorePrediction {
+    fn target(&self, at: NoiseLevel) -> (f64, f64) {
+        (0.0, -1.0 / at.sigma)
+    }
+    fn name(&self) -> &'static str {
+        "score"
+    }
+}
+
+/// The velocity of the straight path: target `dx/dt = ε − x₀`, (p, q) = (−1, 1).
+///
+/// With [`RectifiedFlow`](ddm_schedule::RectifiedFlow) this is flow matching.
+/// Source: Liu et al., eq. 1, arXiv 2209.03003.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowPrediction;
+
+impl Parameterization for FlowPrediction {
+    fn target(&self, _: NoiseLevel) -> (f64, f64) {
+        (-1.0, 1.0)
+    }
+    fn name(&self) -> &'static str {
+        "flow"
+    }
+}

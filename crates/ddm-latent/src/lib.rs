@@ -1,0 +1,16 @@
+//! Autoencoders and the latent-space adapter for diffusion models on burn.
+//!
+//! A latent is a tensor like any other: every schedule, sampler and objective works on it. Train on
+//! [`LatentSpace::encode`]d images, sample a latent, and [`LatentSpace::decode`] it.
+//!
+//! * [`Autoencoder`]: what one implements.
+//! * [`Posterior`]: what an encoder answers, a Gaussian `N(μ, σ²)`.
+//! * [`LatentSpace`]: an autoencoder with the shift and scale that make its latents fit a schedule.
+
+mod autoencoder;
+mod latent;
+mod posterior;
+
+pub use autoencoder::Autoencoder;
+pub use latent::LatentSpace;
+pub use posterior::Posterior;

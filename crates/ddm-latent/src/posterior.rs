@@ -1,0 +1,69 @@
+//! The Gaussian that an encoder answers with.
+
+use burn::tensor::Tensor;
+
+/// A diagonal Gaussian over latents, `q(z | x) = N(μ, σ²)`, one for each element of z.
+///
+/// Source: Kingma & Welling, *Auto-Encoding Variational Bayes*, sec. 3, arXiv 1312.6114.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_latent::Posterior;
+/// let device = Device::flex();
+/// let mean = Tensor::<2>::from_floats([[1.0, -2.0]], &device);
+/// let posterior = Posterior::new(mean.clone(), mean.zeros_like()); // σ = 1
+/// let z = posterior.sample(mean.full_like(0.5)); // μ + σ ε
+/// assert_eq!(z.into_data().to_vec::<f32>().unwrap(), [1.5, -1.5]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Posterior<const D: usize> {
+    mean: Tensor<D>,
+    log_variance: Tensor<D>,
+}
+
+impl<const D: usize> Posterior<D> {
+    /// `N(μ, e^l)` of the mean μ and the log-variance l, both `[batch, …]`.
+    ///
+    /// l is clamped to [−30, 20], as latent diffusion does: an untrained encoder may answer
+    /// anything, and neither σ nor its logarithm shall overflow.
+    pub fn new(mean: Tensor<D>, log_variance: Tensor<D>) -> Self {
+        Self { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
+    }
+
+    /// The mean μ.
+    pub fn mean(&self) -> Tensor<D> {
+        self.mean.clone()
+    }
+
+    /// The likeliest z: the mean, since this is a Gaussian.
+    pub fn mode(&self) -> Tensor<D> {
+        self.mean()
+    }
+
+    /// The log-variance `ln σ²`, in [−30, 20].
+    pub fn log_variance(&self) -> Tensor<D> {
+        self.log_variance.clone()
+    }
+
+    /// The standard deviation σ.
+    pub fn std(&self) -> Tensor<D> {
+        (self.log_variance.clone() * 0.5).exp()
+    }
+
+    /// `z = μ + σ ε`; `epsilon` is standard Gaussian noise of the shape of the mean.
+    ///
+    /// The noise is an argument, so that a caller can make runs repeatable, and gradients reach μ
+    /// and σ.
+    pub fn sample(&self, epsilon: Tensor<D>) -> Tensor<D> {
+        self.mean() + self.std() * epsilon
+    }
+
+    /// `KL(q ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − ln σ²)` in nats, one number a sample: `[batch]`.
+    ///
+    /// Source: Kingma & Welling, appendix B, arXiv 1312.6114.
+    pub fn kl(&self) -> Tensor<1> {
+        let terms = self.mean().square() + self.log_variance().exp() - self.log_variance() - 1.0;
+        let [batch, rest] = [terms.dims()[0], terms.shape().num_elements()];
+        terms.reshape([batch, rest / batch.max(1)]).sum_dim(1).reshape([batch]) * 0.5
+    }
+}

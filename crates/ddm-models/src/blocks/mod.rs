@@ -1,0 +1,29 @@
+//! The blocks that convolutional networks are made of: residual, attention, down and up.
+//!
+//! All take and give `[batch, channels, height, width]` and compute in the dtype that comes in.
+
+mod attention;
+mod residual;
+mod resample;
+
+pub use attention::SelfAttention;
+pub use residual::{Residual, ResidualConfig};
+pub use resample::{Downsample, Upsample};
+
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Initializer, PaddingConfig2d};
+use burn::tensor::Device;
+
+/// A 3×3 convolution that keeps height and width.
+pub(crate) fn conv3x3(channels_in: usize, channels_out: usize) -> Conv2dConfig {
+    Conv2dConfig::new([channels_in, channels_out], [3, 3])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+}
+
+/// A 3×3 convolution that answers 0 until it is trained.
+///
+/// A residual block that starts as the identity, and a network that starts at 0, train more
+/// steadily than random ones.
+pub(crate) fn zero_conv3x3(channels_in: usize, channels_out: usize, device: &Device) -> Conv2d {
+    conv3x3(channels_in, channels_out).with_initializer(Initializer::Zeros).init(device)
+}

@@ -1,0 +1,49 @@
+//! Half and double resolution.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+
+use super::conv3x3;
+
+/// Half the height and width: a 3×3 convolution with stride 2.
+#[derive(Module, Debug)]
+pub struct Downsample {
+    conv: Conv2d,
+}
+
+impl Downsample {
+    /// Keeps the number of channels.
+    pub fn new(channels: usize, device: &Device) -> Self {
+        Self { conv: conv3x3(channels, channels).with_stride([2, 2]).init(device) }
+    }
+
+    /// `[batch, channels, h, w]` → `[batch, channels, h/2, w/2]`; h and w even.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.conv.forward(x)
+    }
+}
+
+/// Double the height and width: every pixel four times, then a 3×3 convolution.
+#[derive(Module, Debug)]
+pub struct Upsample {
+    conv: Conv2d,
+}
+
+impl Upsample {
+    /// Keeps the number of channels.
+    pub fn new(channels: usize, device: &Device) -> Self {
+        Self { conv: conv3x3(channels, channels).init(device) }
+    }
+
+    /// `[batch, channels, h, w]` → `[batch, channels, 2h, 2w]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [batch, channels, h, w] = x.dims();
+        // Nearest neighbours by a broadcast: exact, and its gradient is a plain sum.
+        let nearest = x
+            .reshape([batch, channels, h, 1, w, 1])
+            .expand([batch, channels, h, 2, w, 2])
+            .reshape([batch, channels, 2 * h, 2 * w]);
+        self.conv.forward(nearest)
+    }
+}

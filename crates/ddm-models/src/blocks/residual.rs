@@ -1,0 +1,93 @@
+//! The residual block.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Dropout, DropoutConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor};
+
+use super::{conv3x3, zero_conv3x3};
+use crate::ConfigError;
+
+/// Makes a [`Residual`] block.
+#[derive(Config, Debug)]
+pub struct ResidualConfig {
+    /// Channels that come in.
+    pub channels_in: usize,
+    /// Channels that go out.
+    pub channels_out: usize,
+    /// Groups of the group norms; divides both numbers of channels.
+    #[config(default = 8)]
+    pub norm_groups: usize,
+    /// Length of the conditioning vector; `None` for a block that is told nothing.
+    pub condition: Option<usize>,
+    /// Part of the activations that are dropped in training.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+}
+
+/// A residual block: `shortcut(x) + conv(dropout(SiLU(norm(conv(SiLU(norm(x))) + V c))))`.
+///
+/// The norms are group norms, the convolutions 3×3, the last of them 0 at the start, so the block
+/// starts as its shortcut: the identity, or a 1×1 convolution where the channels change. c is a
+/// conditioning vector `[batch, size]` that has been through an activation already.
+///
+/// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239.
+#[derive(Module, Debug)]
+pub struct Residual {
+    norm1: GroupNorm,
+    conv1: Conv2d,
+    condition: Option<Linear>,
+    norm2: GroupNorm,
+    dropout: Dropout,
+    conv2: Conv2d,
+    shortcut: Option<Conv2d>,
+}
+
+impl ResidualConfig {
+    /// Makes the block on `device`.
+    ///
+    /// # Errors
+    /// If a number of channels is 0 or no multiple of the norm groups, the conditioning vector
+    /// has length 0, or dropout is outside [0, 1).
+    pub fn init(&self, device: &Device) -> Result<Residual, ConfigError> {
+        let (c_in, c_out, groups) = (self.channels_in, self.channels_out, self.norm_groups);
+        ConfigError::require_channels("channels", &[c_in, c_out], groups)?;
+        if let Some(size) = self.condition {
+            ConfigError::require_some("the size of the conditioning vector", size)?;
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let (what, allowed) = ("dropout", "at least 0 and below 1");
+            return Err(ConfigError::Range { what, found: self.dropout, allowed });
+        }
+        let shortcut = || Conv2dConfig::new([c_in, c_out], [1, 1]).init(device);
+        Ok(Residual {
+            norm1: GroupNormConfig::new(groups, c_in).init(device),
+            conv1: conv3x3(c_in, c_out).init(device),
+            condition: self.condition.map(|size| LinearConfig::new(size, c_out).init(device)),
+            norm2: GroupNormConfig::new(groups, c_out).init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            conv2: zero_conv3x3(c_out, c_out, device),
+            shortcut: (c_in != c_out).then(shortcut),
+        })
+    }
+}
+
+impl Residual {
+    /// `[batch, channels_in, h, w]` → `[batch, channels_out, h, w]`, told `condition`
+    /// (`[batch or 1, size]`) if it was made to take one.
+    pub fn forward(&self, x: Tensor<4>, condition: Option<&Tensor<2>>) -> Tensor<4> {
+        let mut h = self.conv1.forward(silu(self.norm1.forward(x.clone())));
+        if let (Some(project), Some(condition)) = (&self.condition, condition) {
+            let [batch, channels] = [condition.dims()[0], h.dims()[1]];
+            h = h + project.forward(condition.clone()).reshape([batch, channels, 1, 1]);
+        }
+        let h = self.dropout.forward(silu(self.norm2.forward(h)));
+        let h = self.conv2.forward(h);
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x) + h,
+            None => x + h,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What a network is told beside x: the time, and perhaps a class.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, FloatDType, Int, Tensor};
+use ddm_denoiser::ModelError;
+
+use crate::{ConfigError, TimestepEmbedding};
+
+/// Makes a [`Conditioning`].
+#[derive(Config, Debug)]
+pub struct ConditioningConfig {
+    /// The sinusoids of the time.
+    pub time: TimestepEmbedding,
+    /// Length of the vector that the network's blocks are given.
+    pub size: usize,
+    /// Number of classes; `None` for a network that is told the time only.
+    pub classes: Option<usize>,
+}
+
+/// The vector that tells a network's blocks the time and the class,
+/// `SiLU(W₂ SiLU(W₁ sinusoids(t)) + class vector)`.
+///
+/// There is one class vector more than there are classes: the null class, "no class is told". It
+/// stands in where no classes are given, and classifier-free guidance needs it (Ho & Salimans,
+/// *Classifier-Free Diffusion Guidance*, arXiv 2207.12598); train it by giving the null class to
+/// about one sample in ten. The activation at the end is what every block would do first, done
+/// once.
+#[derive(Module, Debug)]
+pub struct Conditioning {
+    #[module(skip)]
+    sinusoids: TimestepEmbedding,
+    first: Linear,
+    second: Linear,
+    class: Option<Embedding>,
+}
+
+impl ConditioningConfig {
+    /// Makes the module on `device`.
+    ///
+    /// # Errors
+    /// If a size or the number of classes is 0, or the sinusoids are refused.
+    pub fn init(&self, device: &Device) -> Result<Conditioning, ConfigError> {
+        self.time.validate()?;
+        ConfigError::require_some("the size of the conditioning vector", self.size)?;
+        if let Some(classes) = self.classes {
+            ConfigError::require_some("classes", classes)?;
+        }
+        let class = |classes| EmbeddingConfig::new(classes + 1, self.size).init(device);
+        Ok(Conditioning {
+            sinusoids: self.time.clone(),
+            first: LinearConfig::new(self.time.size, self.size).init(device),
+            second: LinearConfig::new(self.size, self.size).init(device),
+            class: self.classes.map(class),
+        })
+    }
+}
+
+impl Conditioning {
+    /// `t` is `[batch]`, `labels` `[batch]` in 0 … classes (the last is the null class); the answer
+    /// is `[batch, size]`, in the dtype of the weights.
+    ///
+    /// Without labels, the null class is told. Labels are ignored by a module without classes.
+    pub fn forward(&self, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
+        let sinusoids = self.sinusoids.forward(t).cast(self.dtype());
+        let time = self.second.forward(silu(self.first.forward(sinusoids)));
+        let Some(class) = &self.class else { return silu(time) };
+        let table = class.weight.val();
+        let null = table.dims()[0] - 1;
+        silu(match labels {
+            Some(labels) => time + table.select(0, labels),
+            None => time + table.narrow(0, null, 1), // one row for the whole batch
+        })
+    }
+
+    /// Number of classes, the null class not counted; `None` if it takes none.
+    pub fn classes(&self) -> Option<usize> {
+        self.class.as_ref().map(|class| class.weight.dims()[0] - 1)
+    }
+
+    /// `batch` labels of the null class. All 0 if there are no classes.
+    pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
+        Tensor::full([batch], self.classes().unwrap_or(0) as i64, device)
+    }
+
+    /// Refuses labels for a module without classes, labels that are not one a sample, and labels
+    /// that are no class. Reads the largest and the smallest label back from the device.
+    pub fn check(&self, labels: &Tensor<1, Int>, batch: usize) -> Result<(), ModelError> {
+        let classes = self.classes().ok_or(ModelError::NoCondition)?;
+        ModelError::require_batch("the class", labels.dims()[0], batch)?;
+        // In a browser, reading back must not block; there, labels are trusted.
+        if cfg!(target_family = "wasm") || batch == 0 {
+            return Ok(());
+        }
+        let ends = [labels.clone().min(), labels.clone().max()].map(Tensor::into_scalar::<i64>);
+        match ends.into_iter().find(|label| !(0..=classes as i64).contains(label)) {
+            None => Ok(()),
+            Some(label) => Err(ModelError::Shape {
+                what: "a class",
+                found: label.to_string(),
+                expected: format!("0 to {}, or {classes} for no class", classes - 1),
+            }),
+        }
+    }
+
+    /// The dtype of the weights, which is the dtype that the network computes in.
+    pub fn dtype(&self) -> FloatDType {
+        self.first.weight.val().dtype().into()
+    }
+}

@@ -1,0 +1,76 @@
+//! The sinusoidal embedding of t.
+
+use burn::config::Config;
+use burn::tensor::{DType, Tensor, TensorData};
+
+use crate::ConfigError;
+
+/// The sinusoidal embedding of a time: `[sin(t ω), cos(t ω)]` with the frequencies
+/// `ω_i = P^(−i/(n − s))`, `i = 0 … n − 1`, where n is half the size, P the longest period (over
+/// 2π) and s the frequency shift.
+///
+/// Made for t in 0 … 1000, which is the unit of
+/// [`NoisePredictor`](ddm_denoiser::NoisePredictor). Source: Vaswani et al., *Attention Is All You
+/// Need*, sec. 3.5, arXiv 1706.03762; the options are those of diffusers'
+/// `get_timestep_embedding`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_models::TimestepEmbedding;
+/// let t = Tensor::<1>::from_floats([0.0, 500.0], &Device::flex());
+/// let embedding = TimestepEmbedding::new(32).forward(t);
+/// assert_eq!(embedding.dims(), [2, 32]);
+/// ```
+#[derive(Config, Debug, PartialEq)]
+pub struct TimestepEmbedding {
+    /// Length of the embedding; even.
+    pub size: usize,
+    /// The longest period over 2π, P.
+    #[config(default = 10000.0)]
+    pub max_period: f64,
+    /// Whether the cosines come first, as in DDPM's U-Net in diffusers.
+    #[config(default = false)]
+    pub flip_sin_to_cos: bool,
+    /// The shift s; diffusers' `downscale_freq_shift`. With 1, the lowest frequency is 1/P.
+    #[config(default = 0.0)]
+    pub freq_shift: f64,
+}
+
+impl TimestepEmbedding {
+    /// Refuses settings that give no embedding.
+    ///
+    /// # Errors
+    /// If the size is 0 or odd, the period not above 0, or the shift not below half the size.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let what = "the size of the time embedding";
+        ConfigError::require_some(what, self.size)?;
+        ConfigError::require_multiple(what, self.size, 2, "number of halves (sine and cosine)")?;
+        if !(self.max_period > 0.0 && self.max_period.is_finite()) {
+            let (what, allowed) = ("max_period", "finite and above 0");
+            return Err(ConfigError::Range { what, found: self.max_period, allowed });
+        }
+        // A shift of n would divide by zero, one above it turn the frequencies upside down.
+        if !(self.freq_shift.is_finite() && self.freq_shift < (self.size / 2) as f64) {
+            let (what, allowed) = ("freq_shift", "below half the size of the time embedding");
+            return Err(ConfigError::Range { what, found: self.freq_shift, allowed });
+        }
+        Ok(())
+    }
+
+    /// The embedding of t: `[batch]` → `[batch, size]`, always in f32.
+    ///
+    /// Times up to 1000 times a frequency leave f16 no fraction, so half precision starts behind
+    /// the embedding.
+    pub fn forward(&self, t: Tensor<1>) -> Tensor<2> {
+        let n = self.size / 2;
+        let frequencies: Vec<f32> = (0..n)
+            .map(|i| self.max_period.powf(-(i as f64) / (n as f64 - self.freq_shift)) as f32)
+            .collect();
+        let data = TensorData::new(frequencies, [1, n]);
+        let frequencies = Tensor::<2>::from_data(data, (&t.device(), DType::F32));
+        let angles = t.cast(DType::F32).unsqueeze_dim::<2>(1) * frequencies;
+        let (sin, cos) = (angles.clone().sin(), angles.cos());
+        let halves = if self.flip_sin_to_cos { vec![cos, sin] } else { vec![sin, cos] };
+        Tensor::cat(halves, 1)
+    }
+}

@@ -1,0 +1,25 @@
+//! Networks for diffusion models on burn: an MLP for points, a U-Net for images, a small VAE.
+//!
+//! * [`Mlp`] for `[batch, dim]`, [`UNet`] for `[batch, channels, height, width]`: networks
+//!   `F(x, t)`, with classes as an option. They implement the traits of [`ddm_denoiser`].
+//! * [`Vae`]: an [`Autoencoder`](ddm_latent::Autoencoder) for diffusion in its latent space.
+//! * [`TimestepEmbedding`] and [`Conditioning`]: how a network is told t and a class.
+//! * [`blocks`]: what the U-Net and the VAE are made of, for networks of your own.
+//! * [`save_weights`] and [`load_weights`]: safetensors files.
+
+pub mod blocks;
+mod conditioning;
+mod embedding;
+mod error;
+mod mlp;
+mod unet;
+mod vae;
+mod weights;
+
+pub use conditioning::{Conditioning, ConditioningConfig};
+pub use embedding::TimestepEmbedding;
+pub use error::ConfigError;
+pub use mlp::{Mlp, MlpConfig};
+pub use unet::{UNet, UNetConfig};
+pub use vae::{Vae, VaeConfig, VaeLoss};
+pub use weights::{WeightsError, load_weights, save_weights};

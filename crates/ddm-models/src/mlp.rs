@@ -1,0 +1,145 @@
+//! A network for points.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Int, Tensor};
+use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
+
+use crate::{Conditioning, ConditioningConfig, ConfigError, TimestepEmbedding};
+
+/// Makes an [`Mlp`].
+#[derive(Config, Debug)]
+pub struct MlpConfig {
+    /// Coordinates of a point.
+    #[config(default = 2)]
+    pub dim: usize,
+    /// Width of the network.
+    #[config(default = 128)]
+    pub hidden: usize,
+    /// Number of residual layers.
+    #[config(default = 3)]
+    pub layers: usize,
+    /// Length of the sinusoidal embedding of t; even.
+    #[config(default = 64)]
+    pub time_size: usize,
+    /// Number of classes; `None` for a network without a condition.
+    pub classes: Option<usize>,
+}
+
+/// A residual MLP `F(x, t)` for points `[batch, dim]`, with classes as an option.
+///
+/// Each layer adds `W₂ SiLU(W₁ LayerNorm(h) + V c)` to h, where c is the [`Conditioning`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::NoisePredictor;
+/// use ddm_models::MlpConfig;
+/// let device = Device::flex();
+/// let network = MlpConfig::new().with_hidden(32).init(&device)?;
+/// let (x, t) = (Tensor::<2>::zeros([5, 2], &device), Tensor::full([5], 500.0, &device));
+/// assert_eq!(network.predict(x, t).dims(), [5, 2]);
+/// # Ok::<(), ddm_models::ConfigError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Mlp {
+    conditioning: Conditioning,
+    input: Linear,
+    layers: Vec<Layer>,
+    output: Linear,
+}
+
+#[derive(Module, Debug)]
+struct Layer {
+    norm: LayerNorm,
+    first: Linear,
+    condition: Linear,
+    second: Linear,
+}
+
+impl Default for MlpConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MlpConfig {
+    /// Makes the network on `device`.
+    ///
+    /// # Errors
+    /// If a size or the number of classes is 0, or `time_size` is odd.
+    pub fn init(&self, device: &Device) -> Result<Mlp, ConfigError> {
+        ConfigError::require_some("dim", self.dim)?;
+        ConfigError::require_some("hidden", self.hidden)?;
+        ConfigError::require_some("layers", self.layers)?;
+        let hidden = self.hidden;
+        let square = || LinearConfig::new(hidden, hidden).init(device);
+        let layer = |_| Layer {
+            norm: LayerNormConfig::new(hidden).init(device),
+            first: square(),
+            condition: square(),
+            second: square(),
+        };
+        let time = TimestepEmbedding::new(self.time_size);
+        Ok(Mlp {
+            conditioning: ConditioningConfig::new(time, hidden)
+                .with_classes(self.classes)
+                .init(device)?,
+            input: LinearConfig::new(self.dim, hidden).init(device),
+            layers: (0..self.layers).map(layer).collect(),
+            output: LinearConfig::new(hidden, self.dim).init(device),
+        })
+    }
+}
+
+impl Mlp {
+    /// `batch` labels of the null class, "no class is told".
+    pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
+        self.conditioning.null_classes(batch, device)
+    }
+
+    fn forward(&self, x: Tensor<2>, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
+        let outside = x.dtype();
+        let condition = self.conditioning.forward(t, labels);
+        let mut h = self.input.forward(x.cast(self.conditioning.dtype()));
+        for layer in &self.layers {
+            let inner = layer.first.forward(layer.norm.forward(h.clone()));
+            let inner = silu(inner + layer.condition.forward(condition.clone()));
+            h = h + layer.second.forward(inner);
+        }
+        self.output.forward(silu(h)).cast(outside)
+    }
+
+    fn check_shape(&self, [_, dim]: [usize; 2]) -> Result<(), ModelError> {
+        let [expected, _] = self.input.weight.dims();
+        if dim == expected {
+            return Ok(());
+        }
+        Err(ModelError::Shape {
+            what: "the length of a point",
+            found: dim.to_string(),
+            expected: expected.to_string(),
+        })
+    }
+}
+
+impl NoisePredictor<2> for Mlp {
+    fn predict(&self, x: Tensor<2>, t: Tensor<1>) -> Tensor<2> {
+        self.forward(x, t, None)
+    }
+    fn check(&self, shape: [usize; 2]) -> Result<(), ModelError> {
+        self.check_shape(shape)
+    }
+}
+
+impl ConditionalPredictor<2> for Mlp {
+    type Condition = Tensor<1, Int>;
+    fn predict(&self, x: Tensor<2>, t: Tensor<1>, labels: Self::Condition) -> Tensor<2> {
+        self.forward(x, t, Some(labels))
+    }
+    fn check(&self, shape: [usize; 2], labels: &Self::Condition) -> Result<(), ModelError> {
+        self.check_shape(shape)?;
+        self.conditioning.check(labels, shape[0])
+    }
+}

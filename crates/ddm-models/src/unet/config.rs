@@ -1,0 +1,141 @@
+//! The settings of a U-Net.
+
+use burn::config::Config;
+use burn::nn::GroupNormConfig;
+use burn::tensor::Device;
+
+use super::{Stage, UNet};
+use crate::blocks::{
+    Downsample, Residual, ResidualConfig, SelfAttention, Upsample, conv3x3, zero_conv3x3,
+};
+use crate::{ConditioningConfig, ConfigError, TimestepEmbedding};
+
+/// Makes a [`UNet`].
+///
+/// ```
+/// use burn::tensor::Device;
+/// use ddm_models::UNetConfig;
+/// let config = UNetConfig::new(1, 1).with_channels(vec![30, 60]);
+/// let error = config.init(&Device::flex()).unwrap_err();
+/// let says = "channels is 30, but must be a multiple of 8, the number of norm groups";
+/// assert_eq!(error.to_string(), says);
+/// ```
+#[derive(Config, Debug)]
+pub struct UNetConfig {
+    /// Channels of x.
+    pub in_channels: usize,
+    /// Channels of the answer; those of x, unless the network predicts more than one thing.
+    pub out_channels: usize,
+    /// Channels of each level, the finest first; each level has half the resolution of the last.
+    #[config(default = "vec![32, 64]")]
+    pub channels: Vec<usize>,
+    /// Residual blocks of each level on the way down; the way up has one more.
+    #[config(default = 1)]
+    pub blocks: usize,
+    /// Levels whose blocks are followed by attention; 0 is the finest.
+    #[config(default = "Vec::new()")]
+    pub attention: Vec<usize>,
+    /// Whether there is attention in the middle, at the coarsest resolution.
+    #[config(default = true)]
+    pub middle_attention: bool,
+    /// Channels of an attention head.
+    #[config(default = 32)]
+    pub head_size: usize,
+    /// Groups of the group norms; divides the channels of all levels.
+    #[config(default = 8)]
+    pub norm_groups: usize,
+    /// Part of the activations that are dropped in training.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Number of classes; `None` for a network without a condition.
+    pub classes: Option<usize>,
+}
+
+impl UNetConfig {
+    /// Makes the network on `device`.
+    ///
+    /// # Errors
+    /// If a size is 0, the channels of a level are no multiple of the norm groups (or of the head
+    /// size, where there is attention), `attention` names a level that is not there, or dropout is
+    /// outside [0, 1).
+    pub fn init(&self, device: &Device) -> Result<UNet, ConfigError> {
+        let (first, last) = self.validate()?;
+        let size = 4 * first;
+        let residual = |channels_in, channels_out| {
+            ResidualConfig::new(channels_in, channels_out)
+                .with_norm_groups(self.norm_groups)
+                .with_condition(Some(size))
+                .with_dropout(self.dropout)
+                .init(device)
+        };
+        let attention = |channels| {
+            SelfAttention::new(channels, self.head_size, self.norm_groups, device)
+        };
+        let stage = |level: usize, channels_in, channels_out| {
+            let attends = self.attention.contains(&level).then(|| attention(channels_out));
+            let residual: Residual = residual(channels_in, channels_out)?;
+            Ok(Stage { residual, attention: attends.transpose()? })
+        };
+
+        let levels = self.channels.len();
+        let (mut down, mut downsample) = (Vec::new(), Vec::new());
+        let (mut up, mut upsample) = (Vec::new(), Vec::new());
+        let (mut channels, mut skips) = (first, vec![first]);
+        for (level, &width) in self.channels.iter().enumerate() {
+            for _ in 0..self.blocks {
+                down.push(stage(level, channels, width)?);
+                channels = width;
+                skips.push(width);
+            }
+            if level + 1 < levels {
+                downsample.push(Downsample::new(width, device));
+                skips.push(width);
+            }
+        }
+        for (level, &width) in self.channels.iter().enumerate().rev() {
+            // As many blocks as there are skips of this resolution.
+            for skip in skips.split_off(skips.len() - (self.blocks + 1)).into_iter().rev() {
+                up.push(stage(level, channels + skip, width)?);
+                channels = width;
+            }
+            if level > 0 {
+                upsample.push(Upsample::new(width, device));
+            }
+        }
+        let time = TimestepEmbedding::new(2 * first.div_ceil(2));
+        Ok(UNet {
+            conditioning: ConditioningConfig::new(time, size)
+                .with_classes(self.classes)
+                .init(device)?,
+            input: conv3x3(self.in_channels, first).init(device),
+            down,
+            downsample,
+            middle: Stage {
+                residual: residual(last, last)?,
+                attention: self.middle_attention.then(|| attention(last)).transpose()?,
+            },
+            middle_end: residual(last, last)?,
+            up,
+            upsample,
+            norm: GroupNormConfig::new(self.norm_groups, first).init(device),
+            output: zero_conv3x3(first, self.out_channels, device),
+        })
+    }
+
+    /// What `init` cannot find out by making the blocks; the channels of the finest and the
+    /// coarsest level.
+    fn validate(&self) -> Result<(usize, usize), ConfigError> {
+        ConfigError::require_some("in_channels", self.in_channels)?;
+        ConfigError::require_some("out_channels", self.out_channels)?;
+        ConfigError::require_some("blocks", self.blocks)?;
+        ConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
+        let levels = self.channels.len();
+        if let Some(&found) = self.attention.iter().find(|&&level| level >= levels) {
+            return Err(ConfigError::Level { what: "attention", found, last: levels - 1 });
+        }
+        match (self.channels.first(), self.channels.last()) {
+            (Some(&first), Some(&last)) => Ok((first, last)),
+            _ => Err(ConfigError::Empty { what: "channels" }),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A small variational autoencoder.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{GroupNorm, GroupNormConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{DType, Device, Tensor};
+use ddm_denoiser::ModelError;
+use ddm_latent::{Autoencoder, Posterior};
+
+use crate::ConfigError;
+use crate::blocks::{Downsample, Residual, ResidualConfig, Upsample, conv3x3};
+use crate::error::require_image;
+
+/// Makes a [`Vae`].
+#[derive(Config, Debug)]
+pub struct VaeConfig {
+    /// Channels of an image.
+    pub in_channels: usize,
+    /// Channels of a latent.
+    pub latent_channels: usize,
+    /// Channels of each level, the finest first; each level has half the resolution of the last.
+    #[config(default = "vec![16, 32]")]
+    pub channels: Vec<usize>,
+    /// Groups of the group norms; divides the channels of all levels.
+    #[config(default = 8)]
+    pub norm_groups: usize,
+}
+
+/// A convolutional variational autoencoder: `[b, c, h, w]` ↔ `[b, latent_channels, h/f, w/f]` with
+/// `f = 2^(levels − 1)`. One residual block a level, each way.
+///
+/// Source: Kingma & Welling, *Auto-Encoding Variational Bayes*, arXiv 1312.6114; as the first stage
+/// of latent diffusion: Rombach et al., arXiv 2112.10752.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_latent::Autoencoder;
+/// use ddm_models::VaeConfig;
+/// let device = Device::flex();
+/// let vae = VaeConfig::new(1, 2).with_channels(vec![8, 8]).init(&device)?;
+/// let images = Tensor::<4>::zeros([3, 1, 8, 8], &device);
+/// let latents = vae.encode(images).mode();
+/// assert_eq!(latents.dims(), [3, 2, 4, 4]);
+/// assert_eq!(vae.decode(latents).dims(), [3, 1, 8, 8]);
+/// # Ok::<(), ddm_models::ConfigError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Vae {
+    encoder: Encoder,
+    decoder: Decoder,
+}
+
+#[derive(Module, Debug)]
+struct Encoder {
+    input: Conv2d,
+    blocks: Vec<Residual>,
+    downsample: Vec<Downsample>,
+    norm: GroupNorm,
+    moments: Conv2d,
+}
+
+#[derive(Module, Debug)]
+struct Decoder {
+    input: Conv2d,
+    blocks: Vec<Residual>,
+    upsample: Vec<Upsample>,
+    norm: GroupNorm,
+    output: Conv2d,
+}
+
+/// The parts of a [`Vae`]'s training loss, each a scalar `[1]`.
+#[derive(Clone, Debug)]
+pub struct VaeLoss {
+    /// What to minimize: `reconstruction + kl_weight · kl`.
+    pub total: Tensor<1>,
+    /// Mean squared error of a pixel channel.
+    pub reconstruction: Tensor<1>,
+    /// KL divergence of the posterior from N(0, I), in nats for a pixel channel.
+    pub kl: Tensor<1>,
+}
+
+impl VaeConfig {
+    /// Makes the autoencoder on `device`.
+    ///
+    /// # Errors
+    /// If a size is 0, or the channels of a level are no multiple of the norm groups.
+    pub fn init(&self, device: &Device) -> Result<Vae, ConfigError> {
+        ConfigError::require_some("in_channels", self.in_channels)?;
+        ConfigError::require_some("latent_channels", self.latent_channels)?;
+        ConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
+        let finest_first = self.channels.clone();
+        let coarsest_first: Vec<_> = self.channels.iter().rev().copied().collect();
+        let (first, last) = (finest_first[0], coarsest_first[0]);
+        // One block a level; it changes the channels from those of the level before.
+        let blocks = |widths: &[usize]| -> Result<Vec<Residual>, ConfigError> {
+            let before = widths.first().into_iter().chain(widths);
+            let block = |(&before, &width)| {
+                let config = ResidualConfig::new(before, width);
+                config.with_norm_groups(self.norm_groups).init(device)
+            };
+            before.zip(widths).map(block).collect()
+        };
+        let between = 1..self.channels.len();
+        let norm = |channels| GroupNormConfig::new(self.norm_groups, channels).init(device);
+        let encoder = Encoder {
+            input: conv3x3(self.in_channels, first).init(device),
+            blocks: blocks(&finest_first)?,
+            downsample: between
+                .clone()
+                .map(|i| Downsample::new(finest_first[i - 1], device))
+                .collect(),
+            norm: norm(last),
+            moments: Conv2dConfig::new([last, 2 * self.latent_channels], [1, 1]).init(device),
+        };
+        let decoder = Decoder {
+            input: conv3x3(self.latent_channels, last).init(device),
+            blocks: blocks(&coarsest_first)?,
+            upsample: between.map(|i| Upsample::new(coarsest_first[i - 1], device)).collect(),
+            norm: norm(first),
+            output: conv3x3(first, self.in_channels).init(device),
+        };
+        Ok(Vae { encoder, decoder })
+    }
+}
+
+impl Vae {
+    /// Shape of the latents of images `[batch, channels, height, width]`: that of the noise which
+    /// [`loss`](Self::loss) needs.
+    pub fn latent_shape(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
+        let [_, channels, _, _] = self.decoder.input.weight.dims();
+        [batch, channels, height / self.factor(), width / self.factor()]
+    }
+
+    /// The training loss of images, with `z = μ + σ ε`: squared error and KL divergence, both for a
+    /// pixel channel, so that the weight means the same at every image size.
+    ///
+    /// `kl_weight = 2 s²` makes it (up to a constant factor) the negative evidence lower bound of a
+    /// decoder with the noise std s. `epsilon` is standard Gaussian noise of
+    /// [`latent_shape`](Self::latent_shape). Source: Kingma & Welling, eq. 7, arXiv 1312.6114.
+    pub fn loss(&self, images: Tensor<4>, epsilon: Tensor<4>, kl_weight: f64) -> VaeLoss {
+        let [batch, channels, height, width] = images.dims();
+        let posterior = self.encode(images.clone());
+        let decoded = self.decode(posterior.sample(epsilon));
+        let reconstruction = (decoded - images).square().mean();
+        let elements = (batch * channels * height * width) as f64;
+        let kl = posterior.kl().sum() / elements;
+        let total = reconstruction.clone() + kl.clone() * kl_weight;
+        VaeLoss { total, reconstruction, kl }
+    }
+
+    /// How much smaller a latent is than its image, in height and in width.
+    fn factor(&self) -> usize {
+        1 << self.encoder.downsample.len()
+    }
+
+    fn dtype(&self) -> DType {
+        self.decoder.output.weight.val().dtype()
+    }
+}
+
+impl Autoencoder<4> for Vae {
+    fn encode(&self, x: Tensor<4>) -> Posterior<4> {
+        let outside = x.dtype();
+        let mut h = self.encoder.input.forward(x.cast(self.dtype()));
+        let mut downsample = self.encoder.downsample.iter();
+        for block in &self.encoder.blocks {
+            h = block.forward(h, None);
+            if let Some(downsample) = downsample.next() {
+                h = downsample.forward(h);
+            }
+        }
+        let moments = self.encoder.moments.forward(silu(self.encoder.norm.forward(h)));
+        let moments = moments.cast(outside);
+        let channels = moments.dims()[1] / 2;
+        let mean = moments.clone().narrow(1, 0, channels);
+        Posterior::new(mean, moments.narrow(1, channels, channels))
+    }
+
+    fn decode(&self, z: Tensor<4>) -> Tensor<4> {
+        let outside = z.dtype();
+        let mut h = self.decoder.input.forward(z.cast(self.dtype()));
+        let mut upsample = self.decoder.upsample.iter();
+        for block in &self.decoder.blocks {
+            h = block.forward(h, None);
+            if let Some(upsample) = upsample.next() {
+                h = upsample.forward(h);
+            }
+        }
+        self.decoder.output.forward(silu(self.decoder.norm.forward(h))).cast(outside)
+    }
+
+    fn check_image(&self, shape: [usize; 4]) -> Result<(), ModelError> {
+        let [_, channels, _, _] = self.encoder.input.weight.dims();
+        require_image("an image", shape, channels, self.factor())
+    }
+
+    fn check_latent(&self, shape: [usize; 4]) -> Result<(), ModelError> {
+        let [_, channels, _, _] = self.decoder.input.weight.dims();
+        require_image("a latent", shape, channels, 1)
+    }
+}

@@ -1,0 +1,158 @@
+//! Weights in files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::store::{ApplyError, ApplyResult, ModuleSnapshot, ModuleStore, SafetensorsStore};
+use burn::store::SafetensorsStoreError;
+use thiserror::Error;
+
+/// Weights that could not be saved or loaded.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    /// The file could not be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The file could not be read; most often, there is none.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is cut off, or was never a safetensors file.
+    #[error("{} is no whole safetensors file: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The network has tensors that the file lacks.
+    #[error("{} has no tensor {tensor}{}", path.display(), and_more(*.more))]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The first of them.
+        tensor: String,
+        /// How many more there are.
+        more: usize,
+    },
+    /// The file has tensors that the network lacks: they belong to another one.
+    #[error("{} has the tensor {tensor}{}, which the network has not", path.display(),
+        and_more(*.more))]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The first of them.
+        tensor: String,
+        /// How many more there are.
+        more: usize,
+    },
+    /// A tensor has another shape or kind of elements in the file than in the network.
+    #[error("{} has {tensor} as {found}, but the network needs {expected}", path.display())]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Its shape, or its elements, in the file.
+        found: String,
+        /// What the network has.
+        expected: String,
+    },
+}
+
+fn and_more(more: usize) -> String {
+    if more == 0 { String::new() } else { format!(" (and {more} more)") }
+}
+
+/// Saves a module's weights as a safetensors file, in place of a file that is there.
+///
+/// The file is written beside its place and then renamed: there is the old file or the new one,
+/// whole, whatever happens. Names and layouts are burn's own.
+///
+/// # Errors
+/// [`WeightsError::Write`] if the directory is missing, the disk full, or the like.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use ddm_models::{MlpConfig, load_weights, save_weights};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("mlp.safetensors");
+/// let config = MlpConfig::new().with_hidden(16);
+/// save_weights(&config.init(&Device::flex())?, &path)?;
+/// let network = load_weights(config.init(&Device::flex())?, &path)?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), WeightsError> {
+    let path = path.as_ref();
+    // burn's store is what writes beside and renames.
+    let mut store = SafetensorsStore::from_file(path).overwrite(true);
+    store.collect_from(module).map_err(|error| WeightsError::Write {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// The module with the weights of a safetensors file: exactly the tensors of the module, no more
+/// and no fewer.
+///
+/// Every tensor keeps the dtype that it has in the file, so a file in f16 makes a network in f16.
+///
+/// # Errors
+/// If the file is missing, cut off or garbled, or a tensor is missing, unknown, or of another
+/// shape; the module is then dropped, never half loaded.
+pub fn load_weights<M: Module>(mut module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
+    let path = path.as_ref();
+    // The result is judged below, where the error can name what is wrong.
+    let mut store = SafetensorsStore::from_file(path).allow_partial(true).validate(false);
+    let result = store.apply_to(&mut module).map_err(|error| match error {
+        SafetensorsStoreError::Io(source) => WeightsError::Read { path: path.to_owned(), source },
+        SafetensorsStoreError::Safetensors(error) => format(path, error.to_string()),
+        other => format(path, other.to_string()),
+    })?;
+    judge(path, result).map(|()| module)
+}
+
+fn format(path: &Path, reason: String) -> WeightsError {
+    WeightsError::Format { path: path.to_owned(), reason }
+}
+
+/// The first thing that is wrong with a load.
+fn judge(path: &Path, result: ApplyResult) -> Result<(), WeightsError> {
+    let mismatch = |tensor, found, expected| {
+        Err(WeightsError::Mismatch { path: path.to_owned(), tensor, found, expected })
+    };
+    match result.errors.into_iter().next() {
+        None => {}
+        Some(ApplyError::ShapeMismatch { path: tensor, expected, found }) => {
+            return mismatch(tensor, found.to_string(), expected.to_string());
+        }
+        Some(ApplyError::DTypeMismatch { path: tensor, expected, found }) => {
+            return mismatch(tensor, format!("{found:?}"), format!("{expected:?}"));
+        }
+        Some(
+            ApplyError::AdapterError { path: tensor, message }
+            | ApplyError::LoadError { path: tensor, message },
+        ) => return Err(format(path, format!("{tensor}: {message}"))),
+    }
+    if let Some((tensor, _)) = result.missing.first() {
+        let (path, tensor, more) = (path.to_owned(), tensor.clone(), result.missing.len() - 1);
+        return Err(WeightsError::Missing { path, tensor, more });
+    }
+    if let Some(tensor) = result.unused.first() {
+        let (path, tensor, more) = (path.to_owned(), tensor.clone(), result.unused.len() - 1);
+        return Err(WeightsError::Unknown { path, tensor, more });
+    }
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! DDPM: the ancestral sampler of the chain.
+
+use burn::tensor::Tensor;
+use ddm_schedule::{NoiseLevel, kernel};
+use serde::{Deserialize, Serialize};
+
+use crate::{Context, Sampler};
+
+/// The ancestral sampler: the mean of the posterior `q(x_to | x_from, x̂₀)` plus noise.
+///
+/// One model call a step; order 1; no state. With the posterior's variance it is
+/// [`Ddim`](crate::Ddim) at η = 1. Nothing is added in the last step, to σ = 0.
+/// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, eq. 6–7 and sec. 3.2,
+/// arXiv 2006.11239.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ddpm {
+    /// How much noise a step adds.
+    pub variance: Variance,
+}
+
+/// The variance of an ancestral step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Variance {
+    /// The posterior's, `β̃ = σ_to² (1 − e^(−2h))`: right if the data is one point.
+    #[default]
+    Small,
+    /// The chain's own, `β = σ_from² − (α_from/α_to)² σ_to²`: right if the data is N(0, I).
+    Large,
+    /// `β^v β̃^(1−v)` with the v that the model gives for each element; β̃ where it gives none.
+    /// Source: Nichol & Dhariwal, eq. 15, arXiv 2102.09672.
+    Learned,
+}
+
+impl<const D: usize> Sampler<D> for Ddpm {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        _: &mut (),
+    ) -> Tensor<D> {
+        let (x0, v) = cx.denoise_with_variance(x.clone(), from);
+        let small = kernel::ddim_std(from, to, 1.0);
+        let large = kernel::forward(to, from).noise;
+        let step = kernel::reverse(from, to, small);
+        let noise = (to.sigma > 0.0).then(|| {
+            let z = cx.noise_like(&x);
+            match (self.variance, v) {
+                (Variance::Large, _) => z * large,
+                // ln c = v ln √β + (1 − v) ln √β̃
+                (Variance::Learned, Some(v)) => z * (v * (large / small).ln()).exp() * small,
+                (Variance::Small | Variance::Learned, _) => z * small,
+            }
+        });
+        let mean = x * step.x + x0 * step.x0;
+        match noise {
+            Some(noise) => mean + noise,
+            None => mean,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A run: an iterator over the steps from noise to data.
+
+use std::fmt;
+
+use burn::tensor::Tensor;
+use ddm_denoiser::Denoiser;
+use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
+
+use crate::{Context, NoiseSource, Sampler};
+
+/// What one step leaves.
+#[derive(Clone, Debug)]
+pub struct Frame<const D: usize> {
+    /// x at `level`; after the last step, the sample.
+    pub x: Tensor<D>,
+    /// The model's last x̂₀: a preview.
+    pub denoised: Tensor<D>,
+    /// The level that the step went to.
+    pub level: NoiseLevel,
+    /// Model calls of the run so far.
+    pub evaluations: usize,
+}
+
+/// A sampling run: an iterator of [`Frame`]s of exact length, one a step.
+///
+/// Progress bars, previews and early stopping are `inspect`, `map` and `take_while`. It holds no
+/// more than the current x and the sampler's state, and it can be cloned in the middle: both
+/// copies then go the same way. Made by [`Sampling::start`](crate::Sampling::start).
+pub struct Run<'a, const D: usize, M: ?Sized, S: Sampler<D>, N> {
+    pub(crate) model: &'a M,
+    pub(crate) schedule: &'a dyn NoiseSchedule,
+    pub(crate) sampler: S,
+    pub(crate) levels: Levels,
+    pub(crate) noise: N,
+    pub(crate) state: S::State,
+    /// Away only while a step is taken, so that the step owns it and may work in place.
+    pub(crate) x: Option<Tensor<D>>,
+    pub(crate) done: usize,
+    pub(crate) evaluations: usize,
+}
+
+impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>>
+    Run<'_, D, M, S, N>
+{
+    /// The levels that the run visits.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// Takes all remaining steps and gives the sample.
+    pub fn finish(mut self) -> Tensor<D> {
+        self.by_ref().for_each(drop);
+        self.x.expect("x is away only while a step is taken")
+    }
+}
+
+impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>> Iterator
+    for Run<'_, D, M, S, N>
+{
+    type Item = Frame<D>;
+
+    fn next(&mut self) -> Option<Frame<D>> {
+        let (from, to) = (self.levels[self.done], *self.levels.get(self.done + 1)?);
+        let mut cx = Context::new(&self.model, self.schedule, &mut self.noise);
+        let x = self.sampler.step(&mut cx, self.x.take()?, from, to, &mut self.state);
+        self.done += 1;
+        self.evaluations += cx.evaluations();
+        // A sampler that never asked the model has no guess but x itself.
+        let denoised = cx.into_denoised().unwrap_or_else(|| x.clone());
+        self.x = Some(x.clone());
+        Some(Frame { x, denoised, level: to, evaluations: self.evaluations })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.levels.steps() - self.done;
+        (left, Some(left))
+    }
+}
+
+impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>> ExactSizeIterator
+    for Run<'_, D, M, S, N>
+{
+}
+
+// By hand, since a derive would ask the model to be Clone and Debug too.
+impl<const D: usize, M: ?Sized, S: Sampler<D> + Clone, N: Clone> Clone for Run<'_, D, M, S, N> {
+    fn clone(&self) -> Self {
+        Self {
+            sampler: self.sampler.clone(),
+            levels: self.levels.clone(),
+            noise: self.noise.clone(),
+            state: self.state.clone(),
+            x: self.x.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<const D: usize, M: ?Sized, S: Sampler<D>, N> fmt::Debug for Run<'_, D, M, S, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("levels", &self.levels)
+            .field("done", &self.done)
+            .field("evaluations", &self.evaluations)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! The cosine schedule: as a β table and continuous.
+
+use std::f64::consts::FRAC_PI_2;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BetaTable, NoiseSchedule, ScheduleError};
+
+impl BetaTable {
+    /// Cosine β: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
+    /// with s = 0.008.
+    ///
+    /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, eq. 17,
+    /// arXiv 2102.09672. diffusers calls it `squaredcos_cap_v2`. The quotients are real numbers:
+    /// dividing i by T as integers, a slip that is easily made, gives β = 0 everywhere but last.
+    ///
+    /// ```
+    /// use ddm_schedule::{BetaTable, NoiseSchedule};
+    /// let table = BetaTable::cosine(1000)?;
+    /// let (alpha, sigma) = table.alpha_sigma(0.5);
+    /// assert!((alpha * alpha - 0.4939).abs() < 1e-3 && (sigma * sigma - 0.5061).abs() < 1e-3);
+    /// # Ok::<(), ddm_schedule::ScheduleError>(())
+    /// ```
+    pub fn cosine(steps: usize) -> Result<Self, ScheduleError> {
+        let cosine = Cosine::default();
+        let f = |i: usize| cosine.angle(i as f64 / steps as f64).cos().powi(2);
+        Self::new((0..steps).map(|i| (1.0 - f(i + 1) / f(i)).min(0.999)))
+    }
+}
+
+/// The continuous cosine schedule: `ᾱ(t) = f(t)/f(0)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
+/// `α = √ᾱ`, `σ² = 1 − ᾱ`.
+///
+/// At t = 1 no signal is left (α = 0 exactly): predict v, x₀ or flow there, not ε. Default
+/// s = 0.008. Source: Nichol & Dhariwal, eq. 17, arXiv 2102.09672.
+///
+/// ```
+/// use ddm_schedule::{Cosine, NoiseSchedule};
+/// assert_eq!(Cosine::default().alpha_sigma(1.0), (0.0, 1.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Offset")]
+pub struct Cosine {
+    s: f64,
+}
+
+impl Cosine {
+    /// With offset s, finite and at least 0; a small s keeps the first steps from being too small.
+    pub fn new(s: f64) -> Result<Self, ScheduleError> {
+        ScheduleError::require(s.is_finite() && s >= 0.0, "s", s, "finite and at least 0")?;
+        Ok(Self { s })
+    }
+
+    fn angle(&self, t: f64) -> f64 {
+        (t + self.s) / (1.0 + self.s) * FRAC_PI_2
+    }
+}
+
+impl Default for Cosine {
+    fn default() -> Self {
+        Self { s: 0.008 }
+    }
+}
+
+impl NoiseSchedule for Cosine {
+    fn alpha_sigma(&self, t: f64) -> (f64, f64) {
+        if t >= 1.0 {
+            return (0.0, 1.0);
+        }
+        let (angle, start) = (self.angle(t.max(0.0)), self.angle(0.0));
+        let alpha = angle.cos() / start.cos();
+        // cos²a − cos²b = sin(b − a) sin(b + a), which keeps its digits near t = 0.
+        let sigma = ((angle - start).sin() * (angle + start).sin()).sqrt() / start.cos();
+        (alpha, sigma)
+    }
+
+    /// Closed form: `cos(angle) = cos(angle₀) α` with `α² = 1/(1 + e^(−2λ))`, taken as an arc
+    /// tangent, which keeps its digits at both ends.
+    fn time_at(&self, lambda: f64) -> f64 {
+        let start = self.angle(0.0);
+        let alpha = 1.0 / (1.0 + (-2.0 * lambda).exp()).sqrt();
+        let sigma = 1.0 / (1.0 + (2.0 * lambda).exp()).sqrt();
+        // sin² = sin²(angle₀) + cos²(angle₀) σ²: from α² + σ² = 1.
+        let angle = start.sin().hypot(start.cos() * sigma).atan2(start.cos() * alpha);
+        (angle / FRAC_PI_2 * (1.0 + self.s) - self.s).clamp(0.0, 1.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Offset {
+    s: f64,
+}
+
+impl TryFrom<Offset> for Cosine {
+    type Error = ScheduleError;
+    fn try_from(offset: Offset) -> Result<Self, ScheduleError> {
+        Self::new(offset.s)
+    }
+}

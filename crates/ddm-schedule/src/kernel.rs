@@ -1,0 +1,94 @@
+//! The two transition kernels. Every sampler stands on this page.
+//!
+//! With the model's guess x̂₀ and the noise it implies, `ε̂ = (x − α_from x̂₀)/σ_from`, one formula
+//! moves x down to a less noisy level (Song et al., *Denoising Diffusion Implicit Models*, eq. 12,
+//! arXiv 2010.02502, here for any (α, σ)):
+//!
+//! ```text
+//! reverse:  x' = α_to x̂₀ + √(σ_to² − c²) ε̂ + c z,     z ~ N(0, I)
+//! ```
+//!
+//! and one moves it up to a noisier one:
+//!
+//! ```text
+//! forward:  x' = (α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z
+//! ```
+//!
+//! A sampler only chooses the noise std c and which x̂₀ to plug in. Where x₀ is Gaussian given x
+//! and x̂₀ exact, both leave x with exactly the marginal distribution of the level they go to.
+
+use crate::NoiseLevel;
+
+/// Coefficients of one reverse step: `x' = x·x + x0·x̂₀ + noise·z`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reverse {
+    /// Factor of x.
+    pub x: f64,
+    /// Factor of x̂₀.
+    pub x0: f64,
+    /// Factor of z, the noise std c.
+    pub noise: f64,
+}
+
+/// The reverse kernel from a level to a less noisy one, with noise std `c ∈ [0, σ_to]`.
+///
+/// `α_to x̂₀ + √(σ_to² − c²) (x − α_from x̂₀)/σ_from + c z`, sorted by x, x̂₀ and z. A c above σ_to
+/// counts as σ_to.
+///
+/// ```
+/// use ddm_schedule::{NoiseLevel, kernel};
+/// let from = NoiseLevel { t: 2.0, alpha: 0.6, sigma: 0.8 };
+/// let to = NoiseLevel { t: 1.0, alpha: 0.8, sigma: 0.6 };
+/// // All noise fresh: x is forgotten, x' = α x̂₀ + σ z.
+/// let all = kernel::reverse(from, to, to.sigma);
+/// assert_eq!((all.x, all.x0, all.noise), (0.0, 0.8, 0.6));
+/// ```
+pub fn reverse(from: NoiseLevel, to: NoiseLevel, c: f64) -> Reverse {
+    let c = c.min(to.sigma);
+    let kept = ((to.sigma - c) * (to.sigma + c)).sqrt() / from.sigma;
+    Reverse { x: kept, x0: to.alpha - kept * from.alpha, noise: c }
+}
+
+/// Coefficients of one forward step: `x' = x·x + noise·z`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Forward {
+    /// Factor of x.
+    pub x: f64,
+    /// Factor of z.
+    pub noise: f64,
+}
+
+/// The forward kernel from a level to a noisier one.
+///
+/// `(α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z`. From the data it is the closed form
+/// `α_to x₀ + σ_to z`; between neighbouring rows of a β table `√(1 − β) x + √β z`.
+///
+/// ```
+/// use ddm_schedule::{NoiseLevel, kernel};
+/// let to = NoiseLevel { t: 1.0, alpha: 0.8, sigma: 0.6 };
+/// let up = kernel::forward(NoiseLevel::DATA, to);
+/// assert_eq!((up.x, up.noise), (0.8, 0.6));
+/// ```
+pub fn forward(from: NoiseLevel, to: NoiseLevel) -> Forward {
+    let x = to.alpha / from.alpha;
+    let carried = x * from.sigma;
+    Forward { x, noise: ((to.sigma - carried) * (to.sigma + carried)).max(0.0).sqrt() }
+}
+
+/// Noise std of DDIM(η): `c = η σ_to √(1 − e^(−2h))`, h = λ_to − λ_from.
+///
+/// η = 0 is the ODE (no noise), η = 1 the ancestral sampler with the posterior variance β̃ of DDPM
+/// (DDIM eq. 16). The SDE solvers' η is another one: see [`sde_std`]. They agree at 0 and 1.
+pub fn ddim_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
+    eta * sde_std(from, to, 1.0)
+}
+
+/// Noise std of the reverse SDE with its noise scaled by η: `c = σ_to √(1 − e^(−2ηh))`.
+///
+/// Source: Lu et al., *DPM-Solver++*, app. B.3 (η = 1), arXiv 2211.01095; Xue et al., *SA-Solver*,
+/// prop. 4.2 with constant τ, arXiv 2309.05019.
+pub fn sde_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
+    // e^(−h) = (α_from σ_to)/(σ_from α_to), finite where a level has no signal or no noise.
+    let shrink = (from.alpha * to.sigma) / (from.sigma * to.alpha);
+    to.sigma * (-(2.0 * eta * shrink.ln()).exp_m1()).max(0.0).sqrt()
+}

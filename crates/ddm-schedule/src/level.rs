@@ -1,0 +1,50 @@
+//! A noise level: how much signal and how much noise there is in x.
+
+/// Noise level of the forward process, `x = α x₀ + σ ε` with `ε ~ N(0, I)`.
+///
+/// Levels are what samplers move between. They are three host numbers; nothing of them lives on a
+/// device. Source: Kingma et al., *Variational Diffusion Models*, eq. 1–3, arXiv 2107.00630.
+///
+/// ```
+/// use ddm_schedule::NoiseLevel;
+/// let level = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// assert!((level.snr() - 0.5625).abs() < 1e-12);
+/// assert!((level.lambda() - 0.75_f64.ln()).abs() < 1e-12);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct NoiseLevel {
+    /// Time in the unit the network is told it in, see [`NoiseSchedule::timestep`]: a row of the
+    /// β table for a table, 1000 t for a continuous schedule.
+    ///
+    /// [`NoiseSchedule::timestep`]: crate::NoiseSchedule::timestep
+    pub t: f64,
+    /// Signal scale α.
+    pub alpha: f64,
+    /// Noise standard deviation σ.
+    pub sigma: f64,
+}
+
+impl NoiseLevel {
+    /// The data itself: α = 1, σ = 0.
+    pub const DATA: Self = Self { t: 0.0, alpha: 1.0, sigma: 0.0 };
+
+    /// Half the log signal-to-noise ratio, `λ = ln(α/σ)`. Infinite where σ or α is 0.
+    pub fn lambda(&self) -> f64 {
+        (self.alpha / self.sigma).ln()
+    }
+
+    /// Signal-to-noise ratio, `SNR = α²/σ² = e^(2λ)`.
+    pub fn snr(&self) -> f64 {
+        (self.alpha / self.sigma).powi(2)
+    }
+
+    /// `ᾱ = α²`, the cumulative product of the variance-preserving chain.
+    pub fn alpha_bar(&self) -> f64 {
+        self.alpha * self.alpha
+    }
+
+    /// Standard deviation of x for data of unit variance, `√(α² + σ²)`; 1 if variance preserving.
+    pub fn scale(&self) -> f64 {
+        self.alpha.hypot(self.sigma)
+    }
+}

@@ -1,0 +1,40 @@
+//! Noise schedules, grids and the two transition kernels of diffusion models, in plain `f64`.
+//!
+//! The forward process is `x_t = α_t x₀ + σ_t ε` with `ε ~ N(0, I)`. This crate holds everything
+//! about it that needs no tensor, so it compiles in seconds and serves any framework:
+//!
+//! * [`NoiseLevel`]: one (α, σ), with λ and the signal-to-noise ratio;
+//! * [`NoiseSchedule`]: (α, σ) as a function of time, and [the schedules](#structs) themselves;
+//! * [`Grid`] and [`Levels`]: which levels a sampling run visits;
+//! * [`kernel`]: the coefficients by which every sampler moves between two levels.
+//!
+//! ```
+//! use ddm_schedule::{Cosine, Grid, NoiseSchedule, Trailing, kernel};
+//! let schedule = Cosine::default();
+//! let levels = Trailing.levels(&schedule, 10)?;
+//! // One DDIM step from the first level to the second: x' = a x + b x̂₀.
+//! let step = kernel::reverse(levels[0], levels[1], 0.0);
+//! assert!((step.x - levels[1].sigma / levels[0].sigma).abs() < 1e-12);
+//! # Ok::<(), ddm_schedule::GridError>(())
+//! ```
+
+mod cosine;
+mod discrete;
+mod error;
+mod flow;
+pub mod grid;
+pub mod kernel;
+mod level;
+mod levels;
+mod linear;
+mod schedule;
+
+pub use cosine::Cosine;
+pub use discrete::BetaTable;
+pub use error::{GridError, ScheduleError};
+pub use flow::RectifiedFlow;
+pub use grid::{Grid, Leading, Linspace, Trailing};
+pub use level::NoiseLevel;
+pub use levels::Levels;
+pub use linear::LinearVp;
+pub use schedule::NoiseSchedule;

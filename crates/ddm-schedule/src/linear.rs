@@ -1,0 +1,110 @@
+//! The linear schedules: the β tables of DDPM and latent diffusion, and the continuous VP process.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BetaTable, NoiseSchedule, ScheduleError};
+
+impl BetaTable {
+    /// Linear β: `β_i = start + (end − start) i/(T − 1)`, i = 0 … T − 1.
+    ///
+    /// DDPM uses T = 1000, 1e-4 … 0.02 ([`BetaTable::default`]). The ends are used as given, for
+    /// any T; some code bases multiply them by 1000/T instead: pass such ends yourself.
+    /// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, sec. 4, arXiv 2006.11239.
+    ///
+    /// ```
+    /// use ddm_schedule::{BetaTable, NoiseSchedule};
+    /// let ddpm = BetaTable::linear(1000, 1e-4, 0.02)?;
+    /// let (alpha, _) = ddpm.alpha_sigma(1.0);
+    /// assert!((alpha * alpha - 4.0358e-5).abs() < 1e-9); // almost nothing of the data is left
+    /// # Ok::<(), ddm_schedule::ScheduleError>(())
+    /// ```
+    pub fn linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
+        Self::new(linspace(start, end, steps))
+    }
+
+    /// Linear √β: `β_i = (√start + (√end − √start) i/(T − 1))²`.
+    ///
+    /// Stable Diffusion uses T = 1000, 0.00085 … 0.012. The latent-diffusion code calls this one
+    /// "linear". Source: Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion
+    /// Models*, app. E, arXiv 2112.10752.
+    pub fn scaled_linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
+        ScheduleError::require(start > 0.0, "beta start", start, "in (0, 1)")?;
+        ScheduleError::require(end > 0.0, "beta end", end, "in (0, 1)")?;
+        Self::new(linspace(start.sqrt(), end.sqrt(), steps).map(|root| root * root))
+    }
+}
+
+/// `steps` evenly spaced values with both ends; the first alone if there is one.
+fn linspace(start: f64, end: f64, steps: usize) -> impl Iterator<Item = f64> {
+    let stride = (end - start) / (steps.max(2) - 1) as f64;
+    (0..steps).map(move |i| start + stride * i as f64)
+}
+
+/// The continuous variance-preserving process with linear β, the limit of the linear table:
+/// `β(t) = β_min + t (β_max − β_min)`, `α = exp(−½ ∫₀ᵗ β)`, `σ² = 1 − α²`.
+///
+/// Default: β_min = 0.1, β_max = 20. Source: Song et al., *Score-Based Generative Modeling through
+/// Stochastic Differential Equations*, eq. 33, arXiv 2011.13456.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Ends")]
+pub struct LinearVp {
+    beta_min: f64,
+    beta_max: f64,
+}
+
+impl LinearVp {
+    /// From β(0) and β(1); both finite, 0 ≤ β_min, 0 < β_max.
+    pub fn new(beta_min: f64, beta_max: f64) -> Result<Self, ScheduleError> {
+        let finite = |beta: f64| beta.is_finite() && beta >= 0.0;
+        ScheduleError::require(finite(beta_min), "beta_min", beta_min, "finite and at least 0")?;
+        ScheduleError::require(
+            finite(beta_max) && beta_max > 0.0,
+            "beta_max",
+            beta_max,
+            "finite and above 0",
+        )?;
+        Ok(Self { beta_min, beta_max })
+    }
+
+    /// `−ln α(t) = ½ ∫₀ᵗ β = t² (β_max − β_min)/4 + t β_min/2`.
+    fn minus_log_alpha(&self, t: f64) -> f64 {
+        t * (0.25 * t * (self.beta_max - self.beta_min) + 0.5 * self.beta_min)
+    }
+}
+
+impl Default for LinearVp {
+    fn default() -> Self {
+        Self { beta_min: 0.1, beta_max: 20.0 }
+    }
+}
+
+impl NoiseSchedule for LinearVp {
+    fn alpha_sigma(&self, t: f64) -> (f64, f64) {
+        let m = self.minus_log_alpha(t.clamp(0.0, 1.0));
+        ((-m).exp(), (-(-2.0 * m).exp_m1()).sqrt())
+    }
+
+    /// Closed form: `−ln α = ½ ln(1 + e^(−2λ))`, then the root of the quadratic in t
+    /// (Lu et al., *DPM-Solver*, app. D.4, arXiv 2206.00927).
+    fn time_at(&self, lambda: f64) -> f64 {
+        // ½ ln(1 + e^(−2λ)), without overflow where λ is very negative.
+        let m = 0.5 * (-2.0 * lambda.abs()).exp().ln_1p() + (-lambda).max(0.0);
+        let half_rise = 0.5 * (self.beta_max - self.beta_min);
+        let root = (0.25 * self.beta_min * self.beta_min + 2.0 * half_rise * m).sqrt();
+        // The smaller root, in the form that does not cancel: t = 2m / (β_min/2 + √…).
+        (2.0 * m / (0.5 * self.beta_min + root)).clamp(0.0, 1.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Ends {
+    beta_min: f64,
+    beta_max: f64,
+}
+
+impl TryFrom<Ends> for LinearVp {
+    type Error = ScheduleError;
+    fn try_from(ends: Ends) -> Result<Self, ScheduleError> {
+        Self::new(ends.beta_min, ends.beta_max)
+    }
+}

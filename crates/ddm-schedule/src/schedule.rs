@@ -1,0 +1,91 @@
+//! The trait of noise schedules.
+
+use crate::NoiseLevel;
+
+/// A forward process: how signal fades into noise as time runs from 0 (data) to 1 (noise).
+///
+/// One method is enough; every grid, sampler and loss then works with the schedule. What people
+/// call a "scheduler" elsewhere is this, a [grid](crate::grid), a parameterization and a sampler.
+///
+/// ```
+/// use ddm_schedule::NoiseSchedule;
+/// /// Rectified flow: α = 1 − t, σ = t.
+/// struct Flow;
+/// impl NoiseSchedule for Flow {
+///     fn alpha_sigma(&self, t: f64) -> (f64, f64) {
+///         (1.0 - t, t)
+///     }
+/// }
+/// let level = Flow.level_at(0.0); // λ = 0: as much signal as noise
+/// assert!((level.sigma - 0.5).abs() < 1e-12);
+/// ```
+#[doc(alias = "scheduler")]
+pub trait NoiseSchedule: Send + Sync {
+    /// (α, σ) at `t ∈ [0, 1]`; α/σ strictly decreasing in t.
+    fn alpha_sigma(&self, t: f64) -> (f64, f64);
+
+    /// Number of steps T of the chain if it has steps (a β table); `None` where time is continuous.
+    fn steps(&self) -> Option<usize> {
+        None
+    }
+
+    /// The time that a network is told at t. By default `1000 t`: the unit that sinusoidal
+    /// embeddings are made for and that pretrained networks know. A β table says its row, `T t − 1`.
+    fn timestep(&self, t: f64) -> f64 {
+        1000.0 * t
+    }
+
+    /// Half log-SNR at t, `λ(t) = ln(α/σ)`.
+    fn lambda(&self, t: f64) -> f64 {
+        let (alpha, sigma) = self.alpha_sigma(t);
+        (alpha / sigma).ln()
+    }
+
+    /// Time at which `ln(α/σ) = λ`, the inverse of [`lambda`](Self::lambda); clamped to [0, 1].
+    ///
+    /// By bisection to the last bit; override it where there is a closed form.
+    fn time_at(&self, lambda: f64) -> f64 {
+        let (mut low, mut high) = (0.0, 1.0);
+        if lambda >= self.lambda(low) {
+            return low;
+        }
+        if lambda <= self.lambda(high) {
+            return high;
+        }
+        loop {
+            let middle = 0.5 * (low + high);
+            if middle <= low || middle >= high {
+                return middle;
+            }
+            if self.lambda(middle) > lambda {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+    }
+
+    /// The level at `t ∈ [0, 1]`.
+    fn level(&self, t: f64) -> NoiseLevel {
+        let (alpha, sigma) = self.alpha_sigma(t);
+        NoiseLevel { t: self.timestep(t), alpha, sigma }
+    }
+
+    /// The level at which `ln(α/σ) = λ`.
+    fn level_at(&self, lambda: f64) -> NoiseLevel {
+        self.level(self.time_at(lambda))
+    }
+}
+
+macro_rules! delegate {
+    ($($pointer:ty),*) => {$(
+        impl<S: NoiseSchedule + ?Sized> NoiseSchedule for $pointer {
+            fn alpha_sigma(&self, t: f64) -> (f64, f64) { (**self).alpha_sigma(t) }
+            fn steps(&self) -> Option<usize> { (**self).steps() }
+            fn timestep(&self, t: f64) -> f64 { (**self).timestep(t) }
+            fn lambda(&self, t: f64) -> f64 { (**self).lambda(t) }
+            fn time_at(&self, lambda: f64) -> f64 { (**self).time_at(lambda) }
+        }
+    )*};
+}
+delegate!(&S, Box<S>, std::sync::Arc<S>);

@@ -1,0 +1,1 @@
+//! Training objectives, weightings, EMA and a plain loop for diffusion models on burn
