@@ -1,4 +1,4 @@
-//! Plots: [`curve`] for numbers over numbers, [`panels`] for what happens in the plane.
+//! Plots: [`curve()`] for numbers over numbers, [`panels()`] for what happens in the plane.
 //!
 //! ```
 //! use ddm_examples::plots::{Axis, Layer, Panel, curve, palette, panels};

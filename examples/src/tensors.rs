@@ -9,7 +9,7 @@ pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor
         .into_data()
         .convert::<f32>()
-        .into_vec()
+        .try_into_vec()
         .expect("converted to f32 just now")
 }
 

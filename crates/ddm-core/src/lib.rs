@@ -1,1 +1,60 @@
-//! Denoising-diffusion models for burn: schedules, samplers, training and latent space behind one name
+//! Denoising-diffusion models for burn: schedules, samplers, training and latent space behind one
+//! name.
+//!
+//! *A schedule gives levels; a model gives x̂₀; a sampler moves x between levels; a run is an
+//! iterator.*
+//!
+//! Nothing lives here: this crate re-exports the others and forwards burn's backend features by
+//! burn's names (`flex`, `ndarray`, `wgpu`, `vulkan`, `metal`, `webgpu`, `cuda`, `rocm`, `cpu`).
+//! Choose one where you build your program:
+//!
+//! ```toml
+//! ddm-core = { version = "0.1", features = ["flex"] }
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | noise schedules, grids, the two kernels | [`schedule`] |
+//! | noise predictors, parameterizations, guidance | [`denoiser`] |
+//! | samplers, noise sources, runs | [`samplers`] |
+//! | objectives, weightings, EMA, the loop | [`train`] |
+//! | autoencoders and latent space | [`latent`] |
+//! | networks: MLP, U-Net, VAE | [`models`] |
+//!
+//! A first sample, without any training: the exact denoiser of data that is N(2, 0.1²).
+//!
+//! ```
+//! use ddm_core::prelude::*;
+//! let device = Device::flex();
+//! let schedule = Cosine::default();
+//! let model = from_fn(|x: Tensor<2>, at: NoiseLevel| {
+//!     let variance = 0.01 * at.alpha_bar() + at.sigma * at.sigma;
+//!     (x - 2.0 * at.alpha) * (0.01 * at.alpha / variance) + 2.0
+//! });
+//! let run = Sampling::new(&model, &schedule).sampler(Ddpm::default()).steps(100).seed(7);
+//! let x = run.sample([1000, 1], &device)?;
+//! let (variance, mean) = x.var_mean(0);
+//! assert!((mean.into_scalar::<f32>() - 2.0).abs() < 0.02);
+//! assert!((variance.into_scalar::<f32>().sqrt() - 0.1).abs() < 0.02);
+//! # Ok::<(), SamplingError>(())
+//! ```
+
+pub use burn;
+
+pub use ddm_denoiser as denoiser;
+pub use ddm_latent as latent;
+pub use ddm_models as models;
+pub use ddm_samplers as samplers;
+pub use ddm_schedule as schedule;
+pub use ddm_train as train;
+
+/// What most programs need, in one line: `use ddm_core::prelude::*;`.
+pub mod prelude {
+    pub use burn::tensor::{Device, Int, Tensor};
+    pub use ddm_denoiser::*;
+    pub use ddm_latent::*;
+    pub use ddm_models::*;
+    pub use ddm_samplers::*;
+    pub use ddm_schedule::{kernel::ddim_std, *};
+    pub use ddm_train::*;
+}

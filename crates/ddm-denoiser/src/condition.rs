@@ -1,6 +1,6 @@
 //! Conditions, and a network with its condition bound.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::{ConditionalPredictor, ModelError, NoisePredictor};
 
@@ -13,6 +13,15 @@ pub trait Condition: Clone {
     fn batch(&self) -> usize;
     /// The conditions of `self`, then those of `other`: one batch for both branches of guidance.
     fn followed_by(self, other: Self) -> Self;
+    /// The same conditions, with the rows where `rows` is true taken from `by`.
+    fn replaced(self, by: Self, rows: &[bool]) -> Self;
+}
+
+/// A row mask `[batch, 1, …]` of rank C, to broadcast over a condition.
+fn row_mask<const C: usize>(rows: &[bool], device: &Device) -> Tensor<C, Bool> {
+    let mut shape = [1; C];
+    shape[0] = rows.len();
+    Tensor::from_data(TensorData::new(rows.to_vec(), shape), device)
 }
 
 impl<const C: usize> Condition for Tensor<C> {
@@ -22,6 +31,10 @@ impl<const C: usize> Condition for Tensor<C> {
     fn followed_by(self, other: Self) -> Self {
         Self::cat(vec![self, other], 0)
     }
+    fn replaced(self, by: Self, rows: &[bool]) -> Self {
+        let mask = row_mask::<C>(rows, &self.device()).expand(self.dims());
+        self.mask_where(mask, by)
+    }
 }
 
 impl<const C: usize> Condition for Tensor<C, Int> {
@@ -30,6 +43,10 @@ impl<const C: usize> Condition for Tensor<C, Int> {
     }
     fn followed_by(self, other: Self) -> Self {
         Self::cat(vec![self, other], 0)
+    }
+    fn replaced(self, by: Self, rows: &[bool]) -> Self {
+        let mask = row_mask::<C>(rows, &self.device()).expand(self.dims());
+        self.mask_where(mask, by)
     }
 }
 

@@ -66,7 +66,9 @@ impl Conditioning {
     pub fn forward(&self, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
         let sinusoids = self.sinusoids.forward(t).cast(self.dtype());
         let time = self.second.forward(silu(self.first.forward(sinusoids)));
-        let Some(class) = &self.class else { return silu(time) };
+        let Some(class) = &self.class else {
+            return silu(time);
+        };
         let table = class.weight.val();
         let null = table.dims()[0] - 1;
         silu(match labels {
@@ -95,7 +97,10 @@ impl Conditioning {
             return Ok(());
         }
         let ends = [labels.clone().min(), labels.clone().max()].map(Tensor::into_scalar::<i64>);
-        match ends.into_iter().find(|label| !(0..=classes as i64).contains(label)) {
+        match ends
+            .into_iter()
+            .find(|label| !(0..=classes as i64).contains(label))
+        {
             None => Ok(()),
             Some(label) => Err(ModelError::Shape {
                 what: "a class",

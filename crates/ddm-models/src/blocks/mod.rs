@@ -3,12 +3,12 @@
 //! All take and give `[batch, channels, height, width]` and compute in the dtype that comes in.
 
 mod attention;
-mod residual;
 mod resample;
+mod residual;
 
 pub use attention::SelfAttention;
-pub use residual::{Residual, ResidualConfig};
 pub use resample::{Downsample, Upsample};
+pub use residual::{Residual, ResidualConfig};
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, PaddingConfig2d};
@@ -25,5 +25,7 @@ pub(crate) fn conv3x3(channels_in: usize, channels_out: usize) -> Conv2dConfig {
 /// A residual block that starts as the identity, and a network that starts at 0, train more
 /// steadily than random ones.
 pub(crate) fn zero_conv3x3(channels_in: usize, channels_out: usize, device: &Device) -> Conv2d {
-    conv3x3(channels_in, channels_out).with_initializer(Initializer::Zeros).init(device)
+    conv3x3(channels_in, channels_out)
+        .with_initializer(Initializer::Zeros)
+        .init(device)
 }

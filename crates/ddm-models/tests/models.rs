@@ -1,0 +1,528 @@
+//! The networks, through their public API.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor};
+use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
+use ddm_latent::Autoencoder;
+use ddm_models::*;
+
+fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().to_vec().unwrap()
+}
+
+/// Largest difference of two tensors.
+fn distance<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+    (a - b).abs().max().into_scalar()
+}
+
+/// Deterministic values in about [−1.7, 1.7], of unit variance; no global generator is touched.
+fn waves<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let n = shape.iter().product::<usize>() as i64;
+    let index = Tensor::<1, Int>::arange(0..n, device).float();
+    ((index * 12.9898).sin() * 43.7).sin().reshape(shape) * 2.0_f64.sqrt()
+}
+
+/// Every parameter set to small nonzero values, so that nothing is hidden by a zero start.
+struct Fill;
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| {
+            (waves(tensor.dims(), &tensor.device()) * 0.15)
+                .detach()
+                .require_grad()
+        })
+    }
+}
+
+struct Cast(DType);
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| tensor.cast(self.0))
+    }
+}
+
+/// Counts the parameters that have no gradient, or one that is 0 throughout.
+struct WithoutGradient<'a> {
+    gradients: &'a burn::tensor::Gradients,
+    path: Vec<String>,
+    found: Vec<String>,
+    visited: usize,
+}
+impl ModuleVisitor for WithoutGradient<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.visited += 1;
+        let gradient = param.val().grad(self.gradients);
+        let reached = gradient.is_some_and(|g| g.abs().max().into_scalar::<f32>() > 0.0);
+        if !reached {
+            self.found.push(self.path.join("."));
+        }
+    }
+}
+
+fn assert_gradients_reach_all<M: Module>(network: &M, loss: Tensor<1>) {
+    let gradients = loss.backward();
+    let mut visitor = WithoutGradient {
+        gradients: &gradients,
+        path: vec![],
+        found: vec![],
+        visited: 0,
+    };
+    network.visit(&mut visitor);
+    assert!(visitor.visited > 5);
+    assert!(visitor.found.is_empty(), "no gradient: {:?}", visitor.found);
+}
+
+fn small_unet() -> UNetConfig {
+    UNetConfig::new(1, 1)
+        .with_channels(vec![8, 16])
+        .with_head_size(8)
+        .with_norm_groups(4)
+}
+
+fn times(batch: usize, device: &Device) -> Tensor<1> {
+    Tensor::<1, Int>::arange(0..batch as i64, device).float() * 100.0 + 50.0
+}
+
+#[test]
+fn time_embedding_is_the_papers() {
+    let t = Tensor::<1>::from_floats([0.0, 2.0], &Device::flex());
+    // Size 4: the frequencies are 1 and 10000^(−1/2) = 0.01.
+    let plain = floats(TimestepEmbedding::new(4).forward(t.clone()));
+    let expected = [
+        0.0,
+        0.0,
+        1.0,
+        1.0,
+        0.909_297_4,
+        0.019_998_67,
+        -0.416_146_84,
+        0.999_8,
+    ];
+    for (found, expected) in plain.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-6, "{plain:?}");
+    }
+    let flipped = TimestepEmbedding::new(4)
+        .with_flip_sin_to_cos(true)
+        .forward(t.clone());
+    let flipped = floats(flipped);
+    assert_eq!((&flipped[4..6], &flipped[6..]), (&plain[6..], &plain[4..6]));
+    // With the shift 1, the exponent is −i/(n − 1): the lowest frequency is 1/10000.
+    let shifted = floats(TimestepEmbedding::new(4).with_freq_shift(1.0).forward(t));
+    assert!((shifted[5] - 2e-4).abs() < 1e-8, "{shifted:?}");
+}
+
+#[test]
+fn senseless_embeddings_are_refused() {
+    assert!(TimestepEmbedding::new(8).validate().is_ok());
+    let wrong = [
+        TimestepEmbedding::new(0),
+        TimestepEmbedding::new(7),
+        TimestepEmbedding::new(8).with_max_period(0.0),
+        TimestepEmbedding::new(8).with_freq_shift(4.0),
+        TimestepEmbedding::new(8).with_freq_shift(f64::NAN),
+    ];
+    for config in wrong {
+        assert!(config.validate().is_err(), "{config:?}");
+    }
+}
+
+#[test]
+fn shapes_are_those_of_x() {
+    let device = Device::flex();
+    let configs = [
+        small_unet(),
+        small_unet().with_channels(vec![8]),
+        small_unet()
+            .with_channels(vec![8, 8, 16])
+            .with_blocks(2)
+            .with_attention(vec![1, 2]),
+        small_unet()
+            .with_middle_attention(false)
+            .with_classes(Some(3)),
+    ];
+    for config in configs {
+        let network = config.init(&device).unwrap();
+        let x = waves([2, 1, 8, 12], &device);
+        NoisePredictor::check(&network, x.dims()).unwrap();
+        let answer = NoisePredictor::predict(&network, x, times(2, &device));
+        assert_eq!(answer.dims(), [2, 1, 8, 12]);
+        assert_eq!(floats(answer), [0.0; 192], "an untrained U-Net answers 0");
+    }
+    let wide = UNetConfig::new(3, 6)
+        .with_channels(vec![8, 16])
+        .init(&device)
+        .unwrap();
+    let answer = NoisePredictor::predict(&wide, waves([1, 3, 4, 4], &device), times(1, &device));
+    assert_eq!(answer.dims(), [1, 6, 4, 4]);
+}
+
+#[test]
+fn samples_of_a_batch_do_not_mix() {
+    let device = Device::flex();
+    let network = small_unet()
+        .with_attention(vec![0])
+        .init(&device)
+        .unwrap()
+        .map(&mut Fill);
+    let (x, t) = (waves([3, 1, 8, 8], &device), times(3, &device));
+    let together = NoisePredictor::predict(&network, x.clone(), t.clone());
+    let alone = NoisePredictor::predict(&network, x.narrow(0, 1, 1), t.narrow(0, 1, 1));
+    assert!(distance(together.narrow(0, 1, 1), alone) < 1e-4);
+}
+
+#[test]
+fn time_and_input_change_the_answer() {
+    let device = Device::flex();
+    let unet = small_unet().init(&device).unwrap().map(&mut Fill);
+    let x = waves([1, 1, 8, 8], &device);
+    let at = |t: f64| NoisePredictor::predict(&unet, x.clone(), Tensor::full([1], t, &device));
+    assert!(distance(at(10.0), at(900.0)) > 1e-3);
+    let other = NoisePredictor::predict(&unet, -x.clone(), Tensor::full([1], 10.0, &device));
+    assert!(distance(at(10.0), other) > 1e-3);
+}
+
+#[test]
+fn gradients_reach_every_parameter() {
+    let device = Device::flex().autodiff();
+    let labels = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
+
+    let config = small_unet()
+        .with_attention(vec![0])
+        .with_classes(Some(2))
+        .with_dropout(0.1);
+    let unet = config.init(&device).unwrap().map(&mut Fill);
+    let x = waves([3, 1, 8, 8], &device);
+    let answer = ConditionalPredictor::predict(&unet, x.clone(), times(3, &device), labels.clone());
+    assert_gradients_reach_all(&unet, (answer - x).square().mean());
+
+    let mlp = MlpConfig::new()
+        .with_hidden(16)
+        .with_classes(Some(2))
+        .init(&device)
+        .unwrap();
+    let x = waves([3, 2], &device);
+    let answer = ConditionalPredictor::predict(&mlp, x.clone(), times(3, &device), labels);
+    assert_gradients_reach_all(&mlp, (answer - x).square().mean());
+
+    let vae = VaeConfig::new(1, 2)
+        .with_channels(vec![8, 16])
+        .init(&device)
+        .unwrap();
+    let vae = vae.map(&mut Fill);
+    let (images, noise) = (waves([2, 1, 8, 8], &device), waves([2, 2, 4, 4], &device));
+    assert_gradients_reach_all(&vae, vae.loss(images, noise, 0.1).total);
+}
+
+#[test]
+fn a_few_steps_leave_the_zero_start() {
+    let device = Device::flex().autodiff();
+    let mut network = small_unet().init(&device).unwrap();
+    let mut adam = AdamConfig::new().init();
+    let (x, t) = (waves([4, 1, 8, 8], &device), times(4, &device));
+    let mut losses = vec![];
+    for _ in 0..30 {
+        let answer = NoisePredictor::predict(&network, x.clone(), t.clone());
+        let loss = (answer - x.clone()).square().mean();
+        losses.push(loss.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        network = adam.step(2e-3, network, gradients);
+    }
+    assert!(losses[29] < 0.5 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn classes_change_the_answer_and_the_null_class_is_the_default() {
+    let device = Device::flex();
+    let t = times(2, &device);
+    let labels = |label: i64| Tensor::<1, Int>::full([2], label, &device);
+
+    let unet = small_unet()
+        .with_classes(Some(4))
+        .init(&device)
+        .unwrap()
+        .map(&mut Fill);
+    let x = waves([2, 1, 8, 8], &device);
+    let told = |label| ConditionalPredictor::predict(&unet, x.clone(), t.clone(), labels(label));
+    let untold = NoisePredictor::predict(&unet, x.clone(), t.clone());
+    assert!(distance(told(0), told(3)) > 1e-4);
+    assert!(distance(told(0), untold.clone()) > 1e-4);
+    assert_eq!(distance(told(4), untold.clone()), 0.0);
+    let null = unet.null_classes(2, &device);
+    assert_eq!(null.clone().into_data().to_vec::<i64>().unwrap(), [4, 4]);
+    let null = ConditionalPredictor::predict(&unet, x.clone(), t.clone(), null);
+    assert_eq!(distance(null, untold), 0.0);
+
+    let mlp = MlpConfig::new()
+        .with_hidden(16)
+        .with_classes(Some(4))
+        .init(&device)
+        .unwrap();
+    let x = waves([2, 2], &device);
+    let told = |label| ConditionalPredictor::predict(&mlp, x.clone(), t.clone(), labels(label));
+    let untold = NoisePredictor::predict(&mlp, x.clone(), t.clone());
+    assert!(distance(told(0), told(3)) > 1e-4);
+    assert_eq!(distance(told(4), untold), 0.0);
+}
+
+#[test]
+fn runs_that_do_not_fit_are_refused() {
+    let device = Device::flex();
+    let unet = small_unet().init(&device).unwrap();
+    let check = |shape| NoisePredictor::check(&unet, shape);
+    assert!(check([2, 1, 8, 8]).is_ok());
+    let says = "x is of 3 channels, but the model needs 1 channels";
+    assert_eq!(check([2, 3, 8, 8]).unwrap_err().to_string(), says);
+    let says = "x is of height 8 and width 7, but the model needs multiples of 2, above 0";
+    assert_eq!(check([2, 1, 8, 7]).unwrap_err().to_string(), says);
+    assert!(check([2, 1, 0, 8]).is_err());
+
+    let labels = |labels: [i64; 2]| Tensor::<1, Int>::from_data(labels, &device);
+    let check = |network: &UNet, l| ConditionalPredictor::check(network, [2, 1, 8, 8], &labels(l));
+    assert_eq!(check(&unet, [0, 0]), Err(ModelError::NoCondition));
+    let unet = small_unet().with_classes(Some(4)).init(&device).unwrap();
+    assert_eq!(check(&unet, [0, 4]), Ok(()));
+    let says = "a class is 5, but the model needs 0 to 3, or 4 for no class";
+    assert_eq!(check(&unet, [0, 5]).unwrap_err().to_string(), says);
+    assert!(check(&unet, [-1, 0]).is_err());
+    let error = ConditionalPredictor::check(&unet, [3, 1, 8, 8], &labels([0, 0])).unwrap_err();
+    assert!(error.to_string().contains("2 samples"), "{error}");
+
+    let mlp = MlpConfig::new().init(&device).unwrap();
+    assert!(NoisePredictor::check(&mlp, [5, 2]).is_ok());
+    assert!(NoisePredictor::check(&mlp, [5, 3]).is_err());
+    let refused = ConditionalPredictor::check(&mlp, [2, 2], &labels([0, 0]));
+    assert_eq!(refused, Err(ModelError::NoCondition));
+
+    let vae = VaeConfig::new(1, 2).init(&device).unwrap();
+    assert!(vae.check_image([1, 1, 8, 8]).is_ok() && vae.check_latent([1, 2, 3, 3]).is_ok());
+    assert!(vae.check_image([1, 2, 8, 8]).is_err() && vae.check_image([1, 1, 8, 9]).is_err());
+    assert!(vae.check_latent([1, 1, 4, 4]).is_err());
+}
+
+#[test]
+fn senseless_configs_are_refused() {
+    let device = Device::flex();
+    let unets = [
+        (
+            UNetConfig::new(0, 1),
+            "in_channels is 0, but must be at least 1",
+        ),
+        (
+            UNetConfig::new(1, 0),
+            "out_channels is 0, but must be at least 1",
+        ),
+        (
+            small_unet().with_channels(vec![]),
+            "channels is empty, but needs one entry",
+        ),
+        (small_unet().with_channels(vec![8, 0]), "channels is 0"),
+        (
+            small_unet().with_channels(vec![8, 10]),
+            "channels is 10, but must be a multiple of 4",
+        ),
+        (small_unet().with_norm_groups(0), "norm_groups is 0"),
+        (small_unet().with_blocks(0), "blocks is 0"),
+        (small_unet().with_head_size(0), "head_size is 0"),
+        (
+            small_unet().with_head_size(5),
+            "is 16, but must be a multiple of 5, the size of an att",
+        ),
+        (
+            small_unet().with_attention(vec![2]),
+            "attention names level 2, but the levels are 0 to 1",
+        ),
+        (
+            small_unet().with_dropout(1.0),
+            "dropout is 1, but must be at least 0 and below 1",
+        ),
+        (small_unet().with_dropout(f64::NAN), "dropout is NaN"),
+        (small_unet().with_classes(Some(0)), "classes is 0"),
+    ];
+    for (config, says) in unets {
+        let error = config.init(&device).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    let config = MlpConfig::new();
+    let mlps = [
+        config.clone().with_dim(0),
+        config.clone().with_hidden(0),
+        config.clone().with_layers(0),
+        config.clone().with_time_size(0),
+        config.clone().with_time_size(3),
+        config.with_classes(Some(0)),
+    ];
+    for config in mlps {
+        assert!(config.init(&device).is_err(), "{config:?}");
+    }
+    let config = VaeConfig::new(1, 1);
+    let vaes = [
+        VaeConfig::new(0, 1),
+        VaeConfig::new(1, 0),
+        config.clone().with_channels(vec![]),
+        config.clone().with_channels(vec![12]),
+        config.with_norm_groups(0),
+    ];
+    for config in vaes {
+        assert!(config.init(&device).is_err(), "{config:?}");
+    }
+}
+
+#[test]
+fn half_precision_stays_close() {
+    let device = Device::flex();
+    let config = small_unet().with_attention(vec![0]).with_classes(Some(4));
+    let unet = config.init(&device).unwrap().map(&mut Fill);
+    let mlp = MlpConfig::new().with_hidden(16).init(&device).unwrap();
+    let vae = VaeConfig::new(1, 2).init(&device).unwrap().map(&mut Fill);
+    let (x, points, t) = (
+        waves([2, 1, 8, 8], &device),
+        waves([2, 2], &device),
+        times(2, &device),
+    );
+    for (dtype, tolerance) in [(DType::F16, 0.02), (DType::BF16, 0.1)] {
+        let predict = |network: &UNet| NoisePredictor::predict(network, x.clone(), t.clone());
+        let (full, half) = (predict(&unet), predict(&unet.clone().map(&mut Cast(dtype))));
+        assert_eq!(half.dtype(), DType::F32, "the answer has the dtype of x");
+        let scale: f32 = full.clone().abs().max().into_scalar();
+        assert!(
+            distance(full, half.clone()) < tolerance * scale,
+            "{dtype:?}"
+        );
+
+        let predict = |network: &Mlp| NoisePredictor::predict(network, points.clone(), t.clone());
+        let (full, half) = (predict(&mlp), predict(&mlp.clone().map(&mut Cast(dtype))));
+        assert!(distance(full, half) < tolerance, "{dtype:?}");
+
+        let decode = |vae: &Vae| vae.decode(vae.encode(x.clone()).mode());
+        let (full, half) = (decode(&vae), decode(&vae.clone().map(&mut Cast(dtype))));
+        let scale: f32 = full.clone().abs().max().into_scalar();
+        assert!(distance(full, half) < tolerance * scale, "{dtype:?}");
+    }
+}
+
+#[test]
+fn weights_come_back_from_a_file() {
+    let device = Device::flex();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("unet.safetensors");
+    let config = small_unet().with_classes(Some(2));
+    let saved = config.init(&device).unwrap().map(&mut Fill);
+    save_weights(&config.init(&device).unwrap(), &path).unwrap();
+    save_weights(&saved, &path).unwrap(); // in place of the file that is there
+    assert_eq!(
+        std::fs::read_dir(directory.path()).unwrap().count(),
+        1,
+        "nothing is left beside"
+    );
+
+    let (x, t) = (waves([2, 1, 8, 8], &device), times(2, &device));
+    let expected = NoisePredictor::predict(&saved, x.clone(), t.clone());
+    let loaded = load_weights(config.init(&device).unwrap(), &path).unwrap();
+    assert_eq!(
+        distance(NoisePredictor::predict(&loaded, x, t), expected),
+        0.0
+    );
+
+    // A network loaded for training still trains.
+    let device = device.autodiff();
+    let loaded = load_weights(config.init(&device).unwrap(), &path).unwrap();
+    let x = waves([3, 1, 8, 8], &device);
+    let labels = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
+    let answer = ConditionalPredictor::predict(&loaded, x.clone(), times(3, &device), labels);
+    assert_gradients_reach_all(&loaded, (answer - x).square().mean());
+}
+
+#[test]
+fn bad_files_are_told_apart() {
+    let device = Device::flex();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mlp.safetensors");
+    let config = MlpConfig::new().with_hidden(16);
+    let load = |config: &MlpConfig| {
+        let error = load_weights(config.init(&device).unwrap(), &path).unwrap_err();
+        assert!(error.to_string().contains("mlp.safetensors"), "{error}");
+        error
+    };
+    assert!(
+        matches!(load(&config), WeightsError::Read { .. }),
+        "there is no file"
+    );
+
+    save_weights(&config.init(&device).unwrap(), &path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let wider = load(&config.clone().with_hidden(32));
+    assert!(matches!(&wider, WeightsError::Mismatch { .. }), "{wider}");
+    assert!(
+        wider.to_string().contains("[16]") && wider.to_string().contains("[32]"),
+        "{wider}"
+    );
+    let deeper = load(&config.clone().with_layers(4));
+    assert!(
+        matches!(&deeper, WeightsError::Missing { more: 7, .. }),
+        "{deeper}"
+    );
+    let shallower = load(&config.clone().with_layers(2));
+    assert!(
+        matches!(&shallower, WeightsError::Unknown { more: 7, .. }),
+        "{shallower}"
+    );
+
+    for bytes in [&whole[..whole.len() / 2], &whole[..4], &[], &[0xff; 4096]] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = load(&config);
+        assert!(matches!(error, WeightsError::Format { .. }), "{error}");
+    }
+    let nowhere = directory.path().join("missing/mlp.safetensors");
+    let error = save_weights(&config.init(&device).unwrap(), &nowhere).unwrap_err();
+    assert!(matches!(error, WeightsError::Write { .. }), "{error}");
+    let error = save_weights(&config.init(&device).unwrap(), directory.path()).unwrap_err();
+    assert!(matches!(error, WeightsError::Write { .. }), "{error}");
+}
+
+#[test]
+fn a_vae_learns_to_reconstruct() {
+    let device = Device::flex().autodiff();
+    let mut vae = VaeConfig::new(1, 2)
+        .with_channels(vec![8, 16])
+        .init(&device)
+        .unwrap();
+    let mut adam = AdamConfig::new().init();
+    let images = waves([4, 1, 8, 8], &device);
+    let shape = vae.latent_shape(images.dims());
+    assert_eq!(shape, [4, 2, 4, 4]);
+    assert_eq!(vae.encode(images.clone()).mean().dims(), shape);
+    let mut losses = vec![];
+    for _ in 0..150 {
+        let noise = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
+        let loss = vae.loss(images.clone(), noise, 1e-3);
+        losses.push(loss.total.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.total.backward(), &vae);
+        vae = adam.step(5e-3, vae, gradients);
+    }
+    assert!(
+        losses[149] < 0.5 * losses[0],
+        "{} to {}",
+        losses[0],
+        losses[149]
+    );
+    let decoded = vae.decode(vae.encode(images.clone()).mode());
+    let error: f32 = (decoded - images.clone()).square().mean().into_scalar();
+    assert!(
+        error < 0.5,
+        "mean squared error {error} of images with variance 1"
+    );
+
+    let zero = images.zeros_like().narrow(0, 0, 1);
+    let loss = vae.loss(zero.clone(), Tensor::zeros([1, 2, 4, 4], &device), 0.25);
+    let by_hand = vae.encode(zero).kl().into_scalar::<f32>() / 64.0;
+    assert!((loss.kl.clone().into_scalar::<f32>() - by_hand).abs() < 1e-5);
+    let total = loss.reconstruction + loss.kl * 0.25;
+    assert!(distance(total, loss.total) < 1e-6);
+}

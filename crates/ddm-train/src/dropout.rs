@@ -1,0 +1,32 @@
+//! Dropping conditions while training, for classifier-free guidance.
+
+use ddm_denoiser::Condition;
+use ddm_samplers::HostNoise;
+
+use crate::TrainError;
+
+/// Replaces each sample's condition by the null condition with probability p.
+///
+/// A network trained so knows both `F(x, t, c)` and `F(x, t, ∅)`, which
+/// [`ClassifierFree`](ddm_denoiser::ClassifierFree) needs. Usual: p = 0.1 to 0.2.
+/// Source: Ho & Salimans, algorithm 1, arXiv 2207.12598.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConditionDropout {
+    probability: f64,
+}
+
+impl ConditionDropout {
+    /// With probability p in [0, 1].
+    pub fn new(probability: f64) -> Result<Self, TrainError> {
+        let holds = (0.0..=1.0).contains(&probability);
+        TrainError::require(holds, "condition dropout", probability, "in [0, 1]")?;
+        Ok(Self { probability })
+    }
+
+    /// `condition`, with the rows that fall to chance taken from `null`; one uniform draw.
+    pub fn apply<C: Condition>(&self, condition: C, null: C, noise: &mut HostNoise) -> C {
+        let dropped: Vec<bool> =
+            noise.uniform(condition.batch()).iter().map(|&u| u < self.probability).collect();
+        condition.replaced(null, &dropped)
+    }
+}

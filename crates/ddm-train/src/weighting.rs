@@ -1,0 +1,141 @@
+//! How much an error counts at each noise level.
+
+use ddm_denoiser::Parameterization;
+use ddm_schedule::NoiseLevel;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+
+/// The weight w of `w ‖F − target‖²` at a level.
+///
+/// Since `x̂₀ = a x + b F`, an error of F is an error of x̂₀ times b: a weight that papers state for
+/// the x₀ error, `w₀`, is `w = w₀ b²` for the network's own error, whatever it predicts
+/// ([`Parameterization::x0_from`] gives b).
+pub trait Weighting {
+    /// w at level `at`, for a network that predicts what `parameterization` says.
+    fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64;
+}
+
+impl<W: Weighting + ?Sized> Weighting for &W {
+    fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
+        (**self).weight(at, parameterization)
+    }
+}
+
+/// `w₀ b²`: a weight of the x₀ error as a weight of the network's error.
+fn from_x0_weight(w0: f64, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
+    let (_, b) = parameterization.x0_from(at);
+    w0 * b * b
+}
+
+/// Every level alike, `w = 1` on the network's own error: `L_simple` of DDPM when F predicts ε.
+///
+/// Source: Ho et al., eq. 14, arXiv 2006.11239.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uniform;
+
+impl Weighting for Uniform {
+    fn weight(&self, _: NoiseLevel, _: &dyn Parameterization) -> f64 {
+        1.0
+    }
+}
+
+/// Min-SNR-γ: `w₀ = min(SNR, γ)`. That is `min(SNR, γ)/SNR` for ε and `min(SNR, γ)/(SNR + 1)` for v.
+///
+/// Levels with little noise, which are easy, do not outweigh the others. Default γ = 5.
+/// Source: Hang et al., *Efficient Diffusion Training via Min-SNR Weighting Strategy*, sec. 3.4,
+/// arXiv 2303.09556.
+///
+/// ```
+/// use ddm_denoiser::{EpsilonPrediction, VPrediction};
+/// use ddm_schedule::NoiseLevel;
+/// use ddm_train::{MinSnr, Weighting};
+/// let at = NoiseLevel { t: 1.0, alpha: 0.1_f64.sqrt() * 3.0, sigma: 0.1_f64.sqrt() }; // SNR = 9
+/// let min_snr = MinSnr::default();
+/// assert!((min_snr.weight(at, &EpsilonPrediction) - 5.0 / 9.0).abs() < 1e-12);
+/// assert!((min_snr.weight(at, &VPrediction) - 5.0 / 10.0).abs() < 1e-12);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Gamma")]
+pub struct MinSnr {
+    gamma: f64,
+}
+
+impl MinSnr {
+    /// With γ above 0; infinity is no bound, `w₀ = SNR`.
+    pub fn new(gamma: f64) -> Result<Self, TrainError> {
+        TrainError::require(gamma > 0.0, "gamma", gamma, "above 0")?;
+        Ok(Self { gamma })
+    }
+}
+
+impl Default for MinSnr {
+    fn default() -> Self {
+        Self { gamma: 5.0 }
+    }
+}
+
+impl Weighting for MinSnr {
+    fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
+        from_x0_weight(at.snr().min(self.gamma), at, parameterization)
+    }
+}
+
+#[derive(Deserialize)]
+struct Gamma {
+    gamma: f64,
+}
+
+impl TryFrom<Gamma> for MinSnr {
+    type Error = TrainError;
+    fn try_from(raw: Gamma) -> Result<Self, TrainError> {
+        Self::new(raw.gamma)
+    }
+}
+
+/// P2: `w₀ = SNR/(k + SNR)^γ`, that is `1/(k + SNR)^γ` for ε. Default k = 1, γ = 1.
+///
+/// Weighs down the levels at which only imperceptible detail is left to learn. Source: Choi et
+/// al., *Perception Prioritized Training of Diffusion Models*, eq. 8, arXiv 2204.00227.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "KAndGamma")]
+pub struct P2 {
+    k: f64,
+    gamma: f64,
+}
+
+impl P2 {
+    /// With k above 0 and γ at least 0, both finite.
+    pub fn new(k: f64, gamma: f64) -> Result<Self, TrainError> {
+        TrainError::require(k > 0.0 && k.is_finite(), "k", k, "finite and above 0")?;
+        let holds = gamma >= 0.0 && gamma.is_finite();
+        TrainError::require(holds, "gamma", gamma, "finite and at least 0")?;
+        Ok(Self { k, gamma })
+    }
+}
+
+impl Default for P2 {
+    fn default() -> Self {
+        Self { k: 1.0, gamma: 1.0 }
+    }
+}
+
+impl Weighting for P2 {
+    fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
+        let snr = at.snr();
+        from_x0_weight(snr / (self.k + snr).powf(self.gamma), at, parameterization)
+    }
+}
+
+#[derive(Deserialize)]
+struct KAndGamma {
+    k: f64,
+    gamma: f64,
+}
+
+impl TryFrom<KAndGamma> for P2 {
+    type Error = TrainError;
+    fn try_from(raw: KAndGamma) -> Result<Self, TrainError> {
+        Self::new(raw.k, raw.gamma)
+    }
+}
