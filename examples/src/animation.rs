@@ -22,10 +22,7 @@ pub struct Timing {
 impl Default for Timing {
     /// 60 ms a frame, and a second and a half to look at the result.
     fn default() -> Self {
-        Self {
-            frame: Duration::from_millis(60),
-            last: Duration::from_millis(1500),
-        }
+        Self { frame: Duration::from_millis(60), last: Duration::from_millis(1500) }
     }
 }
 
@@ -62,11 +59,7 @@ pub enum GifError {
 pub fn gif(frames: &[RgbImage], timing: Timing) -> Result<Vec<u8>, GifError> {
     let first = frames.first().ok_or(GifError::NoFrames)?.dimensions();
     if let Some(index) = frames.iter().position(|frame| frame.dimensions() != first) {
-        return Err(GifError::Sizes {
-            index,
-            found: frames[index].dimensions(),
-            first,
-        });
+        return Err(GifError::Sizes { index, found: frames[index].dimensions(), first });
     }
     let (Ok(width), Ok(height)) = (first.0.try_into(), first.1.try_into()) else {
         return Err(GifError::TooLarge(first));
@@ -78,11 +71,7 @@ pub fn gif(frames: &[RgbImage], timing: Timing) -> Result<Vec<u8>, GifError> {
     for (number, picture) in frames.iter().enumerate() {
         let now: Vec<u8> = picture.pixels().map(|colour| index_of[colour]).collect();
         let mut pixels = now.clone();
-        for (pixel, _) in pixels
-            .iter_mut()
-            .zip(&before)
-            .filter(|(now, before)| now == before)
-        {
+        for (pixel, _) in pixels.iter_mut().zip(&before).filter(|(now, before)| now == before) {
             *pixel = UNCHANGED;
         }
         let last = number + 1 == frames.len();
@@ -102,9 +91,7 @@ pub fn gif(frames: &[RgbImage], timing: Timing) -> Result<Vec<u8>, GifError> {
 
 /// The unit of a GIF's clock. Players take less than two for "as slow as you like".
 fn hundredths(time: Duration) -> u16 {
-    u16::try_from(time.as_millis() / 10)
-        .unwrap_or(u16::MAX)
-        .max(2)
+    u16::try_from(time.as_millis() / 10).unwrap_or(u16::MAX).max(2)
 }
 
 /// Colours that are to share one place in the palette, with how often each occurs.
@@ -118,19 +105,12 @@ struct Group {
 impl Group {
     fn new(colours: Vec<(Rgb<u8>, u64)>) -> Self {
         let sum = |f: &dyn Fn(&Rgb<u8>) -> f64| -> f64 {
-            colours
-                .iter()
-                .map(|(colour, count)| f(colour) * *count as f64)
-                .sum()
+            colours.iter().map(|(colour, count)| f(colour) * *count as f64).sum()
         };
         let total = sum(&|_| 1.0);
         let mean = [0, 1, 2].map(|channel| sum(&|colour| f64::from(colour[channel])) / total);
         let spread = [0, 1, 2].map(|c| sum(&|colour| (f64::from(colour[c]) - mean[c]).powi(2)));
-        Self {
-            colours,
-            mean,
-            spread,
-        }
+        Self { colours, mean, spread }
     }
 
     fn worst(&self) -> f64 {
@@ -139,14 +119,11 @@ impl Group {
 
     /// Both sides of the mean in the channel that varies most.
     fn split(self) -> [Self; 2] {
-        let channel = (0..3)
-            .max_by(|a, b| self.spread[*a].total_cmp(&self.spread[*b]))
-            .unwrap_or(0);
+        let channel =
+            (0..3).max_by(|a, b| self.spread[*a].total_cmp(&self.spread[*b])).unwrap_or(0);
         let mean = self.mean[channel];
-        let (low, high) = self
-            .colours
-            .into_iter()
-            .partition(|(colour, _)| f64::from(colour[channel]) <= mean);
+        let (low, high) =
+            self.colours.into_iter().partition(|(colour, _)| f64::from(colour[channel]) <= mean);
         [Self::new(low), Self::new(high)]
     }
 }
@@ -172,16 +149,8 @@ fn palette(frames: &[RgbImage]) -> (Vec<[u8; 3]>, HashMap<Rgb<u8>, u8>) {
     let index_of = groups
         .iter()
         .zip(0..)
-        .flat_map(|(group, index)| {
-            group
-                .colours
-                .iter()
-                .map(move |(colour, _)| (*colour, index))
-        })
+        .flat_map(|(group, index)| group.colours.iter().map(move |(colour, _)| (*colour, index)))
         .collect();
-    let palette = groups
-        .iter()
-        .map(|group| group.mean.map(|value| value.round() as u8))
-        .collect();
+    let palette = groups.iter().map(|group| group.mean.map(|value| value.round() as u8)).collect();
     (palette, index_of)
 }

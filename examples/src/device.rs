@@ -1,18 +1,12 @@
 //! A device by its name, for `--device`.
 
 use ddm_core::burn::tensor::Device;
-#[cfg(any(
-    feature = "wgpu",
-    feature = "vulkan",
-    feature = "metal",
-    feature = "webgpu"
-))]
+#[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
 use ddm_core::burn::tensor::DeviceKind;
 
 /// Every name that [`parse_device`] knows; each is also the cargo feature that compiles it in.
-pub const KNOWN_DEVICES: [&str; 9] = [
-    "flex", "ndarray", "wgpu", "vulkan", "metal", "webgpu", "cuda", "rocm", "cpu",
-];
+pub const KNOWN_DEVICES: [&str; 9] =
+    ["flex", "ndarray", "wgpu", "vulkan", "metal", "webgpu", "cuda", "rocm", "cpu"];
 
 /// Why there is no device of that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,10 +36,7 @@ pub enum DeviceError {
 
 /// The names that [`parse_device`] accepts in this build.
 pub fn available_devices() -> Vec<&'static str> {
-    KNOWN_DEVICES
-        .into_iter()
-        .filter(|name| open(name).is_some())
-        .collect()
+    KNOWN_DEVICES.into_iter().filter(|name| open(name).is_some()).collect()
 }
 
 /// The device of that name, with burn's default settings; fit for clap's `value_parser`.

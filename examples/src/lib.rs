@@ -7,8 +7,8 @@
 pub mod animation;
 pub mod cli;
 pub mod data;
-// pub mod device;
+pub mod device;
 pub mod output;
 pub mod pictures;
 pub mod plots;
-// pub mod tensors;
+pub mod tensors;

@@ -52,10 +52,7 @@ pub enum OutputError {
 ///
 /// If the system refuses, or a file is in the way.
 pub fn create_folder(path: &Path) -> Result<(), OutputError> {
-    fs::create_dir_all(path).map_err(|source| OutputError::Folder {
-        path: path.into(),
-        source,
-    })
+    fs::create_dir_all(path).map_err(|source| OutputError::Folder { path: path.into(), source })
 }
 
 /// Writes a file whole or not at all, making its folder if there is none: the bytes go to a
@@ -70,10 +67,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
         _ => Path::new("."),
     };
     create_folder(folder)?;
-    replace(folder, path, bytes).map_err(|source| OutputError::Write {
-        path: path.into(),
-        source,
-    })
+    replace(folder, path, bytes).map_err(|source| OutputError::Write { path: path.into(), source })
 }
 
 fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -105,10 +99,7 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> Result<(), OutputError> {
     let mut bytes = Cursor::new(Vec::new());
     picture
         .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|source| OutputError::Png {
-            path: path.into(),
-            source,
-        })?;
+        .map_err(|source| OutputError::Png { path: path.into(), source })?;
     write(path, bytes.get_ref())
 }
 
@@ -118,9 +109,7 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> Result<(), OutputError> {
 ///
 /// As [`write`](fn@write), or if the frames are none, too large, or of several sizes.
 pub fn write_gif(path: &Path, frames: &[RgbImage], timing: Timing) -> Result<(), OutputError> {
-    let bytes = gif(frames, timing).map_err(|source| OutputError::Gif {
-        path: path.into(),
-        source,
-    })?;
+    let bytes =
+        gif(frames, timing).map_err(|source| OutputError::Gif { path: path.into(), source })?;
     write(path, &bytes)
 }

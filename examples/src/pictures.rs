@@ -19,16 +19,8 @@ impl Images {
     ///
     /// If there are not as many values as the shape says, or another number of channels.
     pub fn new(pixels: Vec<f32>, shape: [usize; 4]) -> Self {
-        assert_eq!(
-            pixels.len(),
-            shape.iter().product::<usize>(),
-            "values for the shape {shape:?}"
-        );
-        assert!(
-            matches!(shape[1], 1 | 3),
-            "images have 1 or 3 channels, not {}",
-            shape[1]
-        );
+        assert_eq!(pixels.len(), shape.iter().product::<usize>(), "values for the shape {shape:?}");
+        assert!(matches!(shape[1], 1 | 3), "images have 1 or 3 channels, not {}", shape[1]);
         Self { pixels, shape }
     }
 
@@ -48,11 +40,7 @@ impl Images {
             let value = self.pixels[((index * channels + channel) * height + y) * width + x];
             ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8
         };
-        if channels == 1 {
-            Rgb([value(0); 3])
-        } else {
-            Rgb([value(0), value(1), value(2)])
-        }
+        if channels == 1 { Rgb([value(0); 3]) } else { Rgb([value(0), value(1), value(2)]) }
     }
 }
 
@@ -80,14 +68,11 @@ pub fn strip(frames: &[Images], scale: usize) -> RgbImage {
         return RgbImage::new(0, 0);
     };
     assert!(
-        frames
-            .iter()
-            .all(|frame| frame.count() == first.count() && frame.size() == first.size()),
+        frames.iter().all(|frame| frame.count() == first.count() && frame.size() == first.size()),
         "the frames of a strip hold the same samples"
     );
-    let cells: Vec<_> = (0..first.count())
-        .flat_map(|row| frames.iter().map(move |frame| (frame, row)))
-        .collect();
+    let cells: Vec<_> =
+        (0..first.count()).flat_map(|row| frames.iter().map(move |frame| (frame, row))).collect();
     paste(&cells, frames.len(), first.size(), scale)
 }
 
@@ -100,9 +85,7 @@ pub fn spread(length: usize, count: usize) -> Vec<usize> {
     if count < 2 {
         return (length - count..length).collect();
     }
-    (0..count)
-        .map(|i| (i * (length - 1) + (count - 1) / 2) / (count - 1))
-        .collect()
+    (0..count).map(|i| (i * (length - 1) + (count - 1) / 2) / (count - 1)).collect()
 }
 
 /// Cells in rows of `columns`, with a thin gap of paper between them and around them.

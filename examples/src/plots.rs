@@ -15,11 +15,13 @@
 mod axis;
 mod canvas;
 mod curve;
+mod layer;
 mod panels;
 
 pub use axis::{Axis, Scale};
 pub use curve::curve;
-pub use panels::{Layer, Panel, panels};
+pub use layer::Layer;
+pub use panels::{Panel, panels};
 
 /// Muted colours that stay apart from each other, on screen and in print.
 pub mod palette {
@@ -49,9 +51,8 @@ pub mod palette {
     pub const INK: RGBColor = RGBColor(38, 44, 54);
 
     /// One colour a series or class; the eleventh is the first again.
-    pub const SERIES: [RGBColor; 10] = [
-        BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, GOLD, ROSE, BROWN, GREY,
-    ];
+    pub const SERIES: [RGBColor; 10] =
+        [BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, GOLD, ROSE, BROWN, GREY];
 
     /// Labels and other small print.
     pub(super) const FAINT_INK: RGBColor = RGBColor(104, 112, 124);
@@ -65,10 +66,6 @@ pub mod palette {
         let mix = |ink: u8, paper: u8| {
             (f64::from(ink) * share + f64::from(paper) * (1.0 - share)).round() as u8
         };
-        RGBColor(
-            mix(colour.0, PAPER.0),
-            mix(colour.1, PAPER.1),
-            mix(colour.2, PAPER.2),
-        )
+        RGBColor(mix(colour.0, PAPER.0), mix(colour.1, PAPER.1), mix(colour.2, PAPER.2))
     }
 }

@@ -27,11 +27,7 @@ fn file(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
 
 /// The sentence of an error, with the file's folder taken out.
 fn sentence<T: std::fmt::Debug>(result: Result<T, DataError>, path: &Path) -> String {
-    let folder = format!(
-        "{}{}",
-        path.parent().unwrap().display(),
-        std::path::MAIN_SEPARATOR
-    );
+    let folder = format!("{}{}", path.parent().unwrap().display(), std::path::MAIN_SEPARATOR);
     result.unwrap_err().to_string().replace(&folder, "")
 }
 
@@ -52,25 +48,11 @@ fn digits_are_all_there() {
     assert_eq!(digits.len(), 1797);
     assert_eq!(digits.images.len(), 1797 * 64);
     let mut histogram = [0; 10];
-    digits
-        .labels
-        .iter()
-        .for_each(|label| histogram[usize::from(*label)] += 1);
-    assert_eq!(
-        histogram,
-        [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-    );
-    assert!(
-        digits
-            .images
-            .iter()
-            .all(|pixel| (-1.0..=1.0).contains(pixel))
-    );
+    digits.labels.iter().for_each(|label| histogram[usize::from(*label)] += 1);
+    assert_eq!(histogram, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+    assert!(digits.images.iter().all(|pixel| (-1.0..=1.0).contains(pixel)));
     // The first is a nought: paper in the corner, ink 13 of 16 at row 0, column 3.
-    assert_eq!(
-        (digits.image(0)[0], digits.image(0)[3], digits.labels[0]),
-        (-1.0, 0.625, 0)
-    );
+    assert_eq!((digits.image(0)[0], digits.image(0)[3], digits.labels[0]), (-1.0, 0.625, 0));
 }
 
 #[test]
@@ -78,10 +60,9 @@ fn digits_from_a_file_are_the_same_plain_or_zipped() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits.csv.gz");
     assert_eq!(digits_from(&source).unwrap(), digits());
     let text = row("16", "7") + &row("0", "3");
-    for (name, content) in [
-        ("a.csv", text.clone().into_bytes()),
-        ("a.csv.gz", zipped(text.as_bytes())),
-    ] {
+    for (name, content) in
+        [("a.csv", text.clone().into_bytes()), ("a.csv.gz", zipped(text.as_bytes()))]
+    {
         let (_folder, path) = file(name, &content);
         let digits = digits_from(&path).unwrap();
         assert_eq!(digits.labels, [7, 3]);
@@ -147,22 +128,13 @@ fn refused_data_is_named_in_one_sentence() {
 
     for (content, expected) in [
         ("x,y\n", "points.csv holds no rows of data"),
-        (
-            "x,y\n1,2,3\n",
-            "points.csv, row 2: found 3 columns, but a row must have 2 (x and y)",
-        ),
+        ("x,y\n1,2,3\n", "points.csv, row 2: found 3 columns, but a row must have 2 (x and y)"),
         (
             "1,2\n3,oops\n",
             "points.csv, row 2, column 2: found \"oops\", but a finite number is needed",
         ),
-        (
-            "1,inf\n",
-            "points.csv, row 1, column 2: found \"inf\", but a finite number is needed",
-        ),
-        (
-            "1,2\n1,2\n",
-            "points.csv holds points that all coincide, but at least two must differ",
-        ),
+        ("1,inf\n", "points.csv, row 1, column 2: found \"inf\", but a finite number is needed"),
+        ("1,2\n1,2\n", "points.csv holds points that all coincide, but at least two must differ"),
     ] {
         let (_folder, path) = file("points.csv", content.as_bytes());
         assert_eq!(sentence(points_from(&path), &path), expected);
@@ -170,11 +142,7 @@ fn refused_data_is_named_in_one_sentence() {
 
     let (folder, path) = file("points.csv", b"\xff\xfe,1\n");
     let error = points_from(&path).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .ends_with("points.csv is not comma-separated text")
-    );
+    assert!(error.to_string().ends_with("points.csv is not comma-separated text"));
     let error = points_from(folder.path()).unwrap_err();
     assert!(error.to_string().starts_with("cannot read ") && error.source().is_some());
 }
@@ -196,15 +164,9 @@ fn devices_have_names() {
     }
     assert_eq!(
         parse_device("abacus").unwrap_err().to_string(),
-        format!(
-            "there is no device \"abacus\": this program has {}",
-            available.join(", ")
-        )
+        format!("there is no device \"abacus\": this program has {}", available.join(", "))
     );
-    for name in KNOWN_DEVICES
-        .into_iter()
-        .filter(|name| !available.contains(name))
-    {
+    for name in KNOWN_DEVICES.into_iter().filter(|name| !available.contains(name)) {
         assert_eq!(
             parse_device(name).unwrap_err().to_string(),
             format!(
@@ -229,10 +191,7 @@ fn files_are_written_whole_or_not_at_all() {
     let error = output::write(path.parent().unwrap(), b"third").unwrap_err();
     assert!(error.to_string().starts_with("cannot write "), "{error}");
     let error = output::write(&path.join("file.txt"), b"third").unwrap_err();
-    assert!(
-        error.to_string().starts_with("cannot make the folder "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("cannot make the folder "), "{error}");
     let error = output::write_gif(&path, &[], Timing::default()).unwrap_err();
     assert_eq!(
         cli::sentence(&error),
@@ -259,31 +218,19 @@ fn written_files_are_as_readable_as_others() {
 
 #[test]
 fn grids_enlarge_pixels() {
-    let images = Images::new(
-        vec![-1.0, 1.0, 0.0, -7.0, 7.0, f32::NAN, -1.0, -1.0],
-        [2, 1, 2, 2],
-    );
+    let images = Images::new(vec![-1.0, 1.0, 0.0, -7.0, 7.0, f32::NAN, -1.0, -1.0], [2, 1, 2, 2]);
     let picture = grid(&images, 5, 3);
     // Two images of 2 × 3 pixels and three gaps of 3, over one image and two gaps.
     assert_eq!(picture.dimensions(), (2 * 6 + 3 * 3, 6 + 2 * 3));
     let grey = |x, y| picture.get_pixel(x, y).0[0];
-    assert_eq!(
-        (grey(0, 0), grey(3, 3), grey(5, 5), grey(6, 3)),
-        (255, 0, 0, 255)
-    );
-    assert_eq!(
-        (grey(3, 6), grey(6, 6), grey(12, 3), grey(15, 3)),
-        (128, 0, 255, 0)
-    );
+    assert_eq!((grey(0, 0), grey(3, 3), grey(5, 5), grey(6, 3)), (255, 0, 0, 255));
+    assert_eq!((grey(3, 6), grey(6, 6), grey(12, 3), grey(15, 3)), (128, 0, 255, 0));
 
     let colour = Images::new(vec![1.0, -1.0, 0.0], [1, 3, 1, 1]);
     assert_eq!(grid(&colour, 1, 1).get_pixel(1, 1), &Rgb([255, 0, 128]));
     // 5 images in rows of 2 need 3 rows.
     let five = Images::new(vec![0.0; 5 * 64], [5, 1, 8, 8]);
-    assert_eq!(
-        grid(&five, 2, 4).dimensions(),
-        (2 * 32 + 3 * 4, 3 * 32 + 4 * 4)
-    );
+    assert_eq!(grid(&five, 2, 4).dimensions(), (2 * 32 + 3 * 4, 3 * 32 + 4 * 4));
 }
 
 #[test]
@@ -297,20 +244,14 @@ fn strips_show_a_sample_a_row() {
     assert_eq!(spread(11, 6), [0, 2, 4, 6, 8, 10]);
     assert_eq!(spread(51, 2), [0, 50]);
     assert_eq!(spread(3, 8), [0, 1, 2]);
-    assert_eq!(
-        (spread(9, 1), spread(9, 0), spread(0, 5)),
-        (vec![8], vec![], vec![])
-    );
+    assert_eq!((spread(9, 1), spread(9, 0), spread(0, 5)), (vec![8], vec![], vec![]));
 }
 
 #[test]
 fn tensors_become_numbers_and_back() {
     let device = parse_device("flex").unwrap();
     let points = dino();
-    assert_eq!(
-        tensors::points(tensors::from_points(&points, &device)),
-        points
-    );
+    assert_eq!(tensors::points(tensors::from_points(&points, &device)), points);
     let tensor = tensors::from_points(&points, &device).reshape([71, 1, 2, 2]);
     let images = Images::from(tensor);
     assert_eq!((images.count(), images.size()), (71, (2, 2)));
@@ -323,27 +264,15 @@ fn plots_have_something_on_them() {
     let blue = Rgb([palette::BLUE.0, palette::BLUE.1, palette::BLUE.2]);
     let line: Vec<_> = (0..100).map(|i| (f64::from(i), f64::from(i * i))).collect();
     for axis in [Axis::linear("y"), Axis::log("y")] {
-        let picture = curve(
-            "title",
-            Axis::linear("x"),
-            axis,
-            &[("series", line.clone())],
-        );
+        let picture = curve("title", Axis::linear("x"), axis, &[("series", line.clone())]);
         assert_eq!(picture.dimensions(), (900, 560));
         assert!(inked(&picture, blue) > 700);
     }
     // Nothing to show, or nothing that can be shown, is an empty plot and no panic.
-    let odd = vec![
-        (f64::NAN, 1.0),
-        (1.0, f64::INFINITY),
-        (0.0, 0.0),
-        (2.0, -1.0),
-    ];
-    for series in [
-        &[][..],
-        &[("empty", vec![])][..],
-        &[("odd", odd), ("dot", vec![(3.0, 3.0)])][..],
-    ] {
+    let odd = vec![(f64::NAN, 1.0), (1.0, f64::INFINITY), (0.0, 0.0), (2.0, -1.0)];
+    for series in
+        [&[][..], &[("empty", vec![])][..], &[("odd", odd), ("dot", vec![(3.0, 3.0)])][..]]
+    {
         curve("", Axis::log(""), Axis::log(""), series);
         curve("", Axis::linear(""), Axis::linear(""), series);
     }
@@ -359,33 +288,22 @@ fn plots_have_something_on_them() {
         Layer::arrows(&[], &[], palette::INK),
         Layer::paths(&paths, palette::BLUE),
     ];
-    let panel = |title| Panel {
-        title,
-        layers: layers.clone(),
-    };
+    let panel = |title| Panel { title, layers: layers.clone() };
     let one = panels(&[panel("")], 3, 3.0);
     assert_eq!(one.dimensions(), (360, 360));
     assert!(inked(&one, blue) > 10);
     let four = panels(&[panel("a"), panel("b"), panel("c"), panel("")], 3, 3.0);
-    assert_eq!(
-        four.dimensions(),
-        (3 * 320 + 2 * 18 + 40, 2 * 344 + 18 + 40)
-    );
+    assert_eq!(four.dimensions(), (3 * 320 + 2 * 18 + 40, 2 * 344 + 18 + 40));
 }
 
 #[test]
 fn animations_play_for_ever_and_keep_few_colours_exact() {
     let images = |shift: f32| {
-        let pixels = (0..64)
-            .map(|i| (i as f32 / 32.0 + shift) % 2.0 - 1.0)
-            .collect();
+        let pixels = (0..64).map(|i| (i as f32 / 32.0 + shift) % 2.0 - 1.0).collect();
         grid(&Images::new(pixels, [1, 1, 8, 8]), 1, 2)
     };
     let frames: Vec<_> = [0.0, 0.5, 0.5, 1.0].map(images).into();
-    let timing = Timing {
-        frame: Duration::from_millis(50),
-        last: Duration::from_secs(1),
-    };
+    let timing = Timing { frame: Duration::from_millis(50), last: Duration::from_secs(1) };
     let bytes = gif(&frames, timing).unwrap();
     assert_eq!(play(&bytes), frames);
 
@@ -397,10 +315,7 @@ fn animations_play_for_ever_and_keep_few_colours_exact() {
 
     assert!(matches!(gif(&[], timing), Err(GifError::NoFrames)));
     let error = gif(&[RgbImage::new(2, 2), RgbImage::new(3, 2)], timing).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "frame 1 is (3, 2) pixels large, but the first is (2, 2)"
-    );
+    assert_eq!(error.to_string(), "frame 1 is (3, 2) pixels large, but the first is (2, 2)");
 }
 
 #[test]
@@ -410,18 +325,11 @@ fn animations_of_many_colours_come_close() {
         .collect();
     let played = play(&gif(&frames, Timing::default()).unwrap());
     let distance = |a: &RgbImage, b: &RgbImage| {
-        a.iter()
-            .zip(b.iter())
-            .map(|(a, b)| u64::from(a.abs_diff(*b)))
-            .sum::<u64>() as f64
+        a.iter().zip(b.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum::<u64>() as f64
             / a.len() as f64
     };
     for (frame, shown) in frames.iter().zip(&played) {
-        assert!(
-            distance(frame, shown) < 6.0,
-            "off by {} of 255",
-            distance(frame, shown)
-        );
+        assert!(distance(frame, shown) < 6.0, "off by {} of 255", distance(frame, shown));
     }
 }
 

@@ -72,11 +72,11 @@ impl<const D: usize, N: ConditionalPredictor<D>> NoisePredictor<D>
     for Conditioned<N, N::Condition>
 {
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
-        self.network.predict(x, t, self.condition.clone())
+        self.network.predict_with(x, t, self.condition.clone())
     }
 
     fn check(&self, shape: [usize; D]) -> Result<(), ModelError> {
         ModelError::require_batch("the condition", self.condition.batch(), shape[0])?;
-        self.network.check(shape, &self.condition)
+        self.network.check_with(shape, &self.condition)
     }
 }

@@ -37,10 +37,10 @@ impl<const D: usize, N: ConditionalPredictor<D>> NoisePredictor<D>
 {
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
         if self.scale == 1.0 {
-            return self.network.predict(x, t, self.condition.clone());
+            return self.network.predict_with(x, t, self.condition.clone());
         }
         let batch = x.dims()[0];
-        let both = self.network.predict(
+        let both = self.network.predict_with(
             Tensor::cat(vec![x.clone(), x], 0),
             Tensor::cat(vec![t.clone(), t], 0),
             self.condition.clone().followed_by(self.null.clone()),
@@ -52,6 +52,6 @@ impl<const D: usize, N: ConditionalPredictor<D>> NoisePredictor<D>
 
     fn check(&self, shape: [usize; D]) -> Result<(), ModelError> {
         ModelError::require_batch("the condition", self.condition.batch(), shape[0])?;
-        self.network.check(shape, &self.condition)
+        self.network.check_with(shape, &self.condition)
     }
 }

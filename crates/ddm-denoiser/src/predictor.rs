@@ -42,10 +42,10 @@ pub trait ConditionalPredictor<const D: usize> {
     type Condition: Condition;
 
     /// `F(x, t, c)`, of the shape of x.
-    fn predict(&self, x: Tensor<D>, t: Tensor<1>, condition: Self::Condition) -> Tensor<D>;
+    fn predict_with(&self, x: Tensor<D>, t: Tensor<1>, condition: Self::Condition) -> Tensor<D>;
 
     /// Whether the network can take x of this shape with this condition. Called once before a run.
-    fn check(&self, shape: [usize; D], condition: &Self::Condition) -> Result<(), ModelError> {
+    fn check_with(&self, shape: [usize; D], condition: &Self::Condition) -> Result<(), ModelError> {
         let _ = (shape, condition);
         Ok(())
     }
@@ -62,10 +62,10 @@ impl<const D: usize, N: NoisePredictor<D> + ?Sized> NoisePredictor<D> for &N {
 
 impl<const D: usize, N: ConditionalPredictor<D> + ?Sized> ConditionalPredictor<D> for &N {
     type Condition = N::Condition;
-    fn predict(&self, x: Tensor<D>, t: Tensor<1>, condition: Self::Condition) -> Tensor<D> {
-        (**self).predict(x, t, condition)
+    fn predict_with(&self, x: Tensor<D>, t: Tensor<1>, condition: Self::Condition) -> Tensor<D> {
+        (**self).predict_with(x, t, condition)
     }
-    fn check(&self, shape: [usize; D], condition: &Self::Condition) -> Result<(), ModelError> {
-        (**self).check(shape, condition)
+    fn check_with(&self, shape: [usize; D], condition: &Self::Condition) -> Result<(), ModelError> {
+        (**self).check_with(shape, condition)
     }
 }

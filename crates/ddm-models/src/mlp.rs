@@ -135,10 +135,10 @@ impl NoisePredictor<2> for Mlp {
 
 impl ConditionalPredictor<2> for Mlp {
     type Condition = Tensor<1, Int>;
-    fn predict(&self, x: Tensor<2>, t: Tensor<1>, labels: Self::Condition) -> Tensor<2> {
+    fn predict_with(&self, x: Tensor<2>, t: Tensor<1>, labels: Self::Condition) -> Tensor<2> {
         self.forward(x, t, Some(labels))
     }
-    fn check(&self, shape: [usize; 2], labels: &Self::Condition) -> Result<(), ModelError> {
+    fn check_with(&self, shape: [usize; 2], labels: &Self::Condition) -> Result<(), ModelError> {
         self.check_shape(shape)?;
         self.conditioning.check(labels, shape[0])
     }

@@ -199,7 +199,7 @@ fn gradients_reach_every_parameter() {
         .with_dropout(0.1);
     let unet = config.init(&device).unwrap().map(&mut Fill);
     let x = waves([3, 1, 8, 8], &device);
-    let answer = ConditionalPredictor::predict(&unet, x.clone(), times(3, &device), labels.clone());
+    let answer = ConditionalPredictor::predict_with(&unet, x.clone(), times(3, &device), labels.clone());
     assert_gradients_reach_all(&unet, (answer - x).square().mean());
 
     let mlp = MlpConfig::new()
@@ -208,7 +208,7 @@ fn gradients_reach_every_parameter() {
         .init(&device)
         .unwrap();
     let x = waves([3, 2], &device);
-    let answer = ConditionalPredictor::predict(&mlp, x.clone(), times(3, &device), labels);
+    let answer = ConditionalPredictor::predict_with(&mlp, x.clone(), times(3, &device), labels);
     assert_gradients_reach_all(&mlp, (answer - x).square().mean());
 
     let vae = VaeConfig::new(1, 2)
@@ -249,14 +249,14 @@ fn classes_change_the_answer_and_the_null_class_is_the_default() {
         .unwrap()
         .map(&mut Fill);
     let x = waves([2, 1, 8, 8], &device);
-    let told = |label| ConditionalPredictor::predict(&unet, x.clone(), t.clone(), labels(label));
+    let told = |label| ConditionalPredictor::predict_with(&unet, x.clone(), t.clone(), labels(label));
     let untold = NoisePredictor::predict(&unet, x.clone(), t.clone());
     assert!(distance(told(0), told(3)) > 1e-4);
     assert!(distance(told(0), untold.clone()) > 1e-4);
     assert_eq!(distance(told(4), untold.clone()), 0.0);
     let null = unet.null_classes(2, &device);
     assert_eq!(null.clone().into_data().to_vec::<i64>().unwrap(), [4, 4]);
-    let null = ConditionalPredictor::predict(&unet, x.clone(), t.clone(), null);
+    let null = ConditionalPredictor::predict_with(&unet, x.clone(), t.clone(), null);
     assert_eq!(distance(null, untold), 0.0);
 
     let mlp = MlpConfig::new()
@@ -265,7 +265,7 @@ fn classes_change_the_answer_and_the_null_class_is_the_default() {
         .init(&device)
         .unwrap();
     let x = waves([2, 2], &device);
-    let told = |label| ConditionalPredictor::predict(&mlp, x.clone(), t.clone(), labels(label));
+    let told = |label| ConditionalPredictor::predict_with(&mlp, x.clone(), t.clone(), labels(label));
     let untold = NoisePredictor::predict(&mlp, x.clone(), t.clone());
     assert!(distance(told(0), told(3)) > 1e-4);
     assert_eq!(distance(told(4), untold), 0.0);
@@ -284,20 +284,20 @@ fn runs_that_do_not_fit_are_refused() {
     assert!(check([2, 1, 0, 8]).is_err());
 
     let labels = |labels: [i64; 2]| Tensor::<1, Int>::from_data(labels, &device);
-    let check = |network: &UNet, l| ConditionalPredictor::check(network, [2, 1, 8, 8], &labels(l));
+    let check = |network: &UNet, l| ConditionalPredictor::check_with(network, [2, 1, 8, 8], &labels(l));
     assert_eq!(check(&unet, [0, 0]), Err(ModelError::NoCondition));
     let unet = small_unet().with_classes(Some(4)).init(&device).unwrap();
     assert_eq!(check(&unet, [0, 4]), Ok(()));
     let says = "a class is 5, but the model needs 0 to 3, or 4 for no class";
     assert_eq!(check(&unet, [0, 5]).unwrap_err().to_string(), says);
     assert!(check(&unet, [-1, 0]).is_err());
-    let error = ConditionalPredictor::check(&unet, [3, 1, 8, 8], &labels([0, 0])).unwrap_err();
+    let error = ConditionalPredictor::check_with(&unet, [3, 1, 8, 8], &labels([0, 0])).unwrap_err();
     assert!(error.to_string().contains("2 samples"), "{error}");
 
     let mlp = MlpConfig::new().init(&device).unwrap();
     assert!(NoisePredictor::check(&mlp, [5, 2]).is_ok());
     assert!(NoisePredictor::check(&mlp, [5, 3]).is_err());
-    let refused = ConditionalPredictor::check(&mlp, [2, 2], &labels([0, 0]));
+    let refused = ConditionalPredictor::check_with(&mlp, [2, 2], &labels([0, 0]));
     assert_eq!(refused, Err(ModelError::NoCondition));
 
     let vae = VaeConfig::new(1, 2).init(&device).unwrap();
@@ -435,7 +435,7 @@ fn weights_come_back_from_a_file() {
     let loaded = load_weights(config.init(&device).unwrap(), &path).unwrap();
     let x = waves([3, 1, 8, 8], &device);
     let labels = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
-    let answer = ConditionalPredictor::predict(&loaded, x.clone(), times(3, &device), labels);
+    let answer = ConditionalPredictor::predict_with(&loaded, x.clone(), times(3, &device), labels);
     assert_gradients_reach_all(&loaded, (answer - x).square().mean());
 }
 

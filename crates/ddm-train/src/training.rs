@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use burn::module::Module;
-use burn::optim::lr_scheduler::LrScheduler;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use ddm_samplers::HostNoise;
@@ -63,10 +63,11 @@ impl Training {
         &self,
         mut network: M,
         mut optimizer: ModuleOptimizer,
-        mut learning_rate: impl LrScheduler,
+        learning_rate: impl Into<ModuleLrScheduler>,
         mut loss: impl FnMut(&M, &mut HostNoise) -> Tensor<1>,
     ) -> Result<Trained<M>, TrainError> {
         TrainError::require(self.steps > 0, "training steps", 0.0, "at least 1")?;
+        let mut learning_rate = learning_rate.into();
         let mut ema = Ema::new(&network, self.ema_decay)?;
         let mut noise = HostNoise::new(self.seed);
         let mut losses = Vec::new();

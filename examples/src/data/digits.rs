@@ -71,22 +71,17 @@ pub fn digits_from(path: &Path) -> Result<Digits, DataError> {
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Digits, DataError> {
-    let mut digits = Digits {
-        images: Vec::new(),
-        labels: Vec::new(),
-    };
+    let mut digits = Digits { images: Vec::new(), labels: Vec::new() };
     for row in table::rows(path, bytes) {
         let row = row?;
         row.columns(Digits::PIXELS + 1, COLUMNS)?;
         for column in 0..Digits::PIXELS {
-            let ink = row.number(column, PIXEL, |n| {
-                n.fract() == 0.0 && (0.0..=16.0).contains(&n)
-            })?;
+            let ink =
+                row.number(column, PIXEL, |n| n.fract() == 0.0 && (0.0..=16.0).contains(&n))?;
             digits.images.push(ink / 8.0 - 1.0);
         }
-        let label = row.number(Digits::PIXELS, LABEL, |n| {
-            n.fract() == 0.0 && (0.0..=9.0).contains(&n)
-        })?;
+        let label =
+            row.number(Digits::PIXELS, LABEL, |n| n.fract() == 0.0 && (0.0..=9.0).contains(&n))?;
         digits.labels.push(label as u8);
     }
     if digits.is_empty() {

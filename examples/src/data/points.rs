@@ -36,16 +36,10 @@ pub fn normalize(points: &mut [[f32; 2]]) {
     let count = points.len() as f64;
     let mean = [0, 1].map(|axis| points.iter().map(|p| f64::from(p[axis])).sum::<f64>() / count);
     let centred = |p: &[f32; 2], axis: usize| f64::from(p[axis]) - mean[axis];
-    let square: f64 = points
-        .iter()
-        .map(|p| centred(p, 0).powi(2) + centred(p, 1).powi(2))
-        .sum::<f64>();
+    let square: f64 =
+        points.iter().map(|p| centred(p, 0).powi(2) + centred(p, 1).powi(2)).sum::<f64>();
     let deviation = (square / (2.0 * count)).sqrt();
-    let scale = if deviation > 0.0 {
-        deviation.recip()
-    } else {
-        1.0
-    };
+    let scale = if deviation > 0.0 { deviation.recip() } else { 1.0 };
     for point in points {
         *point = [0, 1].map(|axis| (centred(point, axis) * scale) as f32);
     }

@@ -15,17 +15,10 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => DataError::Missing { path: path.into() },
-        _ => DataError::Read {
-            path: path.into(),
-            source,
-        },
+        _ => DataError::Read { path: path.into(), source },
     })?;
     let named_gzip = path.extension().is_some_and(|extension| extension == "gz");
-    if named_gzip || bytes.starts_with(&GZIP) {
-        unpack(path, &bytes)
-    } else {
-        Ok(bytes)
-    }
+    if named_gzip || bytes.starts_with(&GZIP) { unpack(path, &bytes) } else { Ok(bytes) }
 }
 
 /// The content of a gzip file.
@@ -33,10 +26,7 @@ pub(super) fn unpack(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     let mut content = Vec::new();
     GzDecoder::new(bytes)
         .read_to_end(&mut content)
-        .map_err(|source| DataError::Gzip {
-            path: path.into(),
-            source,
-        })?;
+        .map_err(|source| DataError::Gzip { path: path.into(), source })?;
     Ok(content)
 }
 
@@ -58,12 +48,7 @@ impl Row<'_> {
         if found == count {
             return Ok(());
         }
-        Err(DataError::Columns {
-            path: self.path.into(),
-            row: self.line(),
-            found,
-            expected,
-        })
+        Err(DataError::Columns { path: self.path.into(), row: self.line(), found, expected })
     }
 
     /// The number in a column (from 0), if `accept` takes it; `allowed` says which it takes.
@@ -105,9 +90,6 @@ pub(super) fn rows<'a>(
         .into_records()
         .map(move |record| match record {
             Ok(record) => Ok(Row { path, record }),
-            Err(source) => Err(DataError::Csv {
-                path: path.into(),
-                source,
-            }),
+            Err(source) => Err(DataError::Csv { path: path.into(), source }),
         })
 }

@@ -21,18 +21,12 @@ pub struct Axis<'a> {
 impl<'a> Axis<'a> {
     /// Equal distances are equal differences.
     pub fn linear(label: &'a str) -> Self {
-        Self {
-            label,
-            scale: Scale::Linear,
-        }
+        Self { label, scale: Scale::Linear }
     }
 
     /// Equal distances are equal ratios.
     pub fn log(label: &'a str) -> Self {
-        Self {
-            label,
-            scale: Scale::Log,
-        }
+        Self { label, scale: Scale::Log }
     }
 }
 
@@ -50,9 +44,7 @@ impl Fitted {
     pub(super) fn new(scale: Scale, values: impl Iterator<Item = f64>, margin: f64) -> Self {
         let (low, high) = values
             .filter_map(|value| linearize(scale, value))
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
-                (low.min(v), high.max(v))
-            });
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
         let (low, high) = match high - low {
             width if width > 0.0 => (low - margin * width, high + margin * width),
             0.0 => (low - 0.5, high + 0.5),
@@ -77,11 +69,8 @@ impl Fitted {
 
     /// Powers of ten, and twice and five times them where there is room.
     fn decade_ticks(&self, decades: f64, count: usize) -> Vec<(f64, String)> {
-        let factors: &[f64] = if decades * 3.0 <= count as f64 + 2.0 {
-            &[1.0, 2.0, 5.0]
-        } else {
-            &[1.0]
-        };
+        let factors: &[f64] =
+            if decades * 3.0 <= count as f64 + 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let every = (decades / count as f64).round().max(1.0) as i32;
         let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
         let plain = factors.len() > 1 || (first >= -4 && last <= 4);
@@ -92,11 +81,8 @@ impl Fitted {
                 let at = f64::from(exponent) + factor.log10();
                 let digits = usize::try_from(-exponent).unwrap_or(0);
                 let power = 10_f64.powi(exponent);
-                let name = if plain {
-                    format!("{:.digits$}", factor * power)
-                } else {
-                    raised(exponent)
-                };
+                let name =
+                    if plain { format!("{:.digits$}", factor * power) } else { raised(exponent) };
                 ((at - self.low) / decades, name)
             })
             .filter(|(position, _)| (-1e-6..=1.0 + 1e-6).contains(position))
@@ -106,11 +92,7 @@ impl Fitted {
     /// Round numbers at equal differences, also on a logarithmic axis under one decade long.
     fn even_ticks(&self, count: usize) -> Vec<(f64, String)> {
         let value = |end: f64| {
-            if self.scale == Scale::Log {
-                10_f64.powf(end)
-            } else {
-                end
-            }
+            if self.scale == Scale::Log { 10_f64.powf(end) } else { end }
         };
         let (low, high) = (value(self.low), value(self.high));
         let step = round_step((high - low) / count as f64);
@@ -168,8 +150,5 @@ fn minus(number: &str) -> String {
 fn raised(exponent: i32) -> String {
     let digits = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let raise = |c: char| c.to_digit(10).map_or('⁻', |digit| digits[digit as usize]);
-    format!(
-        "10{}",
-        exponent.to_string().chars().map(raise).collect::<String>()
-    )
+    format!("10{}", exponent.to_string().chars().map(raise).collect::<String>())
 }

@@ -33,11 +33,7 @@ pub(super) struct Type {
 
 impl Type {
     fn style(&self, align: Align) -> TextStyle<'static> {
-        let weight = if self.bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        };
+        let weight = if self.bold { FontStyle::Bold } else { FontStyle::Normal };
         let size = self.size * EM * f64::from(ENLARGED);
         let h_pos = match align {
             Align::Left => HPos::Left,
@@ -46,10 +42,7 @@ impl Type {
         };
         FontDesc::new(FontFamily::Name(FAMILY), size, weight)
             .color(&self.colour)
-            .pos(Pos {
-                h_pos,
-                v_pos: VPos::Top,
-            })
+            .pos(Pos { h_pos, v_pos: VPos::Top })
     }
 }
 
@@ -74,10 +67,7 @@ impl Canvas {
             }
         });
         let size = (width * ENLARGED, height * ENLARGED);
-        Self {
-            size,
-            pixels: vec![PAPER.0; (size.0 * size.1 * 3) as usize],
-        }
+        Self { size, pixels: vec![PAPER.0; (size.0 * size.1 * 3) as usize] }
     }
 
     /// The picture in its true size.
@@ -91,12 +81,7 @@ impl Canvas {
     pub(super) fn disc(&mut self, at: (f64, f64), radius: f64, colour: RGBColor, opacity: f64) {
         let radius = (radius * f64::from(ENLARGED)).round() as u32;
         self.draw(|sheet| {
-            sheet.draw_circle(
-                enlarge(at),
-                radius,
-                &colour.mix(opacity).to_backend_color(),
-                true,
-            )
+            sheet.draw_circle(enlarge(at), radius, &colour.mix(opacity).to_backend_color(), true)
         });
     }
 
@@ -149,11 +134,7 @@ impl Canvas {
     pub(super) fn text_width(&mut self, text: &str, look: Type) -> f64 {
         let style = look.style(Align::Left);
         let mut width = 0;
-        self.draw(|sheet| {
-            sheet
-                .estimate_text_size(text, &style)
-                .map(|size| width = size.0)
-        });
+        self.draw(|sheet| sheet.estimate_text_size(text, &style).map(|size| width = size.0));
         f64::from(width) / f64::from(ENLARGED)
     }
 

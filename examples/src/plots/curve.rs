@@ -14,21 +14,9 @@ const BOTTOM: f64 = 496.0;
 /// More points than this are drawn with a thinner line.
 const CROWDED: usize = 500;
 
-const TITLE: Type = Type {
-    size: 19.0,
-    bold: true,
-    colour: INK,
-};
-const NAME: Type = Type {
-    size: 13.5,
-    bold: false,
-    colour: INK,
-};
-const LABEL: Type = Type {
-    size: 13.0,
-    bold: false,
-    colour: FAINT_INK,
-};
+const TITLE: Type = Type { size: 19.0, bold: true, colour: INK };
+const NAME: Type = Type { size: 13.5, bold: false, colour: INK };
+const LABEL: Type = Type { size: 13.0, bold: false, colour: FAINT_INK };
 
 /// One line for each series, named in a legend, over axes that fit the data. Points that are not
 /// finite, or that a logarithmic axis cannot show, leave a gap. A series of one point is a dot.
@@ -49,16 +37,10 @@ pub fn curve(
     let y = Fitted::new(y_axis.scale, points().map(|(_, y)| *y), 0.04);
 
     let y_ticks = y.ticks(5);
-    let widest = y_ticks
-        .iter()
-        .map(|(_, name)| canvas.text_width(name, LABEL))
-        .fold(0.0, f64::max);
+    let widest = y_ticks.iter().map(|(_, name)| canvas.text_width(name, LABEL)).fold(0.0, f64::max);
     let left = LEFT + widest + 12.0;
     let place = |(px, py): (f64, f64)| {
-        Some((
-            left + x.position(px)? * (RIGHT - left),
-            BOTTOM - y.position(py)? * (BOTTOM - top),
-        ))
+        Some((left + x.position(px)? * (RIGHT - left), BOTTOM - y.position(py)? * (BOTTOM - top)))
     };
 
     for (position, name) in &y_ticks {
@@ -72,12 +54,7 @@ pub fn curve(
         canvas.line((across, BOTTOM), (across, BOTTOM + 5.0), 1.25, FAINT_INK);
         canvas.text(&name, (across, BOTTOM + 22.0), Align::Centre, LABEL);
     }
-    canvas.text(
-        x_axis.label,
-        ((left + RIGHT) / 2.0, BOTTOM + 46.0),
-        Align::Centre,
-        LABEL,
-    );
+    canvas.text(x_axis.label, ((left + RIGHT) / 2.0, BOTTOM + 46.0), Align::Centre, LABEL);
 
     for ((_, points), colour) in series.iter().zip(SERIES.iter().cycle()) {
         let places: Vec<_> = points.iter().map(|point| place(*point)).collect();
@@ -103,18 +80,9 @@ fn legend(canvas: &mut Canvas, series: &[(&str, Vec<(f64, f64)>)], first: f64) -
             (across, baseline) = (LEFT, baseline + 22.0);
         }
         let middle = baseline - 4.7;
-        canvas.line(
-            (across + 1.0, middle),
-            (across + 18.0, middle),
-            3.0,
-            *colour,
-        );
+        canvas.line((across + 1.0, middle), (across + 18.0, middle), 3.0, *colour);
         canvas.text(name, (across + 26.0, baseline), Align::Left, NAME);
         across += width + 24.0;
     }
-    if series.is_empty() {
-        first
-    } else {
-        baseline + 30.0
-    }
+    if series.is_empty() { first } else { baseline + 30.0 }
 }

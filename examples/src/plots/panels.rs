@@ -3,91 +3,14 @@
 use image::RgbImage;
 
 use super::canvas::{Align, Canvas, Type};
-use super::palette::{GREY, INK, LINE, RGBColor, tint};
+use super::layer::Layer;
+use super::palette::{INK, LINE, RGBColor, tint};
 
 const SIDE: f64 = 320.0;
 const MARGIN: f64 = 20.0;
 const GAP: f64 = 18.0;
 const HEADING: f64 = 24.0;
-const TITLE: Type = Type {
-    size: 15.0,
-    bold: false,
-    colour: INK,
-};
-
-/// One thing drawn in a panel; later layers lie over earlier ones.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Layer<'a> {
-    /// A dot for each point.
-    Points {
-        /// Where.
-        points: &'a [[f32; 2]],
-        /// Radius of a dot in pixels.
-        radius: f64,
-        /// The dots' colour.
-        colour: RGBColor,
-        /// From 0 (not there) to 1 (covers what lies below); less than 1 shows where dots crowd.
-        opacity: f64,
-    },
-    /// An arrow from each point.
-    Arrows {
-        /// The arrows' feet.
-        feet: &'a [[f32; 2]],
-        /// The vectors; their lengths are scaled together so that neighbours do not run into
-        /// each other, the longest twentieth being cut to the same length.
-        vectors: &'a [[f32; 2]],
-        /// The arrows' colour.
-        colour: RGBColor,
-    },
-    /// A line along each path, from faint (its start) to strong, with a dot at its end.
-    Paths {
-        /// Each path's points in the order of time.
-        paths: &'a [Vec<[f32; 2]>],
-        /// The lines' colour at their ends.
-        colour: RGBColor,
-    },
-}
-
-impl<'a> Layer<'a> {
-    /// Dots that show where they crowd.
-    pub fn points(points: &'a [[f32; 2]], colour: RGBColor) -> Self {
-        Self::Points {
-            points,
-            radius: 2.4,
-            colour,
-            opacity: 0.55,
-        }
-    }
-
-    /// Pale dots, for the data behind what matters.
-    pub fn background(points: &'a [[f32; 2]]) -> Self {
-        Self::Points {
-            points,
-            radius: 2.2,
-            colour: tint(GREY, 0.6),
-            opacity: 1.0,
-        }
-    }
-
-    /// A vector field.
-    ///
-    /// # Panics
-    ///
-    /// When drawn, if there are not as many vectors as feet.
-    pub fn arrows(feet: &'a [[f32; 2]], vectors: &'a [[f32; 2]], colour: RGBColor) -> Self {
-        Self::Arrows {
-            feet,
-            vectors,
-            colour,
-        }
-    }
-
-    /// Trajectories.
-    pub fn paths(paths: &'a [Vec<[f32; 2]>], colour: RGBColor) -> Self {
-        Self::Paths { paths, colour }
-    }
-}
+const TITLE: Type = Type { size: 15.0, bold: false, colour: INK };
 
 /// A square view of the plane with a title.
 #[derive(Clone, Debug)]
@@ -112,25 +35,14 @@ pub fn panels(panels: &[Panel<'_>], columns: usize, extent: f32) -> RgbImage {
     );
     let columns = columns.min(panels.len()).max(1);
     let rows = panels.len().div_ceil(columns);
-    let heading = if panels.iter().all(|panel| panel.title.is_empty()) {
-        0.0
-    } else {
-        HEADING
-    };
+    let heading = if panels.iter().all(|panel| panel.title.is_empty()) { 0.0 } else { HEADING };
     let along = |count: usize, cell: f64| 2.0 * MARGIN + count as f64 * (cell + GAP) - GAP;
-    let mut canvas = Canvas::new(
-        along(columns, SIDE) as u32,
-        along(rows, SIDE + heading) as u32,
-    );
+    let mut canvas = Canvas::new(along(columns, SIDE) as u32, along(rows, SIDE + heading) as u32);
     for (index, panel) in panels.iter().enumerate() {
         let left = MARGIN + (index % columns) as f64 * (SIDE + GAP);
         let top = MARGIN + (index / columns) as f64 * (SIDE + heading + GAP) + heading;
         canvas.text(panel.title, (left, top - 10.0), Align::Left, TITLE);
-        let view = View {
-            left,
-            top,
-            extent: f64::from(extent),
-        };
+        let view = View { left, top, extent: f64::from(extent) };
         for layer in &panel.layers {
             view.draw(&mut canvas, layer);
         }
@@ -156,21 +68,12 @@ impl View {
 
     fn draw(&self, canvas: &mut Canvas, layer: &Layer<'_>) {
         match *layer {
-            Layer::Points {
-                points,
-                radius,
-                colour,
-                opacity,
-            } => {
+            Layer::Points { points, radius, colour, opacity } => {
                 for at in points.iter().filter_map(|point| self.place(*point)) {
                     canvas.disc(at, radius, colour, opacity);
                 }
             }
-            Layer::Arrows {
-                feet,
-                vectors,
-                colour,
-            } => self.arrows(canvas, feet, vectors, colour),
+            Layer::Arrows { feet, vectors, colour } => self.arrows(canvas, feet, vectors, colour),
             Layer::Paths { paths, colour } => self.paths(canvas, paths, colour),
         }
     }
@@ -184,16 +87,10 @@ impl View {
     ) {
         assert_eq!(feet.len(), vectors.len(), "a vector for each foot");
         let length = |[x, y]: [f32; 2]| f64::from(x).hypot(f64::from(y));
-        let mut lengths: Vec<_> = vectors
-            .iter()
-            .copied()
-            .map(length)
-            .filter(|l| l.is_finite())
-            .collect();
+        let mut lengths: Vec<_> =
+            vectors.iter().copied().map(length).filter(|l| l.is_finite()).collect();
         lengths.sort_by(f64::total_cmp);
-        let Some(longest) = lengths
-            .get(lengths.len() * 19 / 20)
-            .filter(|length| **length > 0.0)
+        let Some(longest) = lengths.get(lengths.len() * 19 / 20).filter(|length| **length > 0.0)
         else {
             return;
         };
@@ -243,10 +140,7 @@ fn arrow(
         return canvas.disc(foot, 0.8, tint(colour, 0.6), 1.0);
     }
     let point = |along: f64, aside: f64| {
-        (
-            foot.0 + dx * along - dy * aside,
-            foot.1 + dy * along + dx * aside,
-        )
+        (foot.0 + dx * along - dy * aside, foot.1 + dy * along + dx * aside)
     };
     canvas.line(foot, point(length - head, 0.0), 1.1, colour);
     canvas.polygon(

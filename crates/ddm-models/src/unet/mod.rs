@@ -34,8 +34,8 @@ use crate::error::require_image;
 /// let network = network.with_classes(Some(10)).init(&device)?;
 /// let x = Tensor::<4>::zeros([2, 1, 8, 8], &device);
 /// let t = Tensor::<1>::full([2], 500.0, &device);
-/// let free = NoisePredictor::predict(&network, x.clone(), t.clone());
-/// let guided = ConditionalPredictor::predict(&network, x, t, network.null_classes(2, &device));
+/// let free = network.predict(x.clone(), t.clone());
+/// let guided = network.predict_with(x, t, network.null_classes(2, &device));
 /// assert_eq!(free.dims(), guided.dims());
 /// # Ok::<(), ddm_models::ConfigError>(())
 /// ```
@@ -131,10 +131,10 @@ impl NoisePredictor<4> for UNet {
 
 impl ConditionalPredictor<4> for UNet {
     type Condition = Tensor<1, Int>;
-    fn predict(&self, x: Tensor<4>, t: Tensor<1>, labels: Self::Condition) -> Tensor<4> {
+    fn predict_with(&self, x: Tensor<4>, t: Tensor<1>, labels: Self::Condition) -> Tensor<4> {
         self.forward(x, t, Some(labels))
     }
-    fn check(&self, shape: [usize; 4], labels: &Self::Condition) -> Result<(), ModelError> {
+    fn check_with(&self, shape: [usize; 4], labels: &Self::Condition) -> Result<(), ModelError> {
         self.check_shape(shape)?;
         self.conditioning.check(labels, shape[0])
     }

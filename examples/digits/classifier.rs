@@ -1,0 +1,48 @@
+//! A small classifier of real digits, to judge the painted ones.
+
+use ddm_core::burn;
+use ddm_core::burn::module::Module;
+use ddm_core::burn::nn::loss::CrossEntropyLossConfig;
+use ddm_core::burn::nn::{Linear, LinearConfig};
+use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::burn::tensor::activation::relu;
+use ddm_core::prelude::*;
+
+use crate::training::{BATCH, LabelledImages};
+
+/// Two layers on 64 pixels.
+#[derive(Module, Debug)]
+pub(crate) struct Classifier {
+    hidden: Linear,
+    output: Linear,
+}
+
+impl Classifier {
+    /// Trained on these digits, each batch with a little noise so that it does not learn by heart.
+    pub(crate) fn trained_on(digits: &LabelledImages, seed: u64) -> Result<Self, TrainError> {
+        let device = digits.images.device().autodiff();
+        let digits = digits.to_device(&device);
+        let network = Self {
+            hidden: LinearConfig::new(64, 256).init(&device),
+            output: LinearConfig::new(256, 10).init(&device),
+        };
+        let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+        let training = Training { steps: 600, ema_decay: 0.99, seed };
+        let trained = training.run(network, AdamWConfig::new().init(), 2e-3, |network, noise| {
+            let batch = digits.batch(BATCH, noise);
+            let speckle = noise.draw(batch.images.dims(), &device) * 0.2;
+            cross_entropy.forward(network.logits(batch.images + speckle), batch.labels)
+        })?;
+        Ok(trained.average)
+    }
+
+    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        self.output.forward(relu(self.hidden.forward(images.flatten(1, 3))))
+    }
+
+    /// The share of images that it reads as their label.
+    pub(crate) fn share_right(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> f64 {
+        let read = self.logits(images).argmax(1).squeeze_dim(1);
+        read.equal(labels).float().mean().into_scalar()
+    }
+}
