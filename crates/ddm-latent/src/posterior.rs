@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 /// let mean = Tensor::<2>::from_floats([[1.0, -2.0]], &device);
 /// let posterior = Posterior::new(mean.clone(), mean.zeros_like()); // σ = 1
 /// let z = posterior.sample(mean.full_like(0.5)); // μ + σ ε
-/// assert_eq!(z.into_data().to_vec::<f32>().unwrap(), [1.5, -1.5]);
+/// assert_eq!(z.into_data().try_to_vec::<f32>().unwrap(), [1.5, -1.5]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Posterior<const D: usize> {

@@ -19,7 +19,7 @@ impl<const D: usize> Autoencoder<D> for Affine {
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().to_vec().unwrap()
+    tensor.into_data().try_to_vec().unwrap()
 }
 
 fn assert_close(found: &[f32], expected: &[f32]) {

@@ -97,10 +97,7 @@ impl Conditioning {
             return Ok(());
         }
         let ends = [labels.clone().min(), labels.clone().max()].map(Tensor::into_scalar::<i64>);
-        match ends
-            .into_iter()
-            .find(|label| !(0..=classes as i64).contains(label))
-        {
+        match ends.into_iter().find(|label| !(0..=classes as i64).contains(label)) {
             None => Ok(()),
             Some(label) => Err(ModelError::Shape {
                 what: "a class",

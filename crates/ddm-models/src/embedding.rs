@@ -47,20 +47,12 @@ impl TimestepEmbedding {
         ConfigError::require_multiple(what, self.size, 2, "number of halves (sine and cosine)")?;
         if !(self.max_period > 0.0 && self.max_period.is_finite()) {
             let (what, allowed) = ("max_period", "finite and above 0");
-            return Err(ConfigError::Range {
-                what,
-                found: self.max_period,
-                allowed,
-            });
+            return Err(ConfigError::Range { what, found: self.max_period, allowed });
         }
         // A shift of n would divide by zero, one above it turn the frequencies upside down.
         if !(self.freq_shift.is_finite() && self.freq_shift < (self.size / 2) as f64) {
             let (what, allowed) = ("freq_shift", "below half the size of the time embedding");
-            return Err(ConfigError::Range {
-                what,
-                found: self.freq_shift,
-                allowed,
-            });
+            return Err(ConfigError::Range { what, found: self.freq_shift, allowed });
         }
         Ok(())
     }
@@ -72,20 +64,13 @@ impl TimestepEmbedding {
     pub fn forward(&self, t: Tensor<1>) -> Tensor<2> {
         let n = self.size / 2;
         let frequencies: Vec<f32> = (0..n)
-            .map(|i| {
-                self.max_period
-                    .powf(-(i as f64) / (n as f64 - self.freq_shift)) as f32
-            })
+            .map(|i| self.max_period.powf(-(i as f64) / (n as f64 - self.freq_shift)) as f32)
             .collect();
         let data = TensorData::new(frequencies, [1, n]);
         let frequencies = Tensor::<2>::from_data(data, (&t.device(), DType::F32));
         let angles = t.cast(DType::F32).unsqueeze_dim::<2>(1) * frequencies;
         let (sin, cos) = (angles.clone().sin(), angles.cos());
-        let halves = if self.flip_sin_to_cos {
-            vec![cos, sin]
-        } else {
-            vec![sin, cos]
-        };
+        let halves = if self.flip_sin_to_cos { vec![cos, sin] } else { vec![sin, cos] };
         Tensor::cat(halves, 1)
     }
 }

@@ -55,11 +55,7 @@ pub enum ConfigError {
 impl ConfigError {
     /// Refuses 0.
     pub(crate) fn require_some(what: &'static str, found: usize) -> Result<(), Self> {
-        if found == 0 {
-            Err(Self::Zero { what })
-        } else {
-            Ok(())
-        }
+        if found == 0 { Err(Self::Zero { what }) } else { Ok(()) }
     }
 
     /// Refuses a list of channels that is empty or has an entry that is no multiple of `groups`.
@@ -89,12 +85,7 @@ impl ConfigError {
         if found.is_multiple_of(divisor) {
             return Ok(());
         }
-        Err(Self::Multiple {
-            what,
-            found,
-            divisor,
-            divisor_of,
-        })
+        Err(Self::Multiple { what, found, divisor, divisor_of })
     }
 }
 
@@ -106,24 +97,13 @@ pub(crate) fn require_image(
     factor: usize,
 ) -> Result<(), ModelError> {
     if found != channels {
-        let (found, expected) = (
-            format!("of {found} channels"),
-            format!("{channels} channels"),
-        );
-        return Err(ModelError::Shape {
-            what,
-            found,
-            expected,
-        });
+        let (found, expected) = (format!("of {found} channels"), format!("{channels} channels"));
+        return Err(ModelError::Shape { what, found, expected });
     }
     let fits = |side: usize| side > 0 && side.is_multiple_of(factor);
     if fits(height) && fits(width) {
         return Ok(());
     }
     let found = format!("of height {height} and width {width}");
-    Err(ModelError::Shape {
-        what,
-        found,
-        expected: format!("multiples of {factor}, above 0"),
-    })
+    Err(ModelError::Shape { what, found, expected: format!("multiples of {factor}, above 0") })
 }

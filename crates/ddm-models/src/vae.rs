@@ -117,9 +117,7 @@ impl VaeConfig {
         let decoder = Decoder {
             input: conv3x3(self.latent_channels, last).init(device),
             blocks: blocks(&coarsest_first)?,
-            upsample: between
-                .map(|i| Upsample::new(coarsest_first[i - 1], device))
-                .collect(),
+            upsample: between.map(|i| Upsample::new(coarsest_first[i - 1], device)).collect(),
             norm: norm(first),
             output: conv3x3(first, self.in_channels).init(device),
         };
@@ -132,12 +130,7 @@ impl Vae {
     /// [`loss`](Self::loss) needs.
     pub fn latent_shape(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
         let [_, channels, _, _] = self.decoder.input.weight.dims();
-        [
-            batch,
-            channels,
-            height / self.factor(),
-            width / self.factor(),
-        ]
+        [batch, channels, height / self.factor(), width / self.factor()]
     }
 
     /// The training loss of images, with `z = μ + σ ε`: squared error and KL divergence, both for a
@@ -154,11 +147,7 @@ impl Vae {
         let elements = (batch * channels * height * width) as f64;
         let kl = posterior.kl().sum() / elements;
         let total = reconstruction.clone() + kl.clone() * kl_weight;
-        VaeLoss {
-            total,
-            reconstruction,
-            kl,
-        }
+        VaeLoss { total, reconstruction, kl }
     }
 
     /// How much smaller a latent is than its image, in height and in width.
@@ -182,10 +171,7 @@ impl Autoencoder<4> for Vae {
                 h = downsample.forward(h);
             }
         }
-        let moments = self
-            .encoder
-            .moments
-            .forward(silu(self.encoder.norm.forward(h)));
+        let moments = self.encoder.moments.forward(silu(self.encoder.norm.forward(h)));
         let moments = moments.cast(outside);
         let channels = moments.dims()[1] / 2;
         let mean = moments.clone().narrow(1, 0, channels);
@@ -202,10 +188,7 @@ impl Autoencoder<4> for Vae {
                 h = upsample.forward(h);
             }
         }
-        self.decoder
-            .output
-            .forward(silu(self.decoder.norm.forward(h)))
-            .cast(outside)
+        self.decoder.output.forward(silu(self.decoder.norm.forward(h))).cast(outside)
     }
 
     fn check_image(&self, shape: [usize; 4]) -> Result<(), ModelError> {

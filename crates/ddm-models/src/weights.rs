@@ -71,11 +71,7 @@ pub enum WeightsError {
 }
 
 fn and_more(more: usize) -> String {
-    if more == 0 {
-        String::new()
-    } else {
-        format!(" (and {more} more)")
-    }
+    if more == 0 { String::new() } else { format!(" (and {more} more)") }
 }
 
 /// Saves a module's weights as a safetensors file, in place of a file that is there.
@@ -104,10 +100,7 @@ pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(),
     let mut store = SafetensorsStore::from_file(path).overwrite(true);
     store
         .collect_from(module)
-        .map_err(|error| WeightsError::Write {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| WeightsError::Write { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// The module with the weights of a safetensors file: exactly the tensors of the module, no more
@@ -121,14 +114,9 @@ pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(),
 pub fn load_weights<M: Module>(mut module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
     let path = path.as_ref();
     // The result is judged below, where the error can name what is wrong.
-    let mut store = SafetensorsStore::from_file(path)
-        .allow_partial(true)
-        .validate(false);
+    let mut store = SafetensorsStore::from_file(path).allow_partial(true).validate(false);
     let result = store.apply_to(&mut module).map_err(|error| match error {
-        SafetensorsStoreError::Io(source) => WeightsError::Read {
-            path: path.to_owned(),
-            source,
-        },
+        SafetensorsStoreError::Io(source) => WeightsError::Read { path: path.to_owned(), source },
         SafetensorsStoreError::Safetensors(error) => format(path, error.to_string()),
         other => format(path, other.to_string()),
     })?;
@@ -136,47 +124,25 @@ pub fn load_weights<M: Module>(mut module: M, path: impl AsRef<Path>) -> Result<
 }
 
 fn format(path: &Path, reason: String) -> WeightsError {
-    WeightsError::Format {
-        path: path.to_owned(),
-        reason,
-    }
+    WeightsError::Format { path: path.to_owned(), reason }
 }
 
 /// The first thing that is wrong with a load.
 fn judge(path: &Path, result: ApplyResult) -> Result<(), WeightsError> {
     let mismatch = |tensor, found, expected| {
-        Err(WeightsError::Mismatch {
-            path: path.to_owned(),
-            tensor,
-            found,
-            expected,
-        })
+        Err(WeightsError::Mismatch { path: path.to_owned(), tensor, found, expected })
     };
     match result.errors.into_iter().next() {
         None => {}
-        Some(ApplyError::ShapeMismatch {
-            path: tensor,
-            expected,
-            found,
-        }) => {
+        Some(ApplyError::ShapeMismatch { path: tensor, expected, found }) => {
             return mismatch(tensor, found.to_string(), expected.to_string());
         }
-        Some(ApplyError::DTypeMismatch {
-            path: tensor,
-            expected,
-            found,
-        }) => {
+        Some(ApplyError::DTypeMismatch { path: tensor, expected, found }) => {
             return mismatch(tensor, format!("{found:?}"), format!("{expected:?}"));
         }
         Some(
-            ApplyError::AdapterError {
-                path: tensor,
-                message,
-            }
-            | ApplyError::LoadError {
-                path: tensor,
-                message,
-            },
+            ApplyError::AdapterError { path: tensor, message }
+            | ApplyError::LoadError { path: tensor, message },
         ) => return Err(format(path, format!("{tensor}: {message}"))),
     }
     if let Some((tensor, _)) = result.missing.first() {

@@ -7,9 +7,7 @@ use std::time::Instant;
 #[test]
 fn timing() {
     let dev = Device::flex();
-    let cfg = UNetConfig::new(1, 1)
-        .with_channels(vec![32, 64])
-        .with_classes(Some(10));
+    let cfg = UNetConfig::new(1, 1).with_channels(vec![32, 64]).with_classes(Some(10));
     let net = cfg.init(&dev).unwrap();
     println!("params {}", net.num_params());
     let x = Tensor::<4>::random([128, 1, 8, 8], Distribution::Normal(0., 1.), &dev);
@@ -46,10 +44,5 @@ fn timing() {
         net = o.step(1e-3, net, g);
         st.push(s.elapsed().as_secs_f64() * 1e3);
     }
-    println!(
-        "train forward {:.1} backward {:.1} adam {:.1} ms",
-        med(f),
-        med(b),
-        med(st)
-    );
+    println!("train forward {:.1} backward {:.1} adam {:.1} ms", med(f), med(b), med(st));
 }

@@ -49,32 +49,13 @@ impl SelfAttention {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let (pixels, head_size) = (height * width, channels / self.heads);
-        let rows = self
-            .norm
-            .forward(x.clone())
-            .reshape([batch, channels, pixels])
-            .swap_dims(1, 2);
+        let rows = self.norm.forward(x.clone()).reshape([batch, channels, pixels]).swap_dims(1, 2);
         // [batch, pixels, 3, heads, head_size] → three of [batch, heads, pixels, head_size]
-        let qkv = self
-            .qkv
-            .forward(rows)
-            .reshape([batch, pixels, 3, self.heads, head_size]);
-        let part = |i| {
-            qkv.clone()
-                .narrow(2, i, 1)
-                .squeeze_dim::<4>(2)
-                .swap_dims(1, 2)
-        };
+        let qkv = self.qkv.forward(rows).reshape([batch, pixels, 3, self.heads, head_size]);
+        let part = |i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
         let (q, k, v) = (part(0) * (head_size as f64).powf(-0.5), part(1), part(2));
         let weights = softmax(q.matmul(k.swap_dims(2, 3)), 3);
-        let mixed = weights
-            .matmul(v)
-            .swap_dims(1, 2)
-            .reshape([batch, pixels, channels]);
-        x + self
-            .output
-            .forward(mixed)
-            .swap_dims(1, 2)
-            .reshape([batch, channels, height, width])
+        let mixed = weights.matmul(v).swap_dims(1, 2).reshape([batch, pixels, channels]);
+        x + self.output.forward(mixed).swap_dims(1, 2).reshape([batch, channels, height, width])
     }
 }

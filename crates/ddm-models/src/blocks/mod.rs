@@ -25,7 +25,5 @@ pub(crate) fn conv3x3(channels_in: usize, channels_out: usize) -> Conv2dConfig {
 /// A residual block that starts as the identity, and a network that starts at 0, train more
 /// steadily than random ones.
 pub(crate) fn zero_conv3x3(channels_in: usize, channels_out: usize, device: &Device) -> Conv2d {
-    conv3x3(channels_in, channels_out)
-        .with_initializer(Initializer::Zeros)
-        .init(device)
+    conv3x3(channels_in, channels_out).with_initializer(Initializer::Zeros).init(device)
 }

@@ -15,9 +15,7 @@ pub struct Downsample {
 impl Downsample {
     /// Keeps the number of channels.
     pub fn new(channels: usize, device: &Device) -> Self {
-        Self {
-            conv: conv3x3(channels, channels).with_stride([2, 2]).init(device),
-        }
+        Self { conv: conv3x3(channels, channels).with_stride([2, 2]).init(device) }
     }
 
     /// `[batch, channels, h, w]` → `[batch, channels, h/2, w/2]`; h and w even.
@@ -35,9 +33,7 @@ pub struct Upsample {
 impl Upsample {
     /// Keeps the number of channels.
     pub fn new(channels: usize, device: &Device) -> Self {
-        Self {
-            conv: conv3x3(channels, channels).init(device),
-        }
+        Self { conv: conv3x3(channels, channels).init(device) }
     }
 
     /// `[batch, channels, h, w]` → `[batch, channels, 2h, 2w]`.

@@ -59,19 +59,13 @@ impl ResidualConfig {
         }
         if !(0.0..1.0).contains(&self.dropout) {
             let (what, allowed) = ("dropout", "at least 0 and below 1");
-            return Err(ConfigError::Range {
-                what,
-                found: self.dropout,
-                allowed,
-            });
+            return Err(ConfigError::Range { what, found: self.dropout, allowed });
         }
         let shortcut = || Conv2dConfig::new([c_in, c_out], [1, 1]).init(device);
         Ok(Residual {
             norm1: GroupNormConfig::new(groups, c_in).init(device),
             conv1: conv3x3(c_in, c_out).init(device),
-            condition: self
-                .condition
-                .map(|size| LinearConfig::new(size, c_out).init(device)),
+            condition: self.condition.map(|size| LinearConfig::new(size, c_out).init(device)),
             norm2: GroupNormConfig::new(groups, c_out).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
             conv2: zero_conv3x3(c_out, c_out, device),
@@ -87,9 +81,7 @@ impl Residual {
         let mut h = self.conv1.forward(silu(self.norm1.forward(x.clone())));
         if let (Some(project), Some(condition)) = (&self.condition, condition) {
             let [batch, channels] = [condition.dims()[0], h.dims()[1]];
-            h = h + project
-                .forward(condition.clone())
-                .reshape([batch, channels, 1, 1]);
+            h = h + project.forward(condition.clone()).reshape([batch, channels, 1, 1]);
         }
         let h = self.dropout.forward(silu(self.norm2.forward(h)));
         let h = self.conv2.forward(h);

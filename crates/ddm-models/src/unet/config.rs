@@ -71,15 +71,9 @@ impl UNetConfig {
         let attention =
             |channels| SelfAttention::new(channels, self.head_size, self.norm_groups, device);
         let stage = |level: usize, channels_in, channels_out| {
-            let attends = self
-                .attention
-                .contains(&level)
-                .then(|| attention(channels_out));
+            let attends = self.attention.contains(&level).then(|| attention(channels_out));
             let residual: Residual = residual(channels_in, channels_out)?;
-            Ok(Stage {
-                residual,
-                attention: attends.transpose()?,
-            })
+            Ok(Stage { residual, attention: attends.transpose()? })
         };
 
         let levels = self.channels.len();
@@ -99,11 +93,7 @@ impl UNetConfig {
         }
         for (level, &width) in self.channels.iter().enumerate().rev() {
             // As many blocks as there are skips of this resolution.
-            for skip in skips
-                .split_off(skips.len() - (self.blocks + 1))
-                .into_iter()
-                .rev()
-            {
+            for skip in skips.split_off(skips.len() - (self.blocks + 1)).into_iter().rev() {
                 up.push(stage(level, channels + skip, width)?);
                 channels = width;
             }
@@ -140,11 +130,7 @@ impl UNetConfig {
         ConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
         let levels = self.channels.len();
         if let Some(&found) = self.attention.iter().find(|&&level| level >= levels) {
-            return Err(ConfigError::Level {
-                what: "attention",
-                found,
-                last: levels - 1,
-            });
+            return Err(ConfigError::Level { what: "attention", found, last: levels - 1 });
         }
         match (self.channels.first(), self.channels.last()) {
             (Some(&first), Some(&last)) => Ok((first, last)),

@@ -109,9 +109,7 @@ impl UNet {
                 h = upsample.forward(h);
             }
         }
-        self.output
-            .forward(silu(self.norm.forward(h)))
-            .cast(outside)
+        self.output.forward(silu(self.norm.forward(h))).cast(outside)
     }
 
     fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {

@@ -1,0 +1,200 @@
+//! The lecture's pictures: a dinosaur dissolves into noise, a network learns the way back.
+//!
+//! `cargo run --release --example points` — see `--help` for what can be changed.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use ddm_core::prelude::*;
+use ddm_examples::animation::Timing;
+use ddm_examples::data::{dino, points_from};
+use ddm_examples::device::parse_device;
+use ddm_examples::output::{create_folder, write_gif, write_png};
+use ddm_examples::plots::{Layer, Panel, palette, panels};
+use ddm_examples::tensors::{from_points, points};
+
+/// Half the width of the plane that the pictures show.
+const EXTENT: f32 = 2.6;
+/// Points in a training batch and in a picture.
+const POINTS: usize = 512;
+
+/// Trains an MLP on 2-D points and draws the forward process, the learned field and the way back.
+#[derive(Parser)]
+struct Args {
+    /// Training steps.
+    #[arg(long, default_value_t = 4000)]
+    training_steps: usize,
+    /// Sampling steps.
+    #[arg(long, default_value_t = 60)]
+    steps: usize,
+    /// The same seed draws the same pictures.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where to compute: flex, ndarray, vulkan, … (those this program was built with).
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Folder for the pictures.
+    #[arg(long, default_value = "out/points")]
+    out: PathBuf,
+    /// Another data file: rows `x,y`.
+    #[arg(long)]
+    data: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    ddm_examples::cli::run(run)
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    let device = parse_device(&args.device)?;
+    let data = match &args.data {
+        Some(path) => points_from(path)?,
+        None => dino(),
+    };
+    create_folder(&args.out)?;
+    device.seed(args.seed);
+    let schedule = Cosine::default();
+
+    forward_process(&schedule, &data, &device, args.seed, &args.out.join("forward.png"))?;
+    let network = train(&schedule, &data, &device, args.training_steps, args.seed)?;
+    let model = Model::new(network, VPrediction);
+    learned_field(&model, &schedule, &data, &device, &args.out.join("field.png"))?;
+    way_back(&model, &schedule, &data, &device, &args)?;
+
+    println!("written to {}", args.out.display());
+    for (name, what) in [
+        ("forward.png", "the diffusion process: x_t = alpha x0 + sigma epsilon"),
+        ("field.png", "the learned field: arrows from where a sample is to where it should go"),
+        ("paths.png", "generation: the paths of samples from noise to data"),
+        ("denoising.gif", "the same, moving"),
+    ] {
+        println!("  {name:14} {what}");
+    }
+    Ok(())
+}
+
+/// The data at ever higher noise: by the closed form `x_t = α x₀ + σ ε`.
+fn forward_process(
+    schedule: &Cosine,
+    data: &[[f32; 2]],
+    device: &Device,
+    seed: u64,
+    path: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let x0 = from_points(data, device);
+    let mut noise = HostNoise::new(seed);
+    let moments: Vec<(String, Vec<[f32; 2]>)> = [0.0, 0.1, 0.2, 0.4, 0.6, 1.0]
+        .into_iter()
+        .map(|t| {
+            let NoiseLevel { alpha, sigma, .. } = schedule.level(t);
+            let epsilon = noise.draw(x0.dims(), device);
+            let x_t = x0.clone() * alpha + epsilon * sigma;
+            (format!("t = {t:.1}: {alpha:.2} x0 + {sigma:.2} noise"), points(x_t))
+        })
+        .collect();
+    let pictures: Vec<Panel<'_>> = moments
+        .iter()
+        .map(|(title, x_t)| Panel { title, layers: vec![Layer::points(x_t, palette::BLUE)] })
+        .collect();
+    Ok(write_png(path, &panels(&pictures, 3, EXTENT))?)
+}
+
+/// An MLP that predicts v for the data, each point with a little width of its own.
+fn train(
+    schedule: &Cosine,
+    data: &[[f32; 2]],
+    device: &Device,
+    steps: usize,
+    seed: u64,
+) -> Result<Mlp, Box<dyn Error>> {
+    let device = device.clone().autodiff();
+    let data = from_points(data, &device);
+    let count = data.dims()[0] as f64;
+    let objective = Objective::new(schedule, VPrediction)?;
+    let training = Training { steps, ema_decay: 0.999, seed };
+    let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
+    let network = MlpConfig::new().init(&device)?;
+    let trained = training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
+        let rows: Vec<i32> = noise.uniform(POINTS).iter().map(|u| (u * count) as i32).collect();
+        let x0 = data.clone().select(0, Tensor::from_data(rows.as_slice(), &device));
+        let width = noise.draw(x0.dims(), &device) * 0.02;
+        let example = objective.draw(x0 + width, noise);
+        example.loss(network.predict(example.x_t.clone(), example.t.clone()))
+    })?;
+    Ok(trained.average)
+}
+
+/// The score `∇ log p(x) = (α x̂₀ − x)/σ²` over the noisy data, at several noise levels.
+fn learned_field(
+    model: &impl Denoiser<2>,
+    schedule: &Cosine,
+    data: &[[f32; 2]],
+    device: &Device,
+    path: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let side = 21;
+    let place = |i: usize| (2.0 * (i as f32 + 0.5) / side as f32 - 1.0) * EXTENT;
+    let feet: Vec<[f32; 2]> =
+        (0..side * side).map(|i| [place(i % side), place(i / side)]).collect();
+    let x = from_points(&feet, device);
+    let x0 = from_points(data, device);
+    let mut noise = HostNoise::new(1);
+    let fields: Vec<_> = [0.7, 0.4, 0.2, 0.08]
+        .into_iter()
+        .map(|t| {
+            let at = schedule.level(t);
+            let guess = model.denoise(x.clone(), at);
+            let score = (guess * at.alpha - x.clone()) / (at.sigma * at.sigma);
+            let noisy = x0.clone() * at.alpha + noise.draw(x0.dims(), device) * at.sigma;
+            (format!("t = {t:.2}: sigma = {:.2}", at.sigma), points(noisy), points(score))
+        })
+        .collect();
+    let pictures: Vec<Panel<'_>> = fields
+        .iter()
+        .map(|(title, noisy, score)| Panel {
+            title,
+            layers: vec![Layer::background(noisy), Layer::arrows(&feet, score, palette::ORANGE)],
+        })
+        .collect();
+    Ok(write_png(path, &panels(&pictures, 2, EXTENT))?)
+}
+
+/// Samples on their way from noise to data: as paths and as an animation.
+fn way_back(
+    model: &impl Denoiser<2>,
+    schedule: &Cosine,
+    data: &[[f32; 2]],
+    device: &Device,
+    args: &Args,
+) -> Result<(), Box<dyn Error>> {
+    let run = Sampling::new(model, schedule).sampler(Ddim::default()).steps(args.steps);
+    let run = run.seed(args.seed).start([POINTS, 2], device)?;
+    let (xs, guesses): (Vec<_>, Vec<_>) =
+        run.map(|frame| (points(frame.x), points(frame.denoised))).unzip();
+    let samples = &xs[xs.len() - 1];
+
+    let paths: Vec<Vec<[f32; 2]>> =
+        (0..POINTS / 4).map(|i| xs.iter().map(|x| x[i]).collect()).collect();
+    let pictures = [
+        Panel { title: "data", layers: vec![Layer::points(data, palette::BLUE)] },
+        Panel { title: "paths from noise", layers: vec![Layer::paths(&paths, palette::ORANGE)] },
+        Panel { title: "samples", layers: vec![Layer::points(samples, palette::ORANGE)] },
+    ];
+    write_png(&args.out.join("paths.png"), &panels(&pictures, 3, EXTENT))?;
+
+    let frames: Vec<_> = xs
+        .iter()
+        .zip(&guesses)
+        .map(|(x, guess)| {
+            let now = Panel { title: "x", layers: vec![Layer::points(x, palette::ORANGE)] };
+            let layers = vec![Layer::points(guess, palette::BLUE)];
+            panels(&[now, Panel { title: "the guess at x0", layers }], 2, EXTENT)
+        })
+        .collect();
+    Ok(write_gif(&args.out.join("denoising.gif"), &frames, Timing::default())?)
+}
