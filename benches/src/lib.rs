@@ -1,1 +1,17 @@
-//! x
+//! What the benches share: the devices to measure on.
+
+use ddm_core::burn::tensor::Device;
+use ddm_examples::device::{available_devices, parse_device};
+
+/// Every device that was compiled in (see the cargo features), with its name; or only those named
+/// in the environment variable `DDM_DEVICES`, separated by commas.
+///
+/// # Errors
+/// If a name is unknown or was not compiled in.
+pub fn devices() -> Result<Vec<(String, Device)>, Box<dyn std::error::Error>> {
+    let names = match std::env::var("DDM_DEVICES") {
+        Ok(names) => names.split(',').map(str::to_owned).collect(),
+        Err(_) => available_devices().into_iter().map(str::to_owned).collect::<Vec<_>>(),
+    };
+    names.into_iter().map(|name| Ok((name.clone(), parse_device(&name)?))).collect()
+}

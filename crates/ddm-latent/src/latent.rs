@@ -52,25 +52,13 @@ impl<A> LatentSpace<A> {
     pub fn new(autoencoder: A, scale: f64, shift: f64) -> Result<Self, ModelError> {
         if !scale.is_finite() || scale == 0.0 {
             let allowed = "finite and not 0";
-            return Err(ModelError::Setting {
-                what: "the latent scale",
-                found: scale,
-                allowed,
-            });
+            return Err(ModelError::Setting { what: "the latent scale", found: scale, allowed });
         }
         if !shift.is_finite() {
             let allowed = "finite";
-            return Err(ModelError::Setting {
-                what: "the latent shift",
-                found: shift,
-                allowed,
-            });
+            return Err(ModelError::Setting { what: "the latent shift", found: shift, allowed });
         }
-        Ok(Self {
-            autoencoder,
-            scale,
-            shift,
-        })
+        Ok(Self { autoencoder, scale, shift })
     }
 
     /// The latent space in which `latents` (unscaled z, as many as can be had) have mean 0 and
@@ -86,11 +74,7 @@ impl<A> LatentSpace<A> {
         let std = variance.into_scalar::<f64>().sqrt();
         if !std.is_finite() || std == 0.0 {
             let (what, allowed) = ("the std of the latents", "finite and not 0");
-            return Err(ModelError::Setting {
-                what,
-                found: std,
-                allowed,
-            });
+            return Err(ModelError::Setting { what, found: std, allowed });
         }
         Self::new(autoencoder, 1.0 / std, mean.into_scalar::<f64>())
     }

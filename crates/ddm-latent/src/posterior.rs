@@ -27,10 +27,7 @@ impl<const D: usize> Posterior<D> {
     /// l is clamped to [−30, 20], as latent diffusion does: an untrained encoder may answer
     /// anything, and neither σ nor its logarithm shall overflow.
     pub fn new(mean: Tensor<D>, log_variance: Tensor<D>) -> Self {
-        Self {
-            mean,
-            log_variance: log_variance.clamp(-30.0, 20.0),
-        }
+        Self { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
     }
 
     /// The mean μ.
@@ -67,10 +64,6 @@ impl<const D: usize> Posterior<D> {
     pub fn kl(&self) -> Tensor<1> {
         let terms = self.mean().square() + self.log_variance().exp() - self.log_variance() - 1.0;
         let [batch, rest] = [terms.dims()[0], terms.shape().num_elements()];
-        terms
-            .reshape([batch, rest / batch.max(1)])
-            .sum_dim(1)
-            .reshape([batch])
-            * 0.5
+        terms.reshape([batch, rest / batch.max(1)]).sum_dim(1).reshape([batch]) * 0.5
     }
 }

@@ -90,19 +90,11 @@ fn a_fitted_space_has_mean_0_and_variance_1() {
 
 #[test]
 fn senseless_scales_are_refused() {
-    for (scale, shift) in [
-        (0.0, 0.0),
-        (f64::NAN, 0.0),
-        (f64::INFINITY, 0.0),
-        (1.0, f64::NAN),
-    ] {
+    for (scale, shift) in [(0.0, 0.0), (f64::NAN, 0.0), (f64::INFINITY, 0.0), (1.0, f64::NAN)] {
         let error = LatentSpace::new(Affine, scale, shift).unwrap_err();
         assert!(matches!(error, ModelError::Setting { .. }), "{error}");
     }
     let constant = Tensor::<2>::ones([3, 3], &Device::flex());
     let error = LatentSpace::fitted(Affine, constant).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the std of the latents is 0, but must be finite and not 0"
-    );
+    assert_eq!(error.to_string(), "the std of the latents is 0, but must be finite and not 0");
 }

@@ -90,34 +90,30 @@ impl VaeConfig {
         ConfigError::require_some("in_channels", self.in_channels)?;
         ConfigError::require_some("latent_channels", self.latent_channels)?;
         ConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
-        let finest_first = self.channels.clone();
-        let coarsest_first: Vec<_> = self.channels.iter().rev().copied().collect();
-        let (first, last) = (finest_first[0], coarsest_first[0]);
-        // One block a level; it changes the channels from those of the level before.
-        let blocks = |widths: &[usize]| -> Result<Vec<Residual>, ConfigError> {
-            let before = widths.first().into_iter().chain(widths);
-            let block = |(&before, &width)| {
-                let config = ResidualConfig::new(before, width);
-                config.with_norm_groups(self.norm_groups).init(device)
-            };
-            before.zip(widths).map(block).collect()
+        let (widths, levels) = (&self.channels, self.channels.len());
+        let (first, last) = (widths[0], widths[levels - 1]);
+        let block = |channels_in, channels_out| {
+            let config = ResidualConfig::new(channels_in, channels_out);
+            config.with_norm_groups(self.norm_groups).init(device)
         };
-        let between = 1..self.channels.len();
         let norm = |channels| GroupNormConfig::new(self.norm_groups, channels).init(device);
+        // Going down, a level's block changes the channels; going up, the convolution before it.
+        let before = std::iter::once(&first).chain(widths);
         let encoder = Encoder {
             input: conv3x3(self.in_channels, first).init(device),
-            blocks: blocks(&finest_first)?,
-            downsample: between
-                .clone()
-                .map(|i| Downsample::new(finest_first[i - 1], device))
-                .collect(),
+            blocks: before
+                .zip(widths)
+                .map(|(&c, &width)| block(c, width))
+                .collect::<Result<_, _>>()?,
+            downsample: (1..levels).map(|i| Downsample::new(widths[i - 1], device)).collect(),
             norm: norm(last),
             moments: Conv2dConfig::new([last, 2 * self.latent_channels], [1, 1]).init(device),
         };
+        let up = (1..levels).rev().map(|i| Upsample::new(widths[i], widths[i - 1], device));
         let decoder = Decoder {
             input: conv3x3(self.latent_channels, last).init(device),
-            blocks: blocks(&coarsest_first)?,
-            upsample: between.map(|i| Upsample::new(coarsest_first[i - 1], device)).collect(),
+            blocks: widths.iter().rev().map(|&w| block(w, w)).collect::<Result<_, _>>()?,
+            upsample: up.collect(),
             norm: norm(first),
             output: conv3x3(first, self.in_channels).init(device),
         };

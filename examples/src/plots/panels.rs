@@ -102,7 +102,8 @@ impl View {
             };
             let length = length(*vector);
             if length > 0.0 && length.is_finite() {
-                let drawn = 0.95 * room * (length / longest).min(1.0);
+                // By the square root, so that short vectors, which tell most, are seen too.
+                let drawn = 0.95 * room * (length / longest).sqrt().min(1.0);
                 let along = vector.map(|value| f64::from(value) / length);
                 arrow(canvas, foot, (along[0], -along[1]), drawn, colour);
             }

@@ -31,12 +31,13 @@ pub struct Upsample {
 }
 
 impl Upsample {
-    /// Keeps the number of channels.
-    pub fn new(channels: usize, device: &Device) -> Self {
-        Self { conv: conv3x3(channels, channels).init(device) }
+    /// From `channels_in` to `channels_out`. The finer level mostly has fewer channels; changing
+    /// them here, and not in the block that follows, halves the work at the finer resolution.
+    pub fn new(channels_in: usize, channels_out: usize, device: &Device) -> Self {
+        Self { conv: conv3x3(channels_in, channels_out).init(device) }
     }
 
-    /// `[batch, channels, h, w]` → `[batch, channels, 2h, 2w]`.
+    /// `[batch, channels_in, h, w]` → `[batch, channels_out, 2h, 2w]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, h, w] = x.dims();
         // Nearest neighbours by a broadcast: exact, and its gradient is a plain sum.

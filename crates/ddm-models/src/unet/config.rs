@@ -98,7 +98,8 @@ impl UNetConfig {
                 channels = width;
             }
             if level > 0 {
-                upsample.push(Upsample::new(width, device));
+                channels = self.channels[level - 1];
+                upsample.push(Upsample::new(width, channels, device));
             }
         }
         let time = TimestepEmbedding::new(2 * first.div_ceil(2));

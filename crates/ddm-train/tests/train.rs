@@ -1,0 +1,249 @@
+//! The objective's laws, the moving average and the loop, through the public API.
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamWConfig, SgdConfig};
+use burn::tensor::{Device, Int, Tensor};
+use ddm_denoiser::{
+    EpsilonPrediction, FlowPrediction, ModelError, Parameterization, ScorePrediction, VPrediction,
+    X0Prediction,
+};
+use ddm_samplers::{HostNoise, NoiseSource};
+use ddm_schedule::{BetaTable, Cosine, LinearVp, NoiseSchedule, RectifiedFlow};
+use ddm_train::{
+    ConditionDropout, Ema, MinSnr, Objective, P2, TrainError, Training, Uniform, Weighting,
+};
+
+const PARAMETERIZATIONS: [&dyn Parameterization; 5] =
+    [&EpsilonPrediction, &X0Prediction, &VPrediction, &ScorePrediction, &FlowPrediction];
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_into_vec().expect("f32")
+}
+
+/// What an example shows and asks for must lead back to its data.
+fn target_leads_back<const D: usize>(shape: [usize; D]) {
+    let device = Device::flex();
+    let schedules: [&dyn NoiseSchedule; 4] =
+        [&BetaTable::default(), &Cosine::default(), &LinearVp::default(), &RectifiedFlow];
+    let x0 = HostNoise::new(1).draw(shape, &device);
+    let epsilon = HostNoise::new(2).draw(shape, &device);
+    let times: Vec<f64> = (0..shape[0]).map(|i| 0.2 + 0.15 * i as f64).collect();
+    for schedule in schedules {
+        for parameterization in PARAMETERIZATIONS {
+            let objective = Objective::new(schedule, parameterization).unwrap();
+            let example = objective.example(x0.clone(), &times, epsilon.clone()).unwrap();
+            for (i, &time) in times.iter().enumerate() {
+                let at = schedule.level(time);
+                let (a, b) = parameterization.x0_from(at);
+                let back = example.x_t.clone().narrow(0, i, 1) * a
+                    + example.target.clone().narrow(0, i, 1) * b;
+                let wanted = x0.clone().narrow(0, i, 1);
+                let name = parameterization.name();
+                assert!(back.all_close(wanted, Some(1e-3), Some(1e-4)), "{name} at {at:?}");
+                let t = values(example.t.clone())[i];
+                assert!((f64::from(t) - at.t).abs() < 1e-3, "told {t} at {at:?}");
+            }
+            // The right answer costs nothing.
+            assert_eq!(example.loss(example.target.clone()).into_scalar::<f32>(), 0.0);
+        }
+    }
+}
+
+#[test]
+fn the_target_leads_back_to_the_data_at_any_rank() {
+    target_leads_back([3, 2]);
+    target_leads_back([4, 1, 2, 3]);
+    target_leads_back([2, 1, 2, 2, 2]);
+}
+
+/// A weight stated for x₀ means the same, whatever the network predicts: an answer whose x̂₀ is off
+/// by d costs w₀ d² under every parameterization.
+#[test]
+fn weights_count_the_same_x0_error_alike() {
+    let schedule = Cosine::default();
+    for weighting in [&MinSnr::default() as &dyn Weighting, &P2::default()] {
+        for time in [0.05, 0.3, 0.6, 0.9] {
+            let at = schedule.level(time);
+            let costs: Vec<f64> = PARAMETERIZATIONS
+                .iter()
+                .map(|&parameterization| {
+                    let (_, b) = parameterization.x0_from(at);
+                    weighting.weight(at, parameterization) / (b * b)
+                })
+                .collect();
+            for cost in &costs {
+                assert!((cost / costs[0] - 1.0).abs() < 1e-9, "{costs:?} at {at:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_have_their_published_forms() {
+    for time in [0.02, 0.2, 0.5, 0.8] {
+        let at = LinearVp::default().level(time);
+        let snr = at.snr();
+        let close = |found: f64, expected: f64| {
+            assert!((found / expected - 1.0).abs() < 1e-9, "{found}, not {expected}");
+        };
+        let min_snr = MinSnr::new(5.0).unwrap();
+        close(min_snr.weight(at, &EpsilonPrediction), snr.min(5.0) / snr);
+        close(min_snr.weight(at, &X0Prediction), snr.min(5.0));
+        close(min_snr.weight(at, &VPrediction), snr.min(5.0) / (snr + 1.0));
+        let p2 = P2::new(1.0, 0.5).unwrap();
+        close(p2.weight(at, &EpsilonPrediction), 1.0 / (1.0 + snr).sqrt());
+        assert_eq!(Uniform.weight(at, &VPrediction), 1.0);
+    }
+}
+
+#[test]
+fn the_loss_is_the_weighted_mean_square() {
+    let device = Device::flex();
+    let schedule = LinearVp::default();
+    let objective = Objective::new(&schedule, EpsilonPrediction).unwrap();
+    let objective = objective.weighting(MinSnr::default());
+    let x0 = HostNoise::new(3).draw([2, 4], &device);
+    let epsilon = HostNoise::new(4).draw([2, 4], &device);
+    let example = objective.example(x0, &[0.1, 0.7], epsilon).unwrap();
+    let loss = example.loss(example.target.clone() + 2.0).into_scalar::<f32>();
+    let weight = |t| MinSnr::default().weight(schedule.level(t), &EpsilonPrediction);
+    let expected = 4.0 * (weight(0.1) + weight(0.7)) / 2.0;
+    assert!((f64::from(loss) - expected).abs() < 1e-4, "{loss}, not {expected}");
+}
+
+#[test]
+fn every_row_of_a_table_is_as_likely_and_no_time_is_outside() {
+    let table = BetaTable::linear(10, 0.01, 0.3).unwrap();
+    let objective = Objective::new(&table, EpsilonPrediction).unwrap();
+    let x0 = Tensor::<2>::zeros([20_000, 1], &Device::flex());
+    let mut counts = [0usize; 10];
+    for t in values(objective.draw(x0.clone(), &mut HostNoise::new(5)).t) {
+        assert_eq!(t.fract(), 0.0);
+        counts[t as usize] += 1;
+    }
+    // 2000 each; the standard deviation is 42.
+    assert!(counts.iter().all(|&n| n.abs_diff(2000) < 200), "{counts:?}");
+
+    let cosine = Cosine::default();
+    let objective = Objective::new(&cosine, VPrediction).unwrap();
+    let times = values(objective.draw(x0, &mut HostNoise::new(6)).t);
+    assert!(times.iter().all(|&t| (0.0..=1000.0).contains(&t)));
+    let mean = times.iter().sum::<f32>() / times.len() as f32;
+    assert!((mean - 500.0).abs() < 10.0, "{mean}");
+}
+
+/// A table that ends without signal.
+struct ZeroSnr;
+
+impl NoiseSchedule for ZeroSnr {
+    fn alpha_sigma(&self, t: f64) -> (f64, f64) {
+        (1.0 - t, (t * (2.0 - t)).sqrt())
+    }
+    fn steps(&self) -> Option<usize> {
+        Some(100)
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let error = Objective::new(&ZeroSnr, EpsilonPrediction).unwrap_err();
+    assert!(matches!(error, ModelError::NoSignal { alpha: 0.0, .. }), "{error}");
+    assert!(error.to_string().contains("epsilon prediction"), "{error}");
+    assert!(Objective::new(&ZeroSnr, VPrediction).is_ok());
+
+    let schedule = Cosine::default();
+    let objective = Objective::new(&schedule, VPrediction).unwrap();
+    let x0 = Tensor::<2>::zeros([3, 2], &Device::flex());
+    let error = objective.example(x0.clone(), &[0.5], x0.clone()).unwrap_err().to_string();
+    assert!(error.contains("for 1 samples") && error.contains("3 samples"), "{error}");
+    let narrow = x0.clone().narrow(1, 0, 1);
+    let error = objective.example(x0, &[0.5; 3], narrow).unwrap_err().to_string();
+    assert!(error.contains("[3, 1]") && error.contains("[3, 2]"), "{error}");
+
+    assert!(MinSnr::new(0.0).unwrap_err().to_string().contains("gamma = 0"));
+    assert!(P2::new(f64::NAN, 1.0).is_err() && P2::new(1.0, -1.0).is_err());
+    assert!(ConditionDropout::new(1.5).unwrap_err().to_string().contains("1.5"));
+    assert!(serde_json::from_str::<MinSnr>(r#"{"gamma": -2}"#).is_err());
+}
+
+fn linear(device: &Device, weight: f32) -> Linear {
+    let mut linear = LinearConfig::new(1, 1).with_bias(false).init(device);
+    linear.weight = linear.weight.map(|w| w.zeros_like() + weight);
+    linear
+}
+
+#[test]
+fn the_average_moves_as_its_formula_says() {
+    let device = Device::flex().autodiff();
+    let network = linear(&device, 1.0);
+    let mut ema = Ema::new(&network, 0.5).unwrap();
+    // Warm-up: d = 1/10, 2/11, 3/12, …, at most 0.5.
+    let mut expected = 1.0;
+    let mut moved = network;
+    for n in 0..12 {
+        moved.weight = moved.weight.map(|w| w.zeros_like() + (n + 2) as f32);
+        ema.update(&moved);
+        let decay = f64::min(0.5, (1.0 + f64::from(n)) / (10.0 + f64::from(n)));
+        expected = decay * expected + (1.0 - decay) * f64::from(n + 2);
+        let average = values(ema.average().weight.val())[0];
+        assert!((f64::from(average) - expected).abs() < 1e-4, "{average}, not {expected}");
+    }
+    assert!(!ema.average().weight.val().device().is_autodiff());
+    assert_eq!(values(moved.weight.val().inner()), [13.0]);
+    assert!(Ema::new(&moved, 1.0).unwrap_err().to_string().contains("EMA decay = 1"));
+}
+
+#[test]
+fn conditions_fall_away_at_their_rate() {
+    let device = Device::flex();
+    let labels = Tensor::<1, Int>::zeros([10_000], &device);
+    let null = labels.clone() + 7;
+    let dropped = |p: f64| -> f32 {
+        let dropout = ConditionDropout::new(p).unwrap();
+        let after = dropout.apply(labels.clone(), null.clone(), &mut HostNoise::new(8));
+        after.equal_elem(7).float().mean().into_scalar()
+    };
+    assert_eq!((dropped(0.0), dropped(1.0)), (0.0, 1.0));
+    assert!((dropped(0.2) - 0.2).abs() < 0.02, "{}", dropped(0.2));
+}
+
+fn fit(steps: usize, rate: f64) -> Result<ddm_train::Trained<Linear>, TrainError> {
+    let device = Device::flex().autodiff();
+    let schedule = LinearVp::default();
+    let objective = Objective::new(&schedule, X0Prediction).unwrap();
+    let training = Training { steps, ema_decay: 0.9, seed: 11 };
+    let optimizer = SgdConfig::new().init();
+    // Data that is always 3: the best bias is 3 and the best weight 0.
+    let network = LinearConfig::new(1, 1).init(&device);
+    training.run(network, optimizer, rate, |network, noise| {
+        let x0 = Tensor::<2>::ones([64, 1], &device) * 3.0;
+        let example = objective.draw(x0, noise);
+        example.loss(network.forward(example.x_t.clone()))
+    })
+}
+
+#[test]
+fn the_loop_learns_and_reports() {
+    let trained = fit(305, 0.05).unwrap();
+    let bias = |network: &Linear| values(network.bias.as_ref().unwrap().val().inner())[0];
+    assert!((bias(&trained.network) - 3.0).abs() < 0.2, "{}", bias(&trained.network));
+    assert!((bias(&trained.average.clone().train()) - 3.0).abs() < 0.2);
+    assert_eq!(trained.losses.len(), 31);
+    assert_eq!(trained.losses.last().unwrap().0, 305);
+    assert!(trained.losses[30].1 < 0.1 * trained.losses[0].1, "{:?}", trained.losses);
+}
+
+#[test]
+fn the_loop_stops_with_a_sentence() {
+    assert!(fit(0, 0.1).unwrap_err().to_string().contains("training steps = 0"));
+    let error = fit(200, 1e6).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert!(error.to_string().contains("smaller learning rate"), "{error}");
+    let bad = Training { steps: 1, ema_decay: -0.1, seed: 0 };
+    let network = LinearConfig::new(1, 1).init(&Device::flex().autodiff());
+    let run = bad.run(network, AdamWConfig::new().init(), 0.1, |network, _| {
+        network.weight.val().sum()
+    });
+    assert!(run.unwrap_err().to_string().contains("-0.1"));
+}
