@@ -58,3 +58,16 @@ pub mod prelude {
     pub use ddm_schedule::{kernel::ddim_std, *};
     pub use ddm_train::*;
 }
+
+/// The guides' code, run as tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Core;
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../../../docs/writing-your-own-scheduler.md")]
+    struct WritingYourOwnScheduler;
+}

@@ -149,6 +149,23 @@ fn samples_of_a_batch_do_not_mix() {
 }
 
 #[test]
+fn attention_starts_as_the_identity_and_knows_no_places() {
+    let device = Device::flex();
+    let attention = blocks::SelfAttention::new(8, 4, 2, &device).unwrap();
+    let x = waves([2, 8, 4, 4], &device);
+    assert_eq!(distance(attention.forward(x.clone()), x.clone()), 0.0);
+    let attention = attention.map(&mut Fill);
+    let answer = attention.forward(x.clone());
+    assert!(distance(answer.clone(), x.clone()) > 1e-2);
+    let turned = attention.forward(x.clone().flip([2, 3]));
+    assert!(distance(turned, answer.clone().flip([2, 3])) < 1e-5);
+    // One pixel changes what all others see.
+    let spike = x.clone().slice_fill([0..2, 0..8, 0..1, 0..1], 5.0);
+    let moved = attention.forward(spike).slice([0..2, 0..8, 3..4, 3..4]);
+    assert!(distance(moved, answer.slice([0..2, 0..8, 3..4, 3..4])) > 1e-4);
+}
+
+#[test]
 fn time_and_input_change_the_answer() {
     let device = Device::flex();
     let unet = small_unet().init(&device).unwrap().map(&mut Fill);

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Initializer, Linear, LinearConfig};
-use burn::tensor::activation::softmax;
+use burn::tensor::module::attention;
 use burn::tensor::{Device, Tensor};
 
 use crate::ConfigError;
@@ -53,9 +53,10 @@ impl SelfAttention {
         // [batch, pixels, 3, heads, head_size] → three of [batch, heads, pixels, head_size]
         let qkv = self.qkv.forward(rows).reshape([batch, pixels, 3, self.heads, head_size]);
         let part = |i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
-        let (q, k, v) = (part(0) * (head_size as f64).powf(-0.5), part(1), part(2));
-        let weights = softmax(q.matmul(k.swap_dims(2, 3)), 3);
-        let mixed = weights.matmul(v).swap_dims(1, 2).reshape([batch, pixels, channels]);
+        // burn's kernel, which never holds the pixels × pixels matrix where the backend has a
+        // fused one; it divides by √d itself.
+        let mixed = attention(part(0), part(1), part(2), None, None, Default::default());
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, pixels, channels]);
         x + self.output.forward(mixed).swap_dims(1, 2).reshape([batch, channels, height, width])
     }
 }

@@ -1,0 +1,110 @@
+//! The laws of [`Denoiser`] and of what wraps one.
+
+use burn::tensor::{Device, Tensor};
+use ddm_denoiser::Denoiser;
+use ddm_samplers::{HostNoise, NoiseSource};
+use ddm_schedule::{NoiseLevel, NoiseSchedule};
+
+use crate::{Violation, compare};
+
+/// Every law of a denoiser, for x of the given shape (`[batch, …]`, batch at least 2).
+pub fn all<const D: usize>(
+    denoiser: &dyn Denoiser<D>,
+    schedule: &dyn NoiseSchedule,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<(), Violation> {
+    keeps_shape(denoiser, schedule, shape, device)?;
+    repeats(denoiser, schedule, shape, device)?;
+    samples_are_apart(denoiser, schedule, shape, device)
+}
+
+/// A few levels and an x of each, as a run may meet them.
+fn examples<const D: usize>(
+    schedule: &dyn NoiseSchedule,
+    shape: [usize; D],
+    device: &Device,
+) -> impl Iterator<Item = (NoiseLevel, Tensor<D>)> {
+    let mut noise = HostNoise::new(2);
+    [0.9, 0.7, 0.5, 0.3, 0.1].map(|t| schedule.level(t)).into_iter().map(move |at| {
+        let x: Tensor<D> = noise.draw(shape, device);
+        (at, x * at.scale())
+    })
+}
+
+/// x̂₀ has the shape and float type of x, and finite values.
+pub fn keeps_shape<const D: usize>(
+    denoiser: &dyn Denoiser<D>,
+    schedule: &dyn NoiseSchedule,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<(), Violation> {
+    const LAW: &str = "x0 has the shape of x";
+    for (at, x) in examples(schedule, shape, device) {
+        denoiser.check(shape, at).map_err(|error| Violation::refused(LAW, error))?;
+        let dtype = x.dtype();
+        let x0 = denoiser.denoise(x, at);
+        let (found, found_dtype) = (x0.dims(), x0.dtype());
+        let finite = compare::values(LAW, x0)?.iter().all(|value| value.is_finite());
+        Violation::unless(
+            found == shape && found_dtype == dtype && finite,
+            LAW,
+            || format!("shape {found:?}, {found_dtype:?}, all finite: {finite}, at {at:?}"),
+            &format!("shape {shape:?}, {dtype:?}, all finite"),
+        )?;
+    }
+    Ok(())
+}
+
+/// The same x has the same x̂₀: dropout and the like are off.
+pub fn repeats<const D: usize>(
+    denoiser: &dyn Denoiser<D>,
+    schedule: &dyn NoiseSchedule,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<(), Violation> {
+    examples(schedule, shape, device).try_for_each(|(at, x)| {
+        let (first, second) = (denoiser.denoise(x.clone(), at), denoiser.denoise(x, at));
+        compare::close_tensors("a denoiser answers the same again", second, first, 0.0)
+    })
+}
+
+/// x̂₀ of a sample does not depend on the other samples of the batch: in another order, the answers
+/// come in that order. Not for a denoiser with a condition for each place of the batch.
+pub fn samples_are_apart<const D: usize>(
+    denoiser: &dyn Denoiser<D>,
+    schedule: &dyn NoiseSchedule,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<(), Violation> {
+    examples(schedule, shape, device).try_for_each(|(at, x)| {
+        let there = denoiser.denoise(x.clone().flip([0]), at).flip([0]);
+        let here = denoiser.denoise(x, at);
+        compare::close_tensors("samples do not mix", there, here, 1e-5)
+    })
+}
+
+/// Both answer the same x̂₀ and learned variance: a wrapper whose settings say "change nothing", or
+/// two ways to write one model. Both see the same x, in f32.
+pub fn agree<const D: usize>(
+    found: &dyn Denoiser<D>,
+    demanded: &dyn Denoiser<D>,
+    schedule: &dyn NoiseSchedule,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<(), Violation> {
+    const LAW: &str = "two denoisers agree";
+    examples(schedule, shape, device).try_for_each(|(at, x)| {
+        let (x0, variance) = found.denoise_with_variance(x.clone(), at);
+        let (demanded_x0, demanded_variance) = demanded.denoise_with_variance(x, at);
+        compare::close_tensors(LAW, x0, demanded_x0, 1e-5)?;
+        match (variance, demanded_variance) {
+            (Some(found), Some(demanded)) => compare::close_tensors(LAW, found, demanded, 1e-5),
+            (None, None) => Ok(()),
+            (found, _) => {
+                let has = |has: bool| if has { "a learned variance" } else { "no learned variance" };
+                Err(Violation::new(LAW, has(found.is_some()), has(found.is_none())))
+            }
+        }
+    })
+}

@@ -1,0 +1,85 @@
+//! The exact denoiser of Gaussian data.
+
+use burn::tensor::{Tensor, TensorData};
+use ddm_denoiser::{Denoiser, ModelError};
+use ddm_schedule::NoiseLevel;
+
+/// The exact denoiser of data `x₀ ~ N(μ, s² I)`:
+///
+/// ```text
+/// E[x₀ | x] = μ + α s² / (α² s² + σ²) · (x − α μ)
+/// ```
+///
+/// With s = 0 the data is one point, and the denoiser perfect: it answers μ whatever x is. Where
+/// the data is Gaussian everything has a closed form: x at a level is `N(α μ, (α² s² + σ²) I)`,
+/// and along the probability-flow ODE `(x − α μ)/√(α² s² + σ²)` is constant.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::Denoiser;
+/// use ddm_schedule::NoiseLevel;
+/// use ddm_testkit::Gaussian;
+/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let gaussian = Gaussian::new([0.0], 1.0)?;
+/// let x0 = gaussian.denoise(Tensor::<2>::ones([2, 3], &Device::flex()), at);
+/// assert!(x0.all_close(Tensor::full([2, 3], 0.6, &Device::flex()), None, None));
+/// # Ok::<(), ddm_denoiser::ModelError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gaussian {
+    mean: Vec<f64>,
+    std: f64,
+}
+
+impl Gaussian {
+    /// Of mean μ and standard deviation s ≥ 0. Element j of a sample has mean `mean[j % len]`: one
+    /// value is the mean of all, as many as a sample has elements give each its own.
+    pub fn new(mean: impl IntoIterator<Item = f64>, std: f64) -> Result<Self, ModelError> {
+        let mean: Vec<f64> = mean.into_iter().collect();
+        let allowed = "finite and at least 0";
+        if !(std.is_finite() && std >= 0.0) {
+            return Err(ModelError::Setting { what: "the Gaussian's std", found: std, allowed });
+        }
+        // No value at all is as senseless as one that is not finite.
+        let sum: f64 = if mean.is_empty() { f64::NAN } else { mean.iter().sum() };
+        if !sum.is_finite() {
+            let (what, allowed) = ("the sum of the Gaussian's means", "finite");
+            return Err(ModelError::Setting { what, found: sum, allowed });
+        }
+        Ok(Self { mean, std })
+    }
+
+    /// The mean μ of element j of a sample.
+    pub fn mean(&self, j: usize) -> f64 {
+        self.mean[j % self.mean.len()]
+    }
+
+    /// The standard deviation s.
+    pub fn std(&self) -> f64 {
+        self.std
+    }
+
+    /// Standard deviation of x at a level, `√(α² s² + σ²)`.
+    pub fn std_at(&self, at: NoiseLevel) -> f64 {
+        (at.alpha * self.std).hypot(at.sigma)
+    }
+
+    /// μ for x, as `[1, …]`.
+    fn mean_like<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
+        let mut shape = x.dims();
+        shape[0] = 1;
+        let means: Vec<f64> = (0..shape.iter().product()).map(|j| self.mean(j)).collect();
+        Tensor::from_data(TensorData::new(means, shape), (&x.device(), x.dtype()))
+    }
+}
+
+impl<const D: usize> Denoiser<D> for Gaussian {
+    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        let gain = match self.std {
+            0.0 => 0.0,
+            std => at.alpha * (std / self.std_at(at)).powi(2),
+        };
+        let mean = self.mean_like(&x);
+        x * gain + mean * (1.0 - gain * at.alpha)
+    }
+}

@@ -1,0 +1,55 @@
+//! The laws of [`Sampler`]: what holds of every one, stochastic or not, of any order.
+
+mod answers;
+mod determinism;
+
+use burn::tensor::Device;
+use ddm_samplers::{HostNoise, Run, Sampler, Sampling};
+use ddm_schedule::NoiseSchedule;
+
+use crate::{Gaussian, Violation};
+
+pub use answers::{counts_evaluations, heads_agree, reaches_x0, works_at_every_rank};
+pub use determinism::{ignores_the_batch, repeats, repeats_on_threads};
+
+/// Steps of the runs that laws take; a table must have as many rows.
+const STEPS: usize = 6;
+
+/// Every law of a sampler. The schedule must reach λ = −3 and 3 and have at least 6 steps.
+///
+/// How exact the sampler is, [`order`](crate::order) and [`moments`](crate::moments) tell.
+pub fn all<S>(
+    sampler: &S,
+    schedule: &dyn NoiseSchedule,
+    device: &Device,
+) -> Result<(), Violation>
+where
+    S: Sampler<2> + Sampler<3> + Sampler<4> + Sampler<5> + Sync,
+{
+    repeats(sampler, schedule, device)?;
+    repeats_on_threads(sampler, schedule, device)?;
+    ignores_the_batch(sampler, schedule, device)?;
+    works_at_every_rank(sampler, schedule, device)?;
+    reaches_x0(sampler, schedule, device)?;
+    heads_agree(sampler, schedule, device)?;
+    counts_evaluations(sampler, schedule, device)
+}
+
+/// The data of these laws: 12 elements, each with a mean of its own.
+fn data(std: f64) -> Result<Gaussian, Violation> {
+    Gaussian::new((0..12).map(|j| f64::from(j) / 6.0 - 1.0), std)
+        .map_err(|error| Violation::refused("Gaussian data", error))
+}
+
+/// A short run on that data.
+fn start<'a, const D: usize, S: Sampler<D>>(
+    law: &'static str,
+    data: &'a Gaussian,
+    sampler: &'a S,
+    schedule: &'a dyn NoiseSchedule,
+    (noise, shape): (HostNoise, [usize; D]),
+    device: &Device,
+) -> Result<Run<'a, D, Gaussian, &'a S, HostNoise>, Violation> {
+    let sampling = Sampling::new(data, schedule).sampler(sampler).steps(STEPS).noise(noise);
+    sampling.start(shape, device).map_err(|error| Violation::refused(law, error))
+}

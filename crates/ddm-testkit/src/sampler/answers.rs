@@ -1,0 +1,122 @@
+//! The right answers: shapes, the perfect denoiser, the heads of one model, honest counts.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::tensor::{Device, Tensor};
+use ddm_denoiser::{
+    Denoiser, EpsilonPrediction, FlowPrediction, Model, Parameterization, ScorePrediction,
+    VPrediction, X0Prediction, from_fn,
+};
+use ddm_samplers::{HostNoise, NoiseSource, Sampler, Sampling, SamplingError};
+use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
+
+use super::{STEPS, data, start};
+use crate::{GaussianPath, Head, Violation, compare};
+
+/// Ranks 2 to 5 give the same numbers in another shape, finite ones; x keeps its float type.
+pub fn works_at_every_rank<S>(
+    sampler: &S,
+    schedule: &dyn NoiseSchedule,
+    device: &Device,
+) -> Result<(), Violation>
+where
+    S: Sampler<2> + Sampler<3> + Sampler<4> + Sampler<5>,
+{
+    const LAW: &str = "every rank gives the same samples";
+    let data = data(0.5)?;
+    let noise = || HostNoise::new(4);
+    let flat = start(LAW, &data, sampler, schedule, (noise(), [3, 12]), device)?.finish();
+    let rank_3 = start(LAW, &data, sampler, schedule, (noise(), [3, 4, 3]), device)?.finish();
+    let rank_4 = start(LAW, &data, sampler, schedule, (noise(), [3, 3, 2, 2]), device)?.finish();
+    let rank_5 = start(LAW, &data, sampler, schedule, (noise(), [3, 1, 3, 2, 2]), device)?.finish();
+    let values = compare::values(LAW, flat)?;
+    compare::close(LAW, &compare::values(LAW, rank_3)?, &values, 1e-5)?;
+    compare::close(LAW, &compare::values(LAW, rank_4)?, &values, 1e-5)?;
+    compare::close(LAW, &compare::values(LAW, rank_5)?, &values, 1e-5)?;
+    let dtype = compare::finest_dtype(device);
+    let x: Tensor<2> = noise().draw([3, 12], device).cast(dtype);
+    let found = Sampling::new(&data, schedule).sampler(sampler).steps(STEPS).start_from(x);
+    let found = found.map_err(|error| Violation::refused(LAW, error))?.finish().dtype();
+    let demanded = dtype.into();
+    Violation::unless(found == demanded, LAW, || format!("{found:?}"), &format!("{demanded:?}"))
+}
+
+/// With the perfect denoiser of one x₀ the run ends at x₀, whatever noise it draws.
+pub fn reaches_x0<S: Sampler<2>>(
+    sampler: &S,
+    schedule: &dyn NoiseSchedule,
+    device: &Device,
+) -> Result<(), Violation> {
+    const LAW: &str = "a perfect denoiser's x0 is reached";
+    let point = data(0.0)?;
+    let run = start(LAW, &point, sampler, schedule, (HostNoise::new(6), [2, 12]), device)?;
+    let demanded: Vec<f64> = (0..24).map(|j| point.mean(j)).collect();
+    compare::close(LAW, &compare::values(LAW, run.finish())?, &demanded, 1e-5)
+}
+
+/// The ε-, x₀-, v-, score- and flow-heads of one exact model walk the same path as the model.
+pub fn heads_agree<S: Sampler<2>>(
+    sampler: &S,
+    schedule: &dyn NoiseSchedule,
+    device: &Device,
+) -> Result<(), Violation> {
+    const LAW: &str = "the heads of one model walk the same path";
+    let data = data(0.5)?;
+    let mut levels = GaussianPath::new(schedule)?.between(-3.0, 3.0).levels(STEPS)?.to_vec();
+    levels.push(NoiseLevel { sigma: 0.0, ..schedule.level(0.0) });
+    let levels = Levels::new(levels).map_err(|error| Violation::refused(LAW, error))?;
+    let path = |model: &dyn Denoiser<2>| -> Result<Vec<Tensor<2>>, SamplingError> {
+        let sampling = Sampling::new(&model, schedule).sampler(sampler).levels(levels.clone());
+        Ok(sampling.seed(7).start([2, 12], device)?.map(|frame| frame.x).collect())
+    };
+    let exact = path(&data).map_err(|error| Violation::refused(LAW, error))?;
+    let parameterizations: [&dyn Parameterization; 5] =
+        [&EpsilonPrediction, &X0Prediction, &VPrediction, &ScorePrediction, &FlowPrediction];
+    for parameterization in parameterizations {
+        let head = Head { denoiser: &data, parameterization, schedule };
+        let found = path(&Model::new(head, parameterization));
+        let found = found.map_err(|error| Violation::refused(LAW, error))?;
+        for (step, (found, demanded)) in found.into_iter().zip(&exact).enumerate() {
+            compare::close_tensors(LAW, found, demanded.clone(), 1e-4).map_err(|violation| {
+                let head = parameterization.name();
+                let found = format!("{head} head, step {step}: {}", violation.found);
+                Violation { found, ..violation }
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A run has as many frames as steps, each at its level, and says after each how often the model
+/// was called: at least once in all.
+pub fn counts_evaluations<S: Sampler<2>>(
+    sampler: &S,
+    schedule: &dyn NoiseSchedule,
+    device: &Device,
+) -> Result<(), Violation> {
+    const LAW: &str = "evaluations are counted honestly";
+    let data = data(0.5)?;
+    let calls = AtomicUsize::new(0);
+    let counting = from_fn(|x: Tensor<2>, at: NoiseLevel| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        data.denoise(x, at)
+    });
+    let run = Sampling::new(&counting, schedule).sampler(sampler).steps(STEPS);
+    let mut run = run.start([2, 12], device).map_err(|error| Violation::refused(LAW, error))?;
+    let levels = run.levels().clone();
+    for (i, &level) in levels.iter().enumerate().skip(1) {
+        let Some(frame) = run.next() else {
+            return Err(Violation::new(LAW, format!("{} frames", i - 1), format!("{STEPS}")));
+        };
+        let (counted, left) = (calls.load(Ordering::Relaxed), run.len());
+        Violation::unless(
+            frame.evaluations == counted && frame.level == level && left == STEPS - i,
+            LAW,
+            || format!("{} said at {:?} with {left} to go", frame.evaluations, frame.level),
+            &format!("{counted} at {level:?} with {} to go", STEPS - i),
+        )?;
+    }
+    let (calls, over) = (calls.load(Ordering::Relaxed), run.next().is_none());
+    let found = || format!("{calls} calls; over after {STEPS} steps: {over}");
+    Violation::unless(calls > 0 && over, LAW, found, "at least 1 call, and an end")
+}

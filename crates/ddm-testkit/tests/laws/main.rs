@@ -1,0 +1,35 @@
+//! Every built-in schedule, grid, parameterization, wrapper and sampler obeys the laws; what is
+//! published of them is what they do; and what is broken on purpose is caught.
+
+mod analytic;
+mod broken_models;
+mod broken_schedules;
+mod chain;
+mod denoisers;
+mod facts;
+mod grids;
+mod noise;
+mod refused;
+mod replay;
+mod samplers;
+mod schedules;
+mod serialised;
+
+use ddm_testkit::Violation;
+
+/// Fails with the violation's message.
+#[track_caller]
+fn holds(law: Result<(), Violation>) {
+    if let Err(violation) = law {
+        panic!("{violation}");
+    }
+}
+
+/// Fails unless this law is violated.
+#[track_caller]
+fn catches(law: &str, outcome: Result<(), Violation>) {
+    match outcome {
+        Ok(()) => panic!("\"{law}\" let it pass"),
+        Err(violation) => assert_eq!(violation.law, law, "{violation}"),
+    }
+}

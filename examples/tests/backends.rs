@@ -1,0 +1,89 @@
+//! One code path: the same training and sampling on every backend that the machine has.
+//!
+//! The environment variable `DDM_TEST_DEVICES` names the devices, separated by commas (default:
+//! `flex`), so that a missing driver is a failure and not a silent gap.
+
+use ddm_core::burn::module::Module;
+use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::prelude::*;
+use ddm_examples::device::parse_device;
+use ddm_examples::tensors::numbers;
+
+fn devices() -> Vec<(String, Device)> {
+    let names = std::env::var("DDM_TEST_DEVICES").unwrap_or_else(|_| "flex".into());
+    names
+        .split(',')
+        .map(|name| (name.to_owned(), parse_device(name).unwrap_or_else(|e| panic!("{e}"))))
+        .collect()
+}
+
+fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+    let size = expected.iter().fold(1e-6, |size: f32, x| size.max(x.abs()));
+    let off = found.iter().zip(expected).fold(0.0, |off: f32, (x, y)| off.max((x - y).abs()));
+    assert_eq!(found.len(), expected.len(), "{what}");
+    assert!(off <= tolerance * size, "{what}: off by {off} of {size}");
+}
+
+/// The same weights and the same seed paint the same samples everywhere, conditions, guidance,
+/// clipping and noise included.
+#[test]
+fn samples_agree_between_backends() {
+    let reference = Device::flex();
+    reference.seed(3);
+    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(8);
+    let network = config.with_classes(Some(3)).init(&reference).unwrap();
+    // The last layer starts at 0: a little training makes the answers worth comparing.
+    let network = few_steps(network, &reference).0;
+    let paint = |device: &Device| {
+        let network = network.clone().to_device(device);
+        let labels = Tensor::<1, Int>::from_data([0, 1, 2], device);
+        let null = network.null_classes(3, device);
+        let guided = ClassifierFree::new(&network, labels, null, 3.0).unwrap();
+        let inner = Model::new(guided, VPrediction);
+        let model = DynamicThreshold::new(inner, 0.9, 1.5).unwrap();
+        let schedule = Cosine::default();
+        let sampling = Sampling::new(&model, &schedule).sampler(Ddim::new(0.5).unwrap());
+        numbers(sampling.steps(6).seed(1).sample([3, 1, 8, 8], device).unwrap())
+    };
+    let expected = paint(&reference);
+    for (name, device) in devices() {
+        close(&paint(&device), &expected, 2e-3, &name);
+    }
+}
+
+/// A few training steps learn, and learn the same on every backend.
+#[test]
+fn training_agrees_between_backends() {
+    let reference = Device::flex();
+    reference.seed(4);
+    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(8);
+    let network = config.with_classes(Some(3)).init(&reference).unwrap();
+    let (_, expected) = few_steps(network.clone(), &reference);
+    assert!(expected.last() < expected.first(), "{expected:?}");
+    for (name, device) in devices() {
+        let (_, losses) = few_steps(network.clone(), &device);
+        close(&losses, &expected, 1e-2, &name);
+    }
+}
+
+/// Thirty steps of the objective with condition dropout; the network and its losses.
+fn few_steps(network: UNet, device: &Device) -> (UNet, Vec<f32>) {
+    let device = device.clone().autodiff();
+    let network = network.to_device(&device).train();
+    let schedule = BetaTable::cosine(100).unwrap();
+    let objective = Objective::new(&schedule, VPrediction).unwrap().weighting(MinSnr::default());
+    let dropout = ConditionDropout::new(0.2).unwrap();
+    let null = network.null_classes(6, &device);
+    let labels = Tensor::<1, Int>::from_data([0, 1, 2, 0, 1, 2], &device);
+    let images = labels.clone().float().reshape([6, 1, 1, 1]).expand([6, 1, 8, 8]) - 1.0;
+    let training = Training { steps: 30, ema_decay: 0.9, seed: 2 };
+    let trained = training
+        .run(network, AdamWConfig::new().init(), 3e-3, |network, noise| {
+            let labels = dropout.apply(labels.clone(), null.clone(), noise);
+            let example = objective.draw(images.clone(), noise);
+            let answer = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
+            example.loss(answer)
+        })
+        .unwrap();
+    (trained.average, trained.losses.iter().map(|&(_, loss)| loss as f32).collect())
+}

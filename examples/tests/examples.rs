@@ -1,0 +1,102 @@
+//! Every example runs, small; a second run makes the same bytes; bad input ends in one sentence.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The built example of this name: it lies beside the tests' folder.
+fn example(name: &str) -> Command {
+    let mut path = std::env::current_exe().expect("a test has a path");
+    path.pop();
+    path.set_file_name("examples");
+    Command::new(path.join(name).with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+fn run(name: &str, arguments: &[&str], out: &Path) -> Output {
+    example(name).args(arguments).arg("--out").arg(out).output().expect("the example was built")
+}
+
+fn succeeds(name: &str, arguments: &[&str], out: &Path) -> String {
+    let output = run(name, arguments, out);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {arguments:?}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs with `arguments` must end with code 2 and one sentence that holds all of `words`.
+fn refuses(name: &str, arguments: &[&str], words: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = run(name, arguments, &out);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{name} {arguments:?}: {said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    for word in words {
+        assert!(said.contains(word), "{said} does not name {word}");
+    }
+    let left: Vec<_> = fs::read_dir(&out).into_iter().flatten().collect();
+    assert!(left.is_empty(), "{name} {arguments:?} left {left:?}");
+}
+
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (PathBuf::from(path.file_name().unwrap()), fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn digits_runs_and_repeats_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let arguments = ["--epochs", "1", "--steps", "3", "--seed", "5"];
+    let said = succeeds("digits", &arguments, &first);
+    assert!(said.contains("% of the samples") && said.contains("held-out"), "{said}");
+    succeeds("digits", &arguments, &second);
+    let (first, second) = (files(&first), files(&second));
+    let names: Vec<_> = first.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+    assert_eq!(names, ["digits.png", "loss.png", "noise_to_digit.png", "unet.safetensors"]);
+    for ((name, one), (_, other)) in first.iter().zip(&second) {
+        // Parameter ids are drawn anew in each run, so weights are compared by their values.
+        if name.extension().is_some_and(|extension| extension == "png") {
+            assert!(one == other, "{} differs between two runs", name.display());
+        }
+    }
+}
+
+#[test]
+fn points_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeds("points", &["--training-steps", "3", "--steps", "4"], folder.path());
+    let names: Vec<_> = files(folder.path()).into_iter().map(|(name, _)| name).collect();
+    let expected = ["denoising.gif", "field.png", "forward.png", "paths.png"].map(PathBuf::from);
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn custom_scheduler_runs() {
+    let output = example("custom_scheduler").output().expect("the example was built");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn bad_input_is_one_sentence() {
+    refuses("digits", &["--device", "abacus"], &["abacus", "flex"]);
+    refuses("digits", &["--data", "/no/such/file.csv.gz"], &["/no/such/file.csv.gz"]);
+    refuses("digits", &["--epochs", "0"], &["training steps = 0"]);
+    refuses("digits", &["--steps", "0"], &["0 steps"]);
+    refuses("digits", &["--guidance", "NaN"], &["guidance scale", "NaN"]);
+    refuses("points", &["--data", "/no/such/file.csv"], &["/no/such/file.csv"]);
+    refuses("points", &["--training-steps", "0"], &["training steps = 0"]);
+    refuses("points", &["--steps", "0"], &["0 steps"]);
+
+    // A file that was cut off.
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read("data/digits.csv.gz").expect("tests run in the package's folder");
+    let cut = folder.path().join("cut.csv.gz");
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    refuses("digits", &["--data", cut.to_str().unwrap()], &["cut.csv.gz"]);
+}
