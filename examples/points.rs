@@ -59,12 +59,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     create_folder(&args.out)?;
     device.seed(args.seed);
     let schedule = Cosine::default();
+    // Refused now, if it is to be, and not after the training.
+    let levels = Trailing.levels(&schedule, args.steps)?;
 
     forward_process(&schedule, &data, &device, args.seed, &args.out.join("forward.png"))?;
     let network = train(&schedule, &data, &device, args.training_steps, args.seed)?;
     let model = Model::new(network, VPrediction);
     learned_field(&model, &schedule, &data, &device, &args.out.join("field.png"))?;
-    way_back(&model, &schedule, &data, &device, &args)?;
+    way_back(&model, &schedule, levels, &data, &device, &args)?;
 
     println!("written to {}", args.out.display());
     for (name, what) in [
@@ -118,7 +120,7 @@ fn train(
     let objective = Objective::new(schedule, VPrediction)?;
     let training = Training { steps, ema_decay: 0.999, seed };
     let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
-    let network = MlpConfig::new().init(&device)?;
+    let network = MlpConfig::new().with_frequencies(6).init(&device)?;
     let trained = training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
         let rows: Vec<i32> = noise.uniform(POINTS).iter().map(|u| (u * count) as i32).collect();
         let x0 = data.clone().select(0, Tensor::from_data(rows.as_slice(), &device));
@@ -168,11 +170,12 @@ fn learned_field(
 fn way_back(
     model: &impl Denoiser<2>,
     schedule: &Cosine,
+    levels: Levels,
     data: &[[f32; 2]],
     device: &Device,
     args: &Args,
 ) -> Result<(), Box<dyn Error>> {
-    let run = Sampling::new(model, schedule).sampler(Ddim::default()).steps(args.steps);
+    let run = Sampling::new(model, schedule).sampler(Ddim::default()).levels(levels);
     let run = run.seed(args.seed).start([POINTS, 2], device)?;
     let (xs, guesses): (Vec<_>, Vec<_>) =
         run.map(|frame| (points(frame.x), points(frame.denoised))).unzip();

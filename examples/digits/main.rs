@@ -26,7 +26,7 @@ use training::LabelledImages;
 #[derive(Parser)]
 struct Args {
     /// Passes over the data.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 40)]
     epochs: usize,
     /// Sampling steps.
     #[arg(long, default_value_t = 50)]
@@ -64,26 +64,28 @@ fn run() -> Result<(), Box<dyn Error>> {
     // The last sixth, from other writers, is held out: no model sees it while it learns.
     let (seen, held_out) = split(&digits, &device);
 
-    let clock = Instant::now();
-    let classifier = Classifier::trained_on(&seen, args.seed)?;
-    println!("classifier  {:6.1} s", clock.elapsed().as_secs_f64());
-
     // What is learned: v under the cosine schedule, with conditions dropped one time in ten.
     let schedule = Cosine::default();
     let objective = Objective::new(&schedule, VPrediction)?.weighting(MinSnr::default());
     let config = UNetConfig::new(1, 1).with_channels(vec![32, 64]).with_classes(Some(10));
+    // What will be asked for: a row of ten for each digit. All settings are tried on the untrained
+    // network, so that a bad one is refused now and not after the training.
+    let wanted = labels((0..100).map(|i| i / 10), &device);
+    let levels = Trailing.levels(&schedule, args.steps)?;
+    guided(&config.init(&device)?, wanted.clone(), args.guidance)?;
+
+    let clock = Instant::now();
+    let classifier = Classifier::trained_on(&seen, args.seed)?;
+    println!("classifier  {:6.1} s", clock.elapsed().as_secs_f64());
+
     let clock = Instant::now();
     let trained = training::train(&config, &objective, &seen, args.epochs, args.seed)?;
     println!("training    {:6.1} s", clock.elapsed().as_secs_f64());
 
-    // A row of ten for each digit.
     let clock = Instant::now();
-    let wanted = labels((0..100).map(|i| i / 10), &device);
     let unet = &trained.average;
-    let null = unet.null_classes(100, &device);
-    let guided = ClassifierFree::new(unet, wanted.clone(), null, args.guidance)?;
-    let model = Clipped::new(Model::new(guided, VPrediction), -1.0, 1.0)?;
-    let run = Sampling::new(&model, &schedule).sampler(Ddim::default()).steps(args.steps);
+    let model = guided(unet, wanted.clone(), args.guidance)?;
+    let run = Sampling::new(&model, &schedule).sampler(Ddim::default()).levels(levels);
     let run = run.seed(args.seed).start([100, 1, 8, 8], &device)?;
     let style = ProgressStyle::with_template("sampling  {wide_bar} {pos}/{len}")?;
     let progress = ProgressBar::new(run.len() as u64).with_style(style);
@@ -122,6 +124,17 @@ fn run() -> Result<(), Box<dyn Error>> {
         println!("  {name:20} {what}");
     }
     Ok(())
+}
+
+/// The network as a denoiser of images that follows the wanted labels.
+fn guided(
+    unet: &UNet,
+    wanted: Tensor<1, Int>,
+    scale: f64,
+) -> Result<impl Denoiser<4>, ModelError> {
+    let null = unet.null_classes(wanted.dims()[0], &wanted.device());
+    let network = ClassifierFree::new(unet, wanted, null, scale)?;
+    Clipped::new(Model::new(network, VPrediction), -1.0, 1.0)
 }
 
 /// Labels as a tensor.

@@ -87,11 +87,11 @@ fn bad_input_is_one_sentence() {
     refuses("digits", &["--device", "abacus"], &["abacus", "flex"]);
     refuses("digits", &["--data", "/no/such/file.csv.gz"], &["/no/such/file.csv.gz"]);
     refuses("digits", &["--epochs", "0"], &["training steps = 0"]);
-    refuses("digits", &["--steps", "0"], &["0 steps"]);
-    refuses("digits", &["--guidance", "NaN"], &["guidance scale", "NaN"]);
+    refuses("digits", &["--epochs", "1", "--steps", "0"], &["0 steps"]);
+    refuses("digits", &["--epochs", "1", "--guidance", "NaN"], &["guidance scale", "NaN"]);
     refuses("points", &["--data", "/no/such/file.csv"], &["/no/such/file.csv"]);
     refuses("points", &["--training-steps", "0"], &["training steps = 0"]);
-    refuses("points", &["--steps", "0"], &["0 steps"]);
+    refuses("points", &["--training-steps", "1", "--steps", "0"], &["0 steps"]);
 
     // A file that was cut off.
     let folder = tempfile::tempdir().unwrap();

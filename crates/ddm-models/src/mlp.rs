@@ -24,6 +24,12 @@ pub struct MlpConfig {
     /// Length of the sinusoidal embedding of t; even.
     #[config(default = 64)]
     pub time_size: usize,
+    /// How many octaves of Fourier features a coordinate gets beside its value: `sin(2ᵏ x)` and
+    /// `cos(2ᵏ x)`, k = 0 … frequencies − 1. They let the network follow fine shapes, of size
+    /// 2^−frequencies. Source: Tancik et al., *Fourier Features Let Networks Learn High Frequency
+    /// Functions in Low Dimensional Domains*, arXiv 2006.10739.
+    #[config(default = 0)]
+    pub frequencies: usize,
     /// Number of classes; `None` for a network without a condition.
     pub classes: Option<usize>,
 }
@@ -45,6 +51,7 @@ pub struct MlpConfig {
 #[derive(Module, Debug)]
 pub struct Mlp {
     conditioning: Conditioning,
+    frequencies: usize,
     input: Linear,
     layers: Vec<Layer>,
     output: Linear,
@@ -86,7 +93,8 @@ impl MlpConfig {
             conditioning: ConditioningConfig::new(time, hidden)
                 .with_classes(self.classes)
                 .init(device)?,
-            input: LinearConfig::new(self.dim, hidden).init(device),
+            frequencies: self.frequencies,
+            input: LinearConfig::new(self.dim * (1 + 2 * self.frequencies), hidden).init(device),
             layers: (0..self.layers).map(layer).collect(),
             output: LinearConfig::new(hidden, self.dim).init(device),
         })
@@ -102,7 +110,7 @@ impl Mlp {
     fn forward(&self, x: Tensor<2>, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
         let outside = x.dtype();
         let condition = self.conditioning.forward(t, labels);
-        let mut h = self.input.forward(x.cast(self.conditioning.dtype()));
+        let mut h = self.input.forward(self.features(x).cast(self.conditioning.dtype()));
         for layer in &self.layers {
             let inner = layer.first.forward(layer.norm.forward(h.clone()));
             let inner = silu(inner + layer.condition.forward(condition.clone()));
@@ -111,8 +119,18 @@ impl Mlp {
         self.output.forward(silu(h)).cast(outside)
     }
 
+    /// The coordinates, and their sines and cosines, octave after octave.
+    fn features(&self, x: Tensor<2>) -> Tensor<2> {
+        let mut features = vec![x.clone()];
+        for octave in 0..self.frequencies {
+            let phase = x.clone() * f64::powi(2.0, octave as i32);
+            features.extend([phase.clone().sin(), phase.cos()]);
+        }
+        Tensor::cat(features, 1)
+    }
+
     fn check_shape(&self, [_, dim]: [usize; 2]) -> Result<(), ModelError> {
-        let [expected, _] = self.input.weight.dims();
+        let [_, expected] = self.output.weight.dims();
         if dim == expected {
             return Ok(());
         }

@@ -108,6 +108,7 @@ fn senseless_distributions_are_refused() {
     assert!(mixture([vec![]], vec![1.0], vec![1.0]).is_err());
     assert!(said(mixture([vec![f64::INFINITY]], vec![1.0], vec![1.0]).unwrap_err()).contains("inf"));
     let flat = GaussianMixture::new([vec![0.0]], [1.0], [1.0]).unwrap();
-    let sampling = Sampling::new(&flat, &Cosine::default()).start([1, 3], &Device::flex());
-    assert!(sampling.unwrap_err().to_string().contains("dimension"));
+    let schedule = Cosine::default();
+    let run = Sampling::new(&flat, &schedule).start([1, 3], &Device::flex());
+    assert!(run.unwrap_err().to_string().contains("dimension"));
 }
