@@ -28,11 +28,12 @@ impl Classifier {
         };
         let cross_entropy = CrossEntropyLossConfig::new().init(&device);
         let training = Training { steps: 600, ema_decay: 0.99, seed };
-        let trained = training.run(network, AdamWConfig::new().init(), 2e-3, |network, noise| {
-            let batch = digits.batch(BATCH, noise);
-            let speckle = noise.draw(batch.images.dims(), &device) * 0.2;
-            cross_entropy.forward(network.logits(batch.images + speckle), batch.labels)
-        })?;
+        let trained =
+            training.run(network, AdamWConfig::new().init(), 2e-3, |network, noise| {
+                let batch = digits.batch(BATCH, noise);
+                let speckle = noise.draw(batch.images.dims(), &device) * 0.2;
+                cross_entropy.forward(network.logits(batch.images + speckle), batch.labels)
+            })?;
         Ok(trained.average)
     }
 

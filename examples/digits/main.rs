@@ -26,13 +26,13 @@ use training::LabelledImages;
 #[derive(Parser)]
 struct Args {
     /// Passes over the data.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 30)]
     epochs: usize,
     /// Sampling steps.
     #[arg(long, default_value_t = 50)]
     steps: usize,
     /// Guidance scale: 1 is none, more follows the asked-for digit more closely.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 1.5)]
     guidance: f64,
     /// The same seed paints the same grid.
     #[arg(long, default_value_t = 0)]
@@ -127,11 +127,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// The network as a denoiser of images that follows the wanted labels.
-fn guided(
-    unet: &UNet,
-    wanted: Tensor<1, Int>,
-    scale: f64,
-) -> Result<impl Denoiser<4>, ModelError> {
+fn guided(unet: &UNet, wanted: Tensor<1, Int>, scale: f64) -> Result<impl Denoiser<4>, ModelError> {
     let null = unet.null_classes(wanted.dims()[0], &wanted.device());
     let network = ClassifierFree::new(unet, wanted, null, scale)?;
     Clipped::new(Model::new(network, VPrediction), -1.0, 1.0)

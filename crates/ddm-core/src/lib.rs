@@ -70,4 +70,8 @@ mod guides {
     struct GettingStarted;
     #[doc = include_str!("../../../docs/writing-your-own-scheduler.md")]
     struct WritingYourOwnScheduler;
+    #[doc = include_str!("../../../docs/theory.md")]
+    struct Theory;
+    #[doc = include_str!("../../../docs/design.md")]
+    struct Design;
 }

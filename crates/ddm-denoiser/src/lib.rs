@@ -21,6 +21,7 @@
 mod clip;
 mod condition;
 mod denoiser;
+mod edm;
 mod error;
 mod from_fn;
 mod guidance;
@@ -32,6 +33,7 @@ mod threshold;
 pub use clip::Clipped;
 pub use condition::{Condition, Conditioned};
 pub use denoiser::Denoiser;
+pub use edm::EdmPrediction;
 pub use error::ModelError;
 pub use from_fn::{FromFn, from_fn};
 pub use guidance::ClassifierFree;

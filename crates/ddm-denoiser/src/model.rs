@@ -41,10 +41,15 @@ impl<N, P> Model<N, P> {
 
 impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for Model<N, P> {
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        let t = Tensor::full([x.dims()[0]], at.t, (&x.device(), x.dtype()));
+        let told = self.parameterization.time(at);
+        let t = Tensor::full([x.dims()[0]], told, (&x.device(), x.dtype()));
+        let seen = match self.parameterization.input_scale(at) {
+            1.0 => x.clone(),
+            scale => x.clone() * scale,
+        };
         let prediction = match self.dtype {
-            Some(dtype) => self.network.predict(x.clone().cast(dtype), t).cast(x.dtype()),
-            None => self.network.predict(x.clone(), t),
+            Some(dtype) => self.network.predict(seen.cast(dtype), t).cast(x.dtype()),
+            None => self.network.predict(seen, t),
         };
         let (a, b) = self.parameterization.x0_from(at);
         x * a + prediction * b

@@ -38,6 +38,18 @@ pub trait Parameterization {
         (q / determinant, -at.sigma / determinant)
     }
 
+    /// What x is multiplied by before the network sees it: 1, but for preconditioned networks.
+    fn input_scale(&self, at: NoiseLevel) -> f64 {
+        let _ = at;
+        1.0
+    }
+
+    /// The time that the network is told at a level: the level's t, but for networks that are told
+    /// the noise itself.
+    fn time(&self, at: NoiseLevel) -> f64 {
+        at.t
+    }
+
     /// Refuses a level where x̂₀ is not to be had from F, that is where |b| exceeds a million:
     /// ε and the score at (or all but at) zero signal.
     fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
@@ -56,6 +68,18 @@ impl<P: Parameterization + ?Sized> Parameterization for &P {
     }
     fn name(&self) -> &'static str {
         (**self).name()
+    }
+    fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
+        (**self).x0_from(at)
+    }
+    fn input_scale(&self, at: NoiseLevel) -> f64 {
+        (**self).input_scale(at)
+    }
+    fn time(&self, at: NoiseLevel) -> f64 {
+        (**self).time(at)
+    }
+    fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
+        (**self).check(at)
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Context<'a, const D: usize> {
     denoiser: &'a dyn Denoiser<D>,
     schedule: &'a dyn NoiseSchedule,
     noise: &'a mut dyn NoiseSource<D>,
+    done: usize,
+    steps: usize,
     evaluations: usize,
     denoised: Option<Tensor<D>>,
 }
@@ -32,7 +34,23 @@ impl<'a, const D: usize> Context<'a, D> {
         schedule: &'a dyn NoiseSchedule,
         noise: &'a mut dyn NoiseSource<D>,
     ) -> Self {
-        Self { denoiser, schedule, noise, evaluations: 0, denoised: None }
+        Self { denoiser, schedule, noise, done: 0, steps: 1, evaluations: 0, denoised: None }
+    }
+
+    /// As step number `done` (from 0) of a run of `steps` steps; by itself a context is that of a
+    /// run of one step.
+    pub fn at_step(self, done: usize, steps: usize) -> Self {
+        Self { done, steps, ..self }
+    }
+
+    /// Steps that the run has taken before this one.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Steps that the run takes in all.
+    pub fn steps(&self) -> usize {
+        self.steps
     }
 
     /// One model call: `x̂₀ ≈ E[x₀ | x]` at level `at`.

@@ -19,19 +19,23 @@
 //! # Ok::<(), ddm_samplers::SamplingError>(())
 //! ```
 
+mod boxed;
 mod context;
 mod ddim;
 mod ddpm;
 mod error;
+mod history;
 mod noise;
 mod run;
 mod sampler;
 mod sampling;
 
+pub use boxed::{BoxedSampler, BoxedState};
 pub use context::Context;
 pub use ddim::Ddim;
 pub use ddpm::{Ddpm, Variance};
 pub use error::SamplingError;
+pub use history::History;
 pub use noise::{DeviceNoise, HostNoise, NoiseSource, RecordedNoise};
 pub use run::{Frame, Run};
 pub use sampler::Sampler;

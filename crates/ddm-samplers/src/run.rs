@@ -61,7 +61,8 @@ impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>> 
 
     fn next(&mut self) -> Option<Frame<D>> {
         let (from, to) = (self.levels[self.done], *self.levels.get(self.done + 1)?);
-        let mut cx = Context::new(&self.model, self.schedule, &mut self.noise);
+        let mut cx = Context::new(&self.model, self.schedule, &mut self.noise)
+            .at_step(self.done, self.levels.steps());
         let x = self.sampler.step(&mut cx, self.x.take()?, from, to, &mut self.state);
         self.done += 1;
         self.evaluations += cx.evaluations();

@@ -47,7 +47,10 @@ impl Grid for Trailing {
     fn levels(&self, schedule: &dyn NoiseSchedule, steps: usize) -> Result<Levels, GridError> {
         let rows = Rows::of(schedule, steps)?;
         let stride = rows.count / steps as f64;
-        rows.levels(schedule, (0..steps).map(|i| rows.nearest(rows.count - i as f64 * stride) - 1.0))
+        rows.levels(
+            schedule,
+            (0..steps).map(|i| rows.nearest(rows.count - i as f64 * stride) - 1.0),
+        )
     }
 }
 

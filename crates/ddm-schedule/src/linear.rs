@@ -19,6 +19,7 @@ impl BetaTable {
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
     pub fn linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
+        require_ends(start, end)?;
         Self::new(linspace(start, end, steps))
     }
 
@@ -28,10 +29,15 @@ impl BetaTable {
     /// "linear". Source: Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion
     /// Models*, app. E, arXiv 2112.10752.
     pub fn scaled_linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
-        ScheduleError::require(start > 0.0, "beta start", start, "in (0, 1)")?;
-        ScheduleError::require(end > 0.0, "beta end", end, "in (0, 1)")?;
+        require_ends(start, end)?;
         Self::new(linspace(start.sqrt(), end.sqrt(), steps).map(|root| root * root))
     }
+}
+
+fn require_ends(start: f64, end: f64) -> Result<(), ScheduleError> {
+    let good = |beta: f64| beta > 0.0 && beta < 1.0;
+    ScheduleError::require(good(start), "beta start", start, "in (0, 1)")?;
+    ScheduleError::require(good(end), "beta end", end, "in (0, 1)")
 }
 
 /// `steps` evenly spaced values with both ends; the first alone if there is one.
@@ -89,8 +95,11 @@ impl NoiseSchedule for LinearVp {
     fn time_at(&self, lambda: f64) -> f64 {
         // ½ ln(1 + e^(−2λ)), without overflow where λ is very negative.
         let m = 0.5 * (-2.0 * lambda.abs()).exp().ln_1p() + (-lambda).max(0.0);
+        // Beyond both ends a quotient of two zeros or infinities would follow.
+        let m = m.clamp(f64::MIN_POSITIVE, f64::MAX.sqrt());
         let half_rise = 0.5 * (self.beta_max - self.beta_min);
-        let root = (0.25 * self.beta_min * self.beta_min + 2.0 * half_rise * m).sqrt();
+        let square = 0.25 * self.beta_min * self.beta_min + 2.0 * half_rise * m;
+        let root = square.max(0.0).sqrt();
         // The smaller root, in the form that does not cancel: t = 2m / (β_min/2 + √…).
         (2.0 * m / (0.5 * self.beta_min + root)).clamp(0.0, 1.0)
     }

@@ -5,10 +5,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use crate::Violation;
 
 /// The values of a tensor as f64, row by row.
-pub fn values<const D: usize>(
-    law: &'static str,
-    tensor: Tensor<D>,
-) -> Result<Vec<f64>, Violation> {
+pub fn values<const D: usize>(law: &'static str, tensor: Tensor<D>) -> Result<Vec<f64>, Violation> {
     tensor
         .try_into_vec_as()
         .map_err(|error| Violation::new(law, format!("no values: {error}"), "readable values"))

@@ -102,7 +102,8 @@ pub fn agree<const D: usize>(
             (Some(found), Some(demanded)) => compare::close_tensors(LAW, found, demanded, 1e-5),
             (None, None) => Ok(()),
             (found, _) => {
-                let has = |has: bool| if has { "a learned variance" } else { "no learned variance" };
+                let has =
+                    |has: bool| if has { "a learned variance" } else { "no learned variance" };
                 Err(Violation::new(LAW, has(found.is_some()), has(found.is_none())))
             }
         }

@@ -84,11 +84,7 @@ pub fn stays_inside(
 }
 
 /// The same question has the same answer.
-pub fn repeats(
-    grid: &dyn Grid,
-    schedule: &dyn NoiseSchedule,
-    n: usize,
-) -> Result<(), Violation> {
+pub fn repeats(grid: &dyn Grid, schedule: &dyn NoiseSchedule, n: usize) -> Result<(), Violation> {
     const LAW: &str = "a grid answers the same again";
     let (first, second) = (levels(LAW, grid, schedule, n)?, levels(LAW, grid, schedule, n)?);
     Violation::unless(first == second, LAW, || format!("{second:?}"), &format!("{first:?}"))

@@ -8,7 +8,10 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use ddm_samplers::{HostNoise, NoiseSource, Sampler};
 
-use crate::{GaussianPath, Violation, compare};
+use crate::{
+    GaussianPath, Violation, compare,
+    order::{STEPS, slope},
+};
 
 /// Mean and variance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +86,25 @@ pub fn are_right<S: Sampler<2>>(
         "a sampler makes the data's mean and variance",
         || format!("{found:?} after {n} steps"),
         &format!("mean {mean} and variance {}, relative ± {tolerance}", std * std),
+    )
+}
+
+/// The variance has this weak order, ± 0.2: its error falls as n^(−p), measured at n = 20, 40, 80
+/// and 160 steps.
+pub fn has_weak_order<S: Sampler<2>>(
+    sampler: &S,
+    order: f64,
+    path: &GaussianPath<'_>,
+    device: &Device,
+) -> Result<(), Violation> {
+    let (_, std) = path.end();
+    let error = |&n: &usize| Ok((exact(sampler, path, n, device)?.variance - std * std).abs());
+    let errors: Vec<f64> = STEPS.iter().map(error).collect::<Result<_, Violation>>()?;
+    Violation::unless(
+        slope(&errors).is_some_and(|found| (found - order).abs() <= 0.2),
+        "a sampler has its weak order",
+        || format!("{:.2?}, errors {errors:?} at {STEPS:?} steps", slope(&errors)),
+        &format!("{order} ± 0.2"),
     )
 }
 

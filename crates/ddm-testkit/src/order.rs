@@ -7,7 +7,7 @@ use ddm_schedule::NoiseSchedule;
 use crate::{GaussianPath, Violation};
 
 /// Numbers of steps at which errors are taken.
-const STEPS: [usize; 4] = [20, 40, 80, 160];
+pub(crate) const STEPS: [usize; 4] = [20, 40, 80, 160];
 const LAW: &str = "a solver has its order";
 
 /// A deterministic sampler has this order, ± 0.2, on [`GaussianPath`]'s default problem.
@@ -36,10 +36,8 @@ pub fn measured_order<S: Sampler<2>>(
     path: &GaussianPath<'_>,
     device: &Device,
 ) -> Result<f64, Violation> {
-    let errors: Vec<f64> = STEPS
-        .iter()
-        .map(|&n| error(sampler, path, n, device))
-        .collect::<Result<_, _>>()?;
+    let errors: Vec<f64> =
+        STEPS.iter().map(|&n| error(sampler, path, n, device)).collect::<Result<_, _>>()?;
     slope(&errors).ok_or_else(|| {
         Violation::new(LAW, format!("errors {errors:?} at {STEPS:?} steps"), "errors above 0")
     })
@@ -60,12 +58,11 @@ pub fn error<S: Sampler<2>>(
 }
 
 /// Least-squares slope of −ln(error) over ln(steps).
-fn slope(errors: &[f64]) -> Option<f64> {
+pub(crate) fn slope(errors: &[f64]) -> Option<f64> {
     let points: Vec<(f64, f64)> =
         STEPS.iter().zip(errors).map(|(&n, error)| ((n as f64).ln(), error.ln())).collect();
-    let mean = |part: fn(&(f64, f64)) -> f64| {
-        points.iter().map(part).sum::<f64>() / points.len() as f64
-    };
+    let mean =
+        |part: fn(&(f64, f64)) -> f64| points.iter().map(part).sum::<f64>() / points.len() as f64;
     let (mean_x, mean_y) = (mean(|p| p.0), mean(|p| p.1));
     let covariance: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
     let variance: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();

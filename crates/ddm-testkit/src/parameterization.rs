@@ -33,7 +33,8 @@ pub fn coefficients_invert(
     schedule: &dyn NoiseSchedule,
 ) -> Result<(), Violation> {
     const LAW: &str = "x0 is had from the target";
-    for at in times().map(|t| schedule.level(t)).filter(|at| at.lambda() >= -4.0 && at.sigma > 0.0) {
+    for at in times().map(|t| schedule.level(t)).filter(|at| at.lambda() >= -4.0 && at.sigma > 0.0)
+    {
         parameterization.check(at).map_err(|error| Violation::refused(LAW, error))?;
     }
     for at in usable(parameterization, schedule) {

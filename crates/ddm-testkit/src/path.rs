@@ -32,7 +32,7 @@ impl std::fmt::Debug for GaussianPath<'_> {
 }
 
 impl<'a> GaussianPath<'a> {
-    /// The default problem on a schedule, which must reach λ = −3 and 1.
+    /// The default problem on a schedule. A stretch that the schedule does not reach is cut short.
     pub fn new(schedule: &'a dyn NoiseSchedule) -> Result<Self, Violation> {
         let data = Gaussian::new([0.5], 0.1);
         let data = data.map_err(|error| Violation::refused("Gaussian data", error))?;
@@ -51,7 +51,9 @@ impl<'a> GaussianPath<'a> {
 
     /// n steps, uniform in λ.
     pub fn levels(&self, n: usize) -> Result<Levels, Violation> {
-        let lambda = |i: usize| self.from + (self.to - self.from) * i as f64 / n as f64;
+        let from = self.from.max(self.schedule.lambda(1.0));
+        let to = self.to.min(self.schedule.lambda(0.0));
+        let lambda = |i: usize| from + (to - from) * i as f64 / n as f64;
         let levels = (0..=n).map(|i| self.schedule.level_at(lambda(i))).collect();
         Levels::new(levels).map_err(|error| Violation::refused("a path on the schedule", error))
     }

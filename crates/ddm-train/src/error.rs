@@ -20,7 +20,9 @@ pub enum TrainError {
         allowed: &'static str,
     },
     /// The loss is no number any more.
-    #[error("the loss was {loss} around step {step}; try a smaller learning rate or clip gradients")]
+    #[error(
+        "the loss was {loss} around step {step}; try a smaller learning rate or clip gradients"
+    )]
     Diverged {
         /// Steps taken so far.
         step: usize,

@@ -22,7 +22,7 @@ pub struct Objective<'a, P, W = Uniform> {
 /// What the network is shown and should answer.
 #[derive(Clone, Debug)]
 pub struct Example<const D: usize> {
-    /// The noisy data, `α x₀ + σ ε`.
+    /// The noisy data, `α x₀ + σ ε`; scaled as the network sees it, if it is preconditioned.
     pub x_t: Tensor<D>,
     /// What the network is told of the time, `[batch]`.
     pub t: Tensor<1>,
@@ -108,11 +108,13 @@ impl<'a, P: Parameterization, W: Weighting> Objective<'a, P, W> {
         broadcast[0] = levels.len();
         let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(of).reshape(broadcast);
 
-        let x_t = x0.clone() * factor(&|at| at.alpha) + epsilon.clone() * factor(&|at| at.sigma);
+        let seen = |at| self.parameterization.input_scale(at);
+        let x_t = x0.clone() * factor(&|at| at.alpha * seen(at))
+            + epsilon.clone() * factor(&|at| at.sigma * seen(at));
         let target = x0.clone() * factor(&|at| self.parameterization.target(at).0)
             + epsilon * factor(&|at| self.parameterization.target(at).1);
         let weight = column(&|at| self.weighting.weight(at, &self.parameterization));
-        Example { x_t, t: column(&|at| at.t), target, weight }
+        Example { x_t, t: column(&|at| self.parameterization.time(at)), target, weight }
     }
 }
 

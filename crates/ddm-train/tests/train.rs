@@ -242,8 +242,7 @@ fn the_loop_stops_with_a_sentence() {
     assert!(error.to_string().contains("smaller learning rate"), "{error}");
     let bad = Training { steps: 1, ema_decay: -0.1, seed: 0 };
     let network = LinearConfig::new(1, 1).init(&Device::flex().autodiff());
-    let run = bad.run(network, AdamWConfig::new().init(), 0.1, |network, _| {
-        network.weight.val().sum()
-    });
+    let run =
+        bad.run(network, AdamWConfig::new().init(), 0.1, |network, _| network.weight.val().sum());
     assert!(run.unwrap_err().to_string().contains("-0.1"));
 }

@@ -18,9 +18,7 @@ pub fn repeats<S: Sampler<2>>(
 ) -> Result<(), Violation> {
     const LAW: &str = "the same seed gives the same sample";
     let data = data(0.5)?;
-    let run = |seed| {
-        start(LAW, &data, sampler, schedule, (HostNoise::new(seed), [3, 12]), device)
-    };
+    let run = |seed| start(LAW, &data, sampler, schedule, (HostNoise::new(seed), [3, 12]), device);
     let (one, two) = (run(1)?.finish(), run(2)?.finish());
     compare::close_tensors(LAW, run(1)?.finish(), one.clone(), 0.0)?;
     if compare::close_tensors(LAW, two.clone(), one.clone(), 0.0).is_ok() {

@@ -46,9 +46,8 @@ fn the_mixture_denoiser_is_the_integral() {
     let (means, stds, weights) = ([-1.0, 0.5, 1.2], [0.1, 0.4, 0.2], [1.0, 3.0, 0.5]);
     let means_of_rows = means.map(|mean| vec![mean]);
     let mixture = GaussianMixture::new(means_of_rows, stds, weights).unwrap();
-    let density = |x0: f64| -> f64 {
-        (0..3).map(|k| weights[k] * bell(x0, means[k], stds[k])).sum()
-    };
+    let density =
+        |x0: f64| -> f64 { (0..3).map(|k| weights[k] * bell(x0, means[k], stds[k])).sum() };
     for at in [0.2, 0.5, 0.8].map(|t| Cosine::default().level(t)) {
         let demanded = X.map(|x| integrated(density, x, at));
         holds(compare::close("mixture", &answers(&mixture, at), &demanded, 1e-5));
@@ -106,7 +105,9 @@ fn senseless_distributions_are_refused() {
     assert!(said(mixture([vec![0.0]], vec![-0.5], vec![1.0]).unwrap_err()).contains("-0.5"));
     assert!(said(mixture([vec![0.0]], vec![1.0], vec![0.0]).unwrap_err()).contains("weight"));
     assert!(mixture([vec![]], vec![1.0], vec![1.0]).is_err());
-    assert!(said(mixture([vec![f64::INFINITY]], vec![1.0], vec![1.0]).unwrap_err()).contains("inf"));
+    assert!(
+        said(mixture([vec![f64::INFINITY]], vec![1.0], vec![1.0]).unwrap_err()).contains("inf")
+    );
     let flat = GaussianMixture::new([vec![0.0]], [1.0], [1.0]).unwrap();
     let schedule = Cosine::default();
     let run = Sampling::new(&flat, &schedule).start([1, 3], &Device::flex());

@@ -129,6 +129,7 @@ fn broken_samplers_are_caught() {
         (Slip::ReadsRank, "every rank gives the same samples"),
         (Slip::StopsShort, "a perfect denoiser's x0 is reached"),
         (Slip::NeverAsks, "a perfect denoiser's x0 is reached"),
+        (Slip::OtherModelCall, "the heads of one model walk the same path"),
     ] {
         println!("{slip:?}");
         catches(law, sampler::all(&slip, &schedule, &device));

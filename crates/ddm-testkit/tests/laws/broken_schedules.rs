@@ -1,8 +1,6 @@
 //! Schedules and grids that are broken on purpose: the laws catch each.
 
-use ddm_schedule::{
-    BetaTable, Cosine, Grid, GridError, Levels, LinearVp, NoiseSchedule, Trailing,
-};
+use ddm_schedule::{BetaTable, Cosine, Grid, GridError, Levels, LinearVp, NoiseSchedule, Trailing};
 use ddm_testkit::{grid, schedule};
 
 use crate::catches;

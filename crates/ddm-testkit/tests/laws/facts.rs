@@ -1,6 +1,9 @@
 //! Published numbers, and numbers worked out elsewhere.
 
 use ddm_schedule::{BetaTable, Cosine, Grid, Leading, LinearVp, Linspace, NoiseSchedule, Trailing};
+use ddm_testkit::compare;
+
+use crate::holds;
 
 #[track_caller]
 fn is(found: f64, demanded: f64, relative: f64) {
@@ -105,8 +108,11 @@ fn grids_visit_the_rows_of_diffusers() {
 
 #[test]
 fn grids_visit_a_continuous_schedule_as_if_it_had_1000_rows() {
-    let cosine = Cosine::default();
-    assert_eq!(rows(&Trailing, &cosine, 4), [1000.0, 750.0, 500.0, 250.0]);
-    assert_eq!(rows(&Leading { offset: 0 }, &cosine, 4), [751.0, 501.0, 251.0, 1.0]);
-    assert_eq!(rows(&Linspace, &cosine, 4), [1000.0, 667.0, 334.0, 1.0]);
+    let visits = |grid: &dyn Grid, demanded: [f64; 4]| {
+        let found = rows(grid, &Cosine::default(), 4);
+        holds(compare::close("timesteps", &found, &demanded, 1e-12));
+    };
+    visits(&Trailing, [1000.0, 750.0, 500.0, 250.0]);
+    visits(&Leading { offset: 0 }, [751.0, 501.0, 251.0, 1.0]);
+    visits(&Linspace, [1000.0, 667.0, 334.0, 1.0]);
 }

@@ -13,7 +13,7 @@ const GRIDS: [&dyn Grid; 3] = [&Trailing, &Leading { offset: 0 }, &Linspace];
 #[test]
 fn grids_obey_the_laws() {
     for (name, schedule) in schedules() {
-        let longest = schedule.steps().unwrap_or(1500);
+        let longest = schedule.steps().unwrap_or(1000);
         for grid in GRIDS {
             println!("{name}");
             holds(grid::all(grid, &schedule, &[1, 2, 3, 7, 10, 33, longest / 2, longest]));
@@ -30,6 +30,12 @@ fn grids_obey_the_laws_on_tiny_tables() {
             holds(grid::all(grid, &table, &steps));
         }
     }
+}
+
+#[test]
+fn a_continuous_schedule_has_room_for_more_than_1000_steps() {
+    holds(grid::all(&Trailing, &Cosine::default(), &[1001, 1500]));
+    holds(grid::all(&Linspace, &Cosine::default(), &[1001, 1500]));
 }
 
 #[test]

@@ -32,8 +32,8 @@ fn schedules() {
     says(BetaTable::new([0.1, 0.2, 0.0]), &["beta[2] = 0"]);
     says(BetaTable::new([1.0]), &["beta[0] = 1"]);
     says(BetaTable::new([-0.5]), &["-0.5"]);
-    says(BetaTable::linear(10, 0.1, 2.0), &["beta[5]"]);
-    says(BetaTable::linear(10, f64::INFINITY, 0.1), &["beta[0] = inf"]);
+    says(BetaTable::linear(10, 0.1, 2.0), &["beta end = 2"]);
+    says(BetaTable::linear(10, f64::INFINITY, 0.1), &["beta start = inf"]);
     says(BetaTable::scaled_linear(10, -0.1, 0.1), &["beta start", "-0.1"]);
     says(BetaTable::scaled_linear(10, 0.1, f64::NAN), &["beta end", "NaN"]);
     says(Cosine::new(-0.1), &["s = -0.1"]);

@@ -60,7 +60,9 @@ fn model(config: &Value) -> Box<dyn Denoiser<4>> {
     let model = Model::new(network, Boxed(parameterization));
     if config["thresholding"] == true {
         let quantile = number(config, "dynamic_thresholding_ratio");
-        Box::new(DynamicThreshold::new(model, quantile, number(config, "sample_max_value")).unwrap())
+        Box::new(
+            DynamicThreshold::new(model, quantile, number(config, "sample_max_value")).unwrap(),
+        )
     } else if config["clip_sample"] == true {
         let range = number(config, "clip_sample_range");
         Box::new(Clipped::new(model, -range, range).unwrap())

@@ -1,0 +1,95 @@
+//! EDM's preconditioned networks.
+
+use ddm_schedule::NoiseLevel;
+use serde::{Deserialize, Serialize};
+
+use crate::{ModelError, Parameterization};
+
+/// The preconditioning of EDM: `x̂₀ = c_skip x̄ + c_out F(c_in x̄, c_noise)`, where `x̄ = x/α` has
+/// noise `s = σ/α`.
+///
+/// ```text
+/// c_skip = σ_d²/(s² + σ_d²)   c_out = s σ_d/√(s² + σ_d²)
+/// c_in   = 1/√(s² + σ_d²)     c_noise = ¼ ln s
+/// ```
+///
+/// As a target: p = (1 − c_skip)/c_out, q = −c_skip s/c_out. The network sees inputs, and learns
+/// targets, of unit variance at every level, for data of std σ_d. Source: Karras et al.,
+/// *Elucidating the Design Space of Diffusion-Based Generative Models*, table 1 and eq. 7–8,
+/// arXiv 2206.00364.
+///
+/// ```
+/// use ddm_denoiser::{EdmPrediction, Parameterization};
+/// use ddm_schedule::NoiseLevel;
+/// let edm = EdmPrediction::new(0.5)?;
+/// let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 0.5 };
+/// let (c_skip, c_out) = edm.x0_from(at);
+/// assert!((c_skip - 0.5).abs() < 1e-12 && (c_out - 0.125_f64.sqrt()).abs() < 1e-12);
+/// # Ok::<(), ddm_denoiser::ModelError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "SigmaData")]
+pub struct EdmPrediction {
+    sigma_data: f64,
+}
+
+impl EdmPrediction {
+    /// For data of standard deviation σ_d, finite and above 0.
+    pub fn new(sigma_data: f64) -> Result<Self, ModelError> {
+        if sigma_data > 0.0 && sigma_data.is_finite() {
+            return Ok(Self { sigma_data });
+        }
+        let (what, allowed) = ("sigma_data", "finite and above 0");
+        Err(ModelError::Setting { what, found: sigma_data, allowed })
+    }
+
+    /// (c_skip, c_out) at noise s.
+    fn skip_and_out(&self, s: f64) -> (f64, f64) {
+        let norm = s.hypot(self.sigma_data);
+        ((self.sigma_data / norm).powi(2), s * self.sigma_data / norm)
+    }
+}
+
+/// σ_d = 0.5, as for images in [−1, 1].
+impl Default for EdmPrediction {
+    fn default() -> Self {
+        Self { sigma_data: 0.5 }
+    }
+}
+
+impl Parameterization for EdmPrediction {
+    fn target(&self, at: NoiseLevel) -> (f64, f64) {
+        let s = at.sigma / at.alpha;
+        let (c_skip, c_out) = self.skip_and_out(s);
+        ((1.0 - c_skip) / c_out, -c_skip * s / c_out)
+    }
+
+    fn name(&self) -> &'static str {
+        "EDM"
+    }
+
+    fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
+        let (c_skip, c_out) = self.skip_and_out(at.sigma / at.alpha);
+        (c_skip / at.alpha, c_out)
+    }
+
+    fn input_scale(&self, at: NoiseLevel) -> f64 {
+        1.0 / (at.sigma.hypot(at.alpha * self.sigma_data))
+    }
+
+    fn time(&self, at: NoiseLevel) -> f64 {
+        0.25 * (at.sigma / at.alpha).ln()
+    }
+}
+
+#[derive(Deserialize)]
+struct SigmaData {
+    sigma_data: f64,
+}
+
+impl TryFrom<SigmaData> for EdmPrediction {
+    type Error = ModelError;
+    fn try_from(raw: SigmaData) -> Result<Self, ModelError> {
+        Self::new(raw.sigma_data)
+    }
+}
