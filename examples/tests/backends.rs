@@ -51,6 +51,20 @@ fn samples_agree_between_backends() {
     }
 }
 
+/// The laws of samplers and denoisers, as in the testkit, on every backend.
+#[test]
+fn laws_hold_on_every_backend() {
+    for (name, device) in devices() {
+        let holds = |law: Result<(), ddm_testkit::Violation>| {
+            law.unwrap_or_else(|violation| panic!("{name}: {violation}"));
+        };
+        let schedule = Cosine::default();
+        holds(ddm_testkit::sampler::all(&Ddim::default(), &schedule, &device));
+        holds(ddm_testkit::sampler::all(&Ddpm::default(), &schedule, &device));
+        holds(ddm_testkit::order::has_order(&Ddim::default(), 1.0, &schedule, &device));
+    }
+}
+
 /// A few training steps learn, and learn the same on every backend.
 #[test]
 fn training_agrees_between_backends() {

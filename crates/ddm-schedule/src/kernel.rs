@@ -14,8 +14,9 @@
 //! forward:  x' = (α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z
 //! ```
 //!
-//! A sampler only chooses the noise std c and which x̂₀ to plug in. Where x₀ is Gaussian given x
-//! and x̂₀ exact, both leave x with exactly the marginal distribution of the level they go to.
+//! A sampler only chooses the noise std c and which x̂₀ to plug in. If x is `α_from x₀ + σ_from ε`
+//! and x̂₀ is that very x₀, both kernels give `α_to x₀ + σ_to ε'` with a new standard normal ε',
+//! whatever c is.
 
 use crate::NoiseLevel;
 
