@@ -25,6 +25,7 @@ mod edm;
 mod error;
 mod from_fn;
 mod guidance;
+mod learned_variance;
 mod model;
 mod parameterization;
 mod predictor;
@@ -37,6 +38,7 @@ pub use edm::EdmPrediction;
 pub use error::ModelError;
 pub use from_fn::{FromFn, from_fn};
 pub use guidance::ClassifierFree;
+pub use learned_variance::{LearnedVariance, split_variance};
 pub use model::Model;
 pub use parameterization::{
     EpsilonPrediction, FlowPrediction, Parameterization, ScorePrediction, VPrediction, X0Prediction,

@@ -25,6 +25,7 @@
 mod dropout;
 mod ema;
 mod error;
+mod hybrid;
 mod objective;
 mod training;
 mod weighting;
@@ -32,6 +33,7 @@ mod weighting;
 pub use dropout::ConditionDropout;
 pub use ema::Ema;
 pub use error::TrainError;
+pub use hybrid::{Hybrid, HybridExample};
 pub use objective::{Example, Objective};
 pub use training::{Trained, Training};
 pub use weighting::{MinSnr, P2, Uniform, Weighting};

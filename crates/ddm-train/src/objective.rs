@@ -92,7 +92,7 @@ impl<'a, P: Parameterization, W: Weighting> Objective<'a, P, W> {
         }
     }
 
-    fn compose<const D: usize>(
+    pub(crate) fn compose<const D: usize>(
         &self,
         x0: Tensor<D>,
         times: &[f64],

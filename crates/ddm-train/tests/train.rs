@@ -5,13 +5,13 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, SgdConfig};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{
-    EpsilonPrediction, FlowPrediction, ModelError, Parameterization, ScorePrediction, VPrediction,
-    X0Prediction,
+    Denoiser, EpsilonPrediction, FlowPrediction, LearnedVariance, Model, ModelError,
+    Parameterization, ScorePrediction, VPrediction, X0Prediction, from_fn,
 };
-use ddm_samplers::{HostNoise, NoiseSource};
+use ddm_samplers::{Ddpm, HostNoise, NoiseSource, Sampling, Variance};
 use ddm_schedule::{BetaTable, Cosine, LinearVp, NoiseSchedule, RectifiedFlow};
 use ddm_train::{
-    ConditionDropout, Ema, MinSnr, Objective, P2, TrainError, Training, Uniform, Weighting,
+    ConditionDropout, Ema, Hybrid, MinSnr, Objective, P2, TrainError, Training, Uniform, Weighting,
 };
 
 const PARAMETERIZATIONS: [&dyn Parameterization; 5] =
@@ -245,4 +245,90 @@ fn the_loop_stops_with_a_sentence() {
     let run =
         bad.run(network, AdamWConfig::new().init(), 0.1, |network, _| network.weight.val().sum());
     assert!(run.unwrap_err().to_string().contains("-0.1"));
+}
+
+/// With x̂₀ = x₀ the bound of a row is the KL between two Gaussians of one mean, known in closed
+/// form; and its minimum over v is at the posterior's own variance, v = 0.
+#[test]
+fn the_bound_is_the_divergence_of_two_gaussians() {
+    let device = Device::flex();
+    let table = BetaTable::linear(20, 0.01, 0.3).unwrap();
+    let hybrid = Hybrid::new(&table, EpsilonPrediction, 0.001).unwrap();
+    let (rows, x0) = ([1, 7, 19], HostNoise::new(1).draw([3, 2], &device) * 0.3);
+    let epsilon: Tensor<2> = HostNoise::new(2).draw([3, 2], &device);
+    let example = hybrid.example(x0.clone(), &rows, epsilon.clone()).unwrap();
+    for v in [0.0, 0.4, 1.0] {
+        let bits = values(example.bits(epsilon.clone(), epsilon.zeros_like() + v));
+        for (i, &row) in rows.iter().enumerate() {
+            let alpha_bar =
+                |k: usize| -> f64 { table.betas()[..k].iter().map(|beta| 1.0 - beta).product() };
+            let beta = table.betas()[row];
+            let small = (1.0 - alpha_bar(row)) / (1.0 - alpha_bar(row + 1)) * beta;
+            let ln_ratio = v * (small / beta).ln();
+            let expected = 0.5 * (ln_ratio.exp() - 1.0 - ln_ratio) / std::f64::consts::LN_2;
+            let found = f64::from(bits[2 * i]);
+            assert!((found - expected).abs() < 1e-3 * (1.0 + expected), "{found} not {expected}");
+        }
+    }
+}
+
+/// At row 0 the term is the probability of the data's own bin: over all 256 values it adds up to 1.
+#[test]
+fn the_decoder_is_a_distribution_over_bins() {
+    let device = Device::flex();
+    let table = BetaTable::linear(20, 0.01, 0.3).unwrap();
+    let hybrid = Hybrid::new(&table, X0Prediction, 1.0).unwrap();
+    let bins: Vec<f32> = (0..256).map(|i| i as f32 / 127.5 - 1.0).collect();
+    let x0 = Tensor::<1>::from_floats(bins.as_slice(), &device).reshape([256, 1]);
+    let example = hybrid.example(x0.clone(), &[0; 256], x0.zeros_like()).unwrap();
+    let guess = x0.zeros_like() + 0.123;
+    let bits: Tensor<2> = example.bits(guess, x0.zeros_like() + 0.5);
+    let total: f32 = (bits * -std::f64::consts::LN_2).exp().sum().into_scalar();
+    assert!((total - 1.0).abs() < 1e-3, "{total}");
+}
+
+/// The bound teaches the variance: v moves to where the noise of the data's own steps lies, and the
+/// mean gets no gradient from it.
+#[test]
+fn the_hybrid_loss_teaches_the_variance_alone() {
+    let device = Device::flex().autodiff();
+    let table = BetaTable::linear(20, 0.01, 0.3).unwrap();
+    let hybrid = Hybrid::new(&table, EpsilonPrediction, 1.0).unwrap();
+    let x0 = Tensor::<2>::zeros([4, 2], &device);
+    let epsilon: Tensor<2> = HostNoise::new(2).draw([4, 2], &device);
+    let example = hybrid.example(x0, &[3, 5, 9, 15], epsilon.clone()).unwrap();
+    let (f, v) = (epsilon.clone().require_grad(), (epsilon * 0.0 + 0.7).require_grad());
+    // The data is one point and F is right: the posterior is exact, v should fall to 0.
+    let gradients = example.loss(f.clone(), v.clone()).backward();
+    let of_v = values(v.grad(&gradients).unwrap());
+    assert!(of_v.iter().all(|&g| g > 0.0), "{of_v:?}");
+    let of_f = values(f.grad(&gradients).unwrap());
+    assert!(of_f.iter().all(|&g| g.abs() < 1e-6), "{of_f:?}");
+
+    let error = Hybrid::new(&Cosine::default(), VPrediction, 0.001).unwrap_err().to_string();
+    assert!(error.contains("table"), "{error}");
+    assert!(Hybrid::new(&table, VPrediction, -1.0).is_err());
+}
+
+/// Sampling with a learned variance at its two ends is sampling with the fixed ones.
+#[test]
+fn a_learned_variance_samples_between_the_fixed_ones() {
+    let device = Device::flex();
+    let table = BetaTable::linear(50, 1e-3, 0.2).unwrap();
+    let fixed = from_fn(|x: Tensor<2>, _: Tensor<1>| x * 0.5);
+    let learned = |u: f64| {
+        from_fn(move |x: Tensor<2>, _: Tensor<1>| {
+            Tensor::cat(vec![x.clone() * 0.5, x.zeros_like() + u], 1)
+        })
+    };
+    let sample = |model: &dyn Denoiser<2>, variance| {
+        let run = Sampling::new(&model, &table).sampler(Ddpm { variance }).steps(10).seed(4);
+        values(run.sample([3, 2], &device).unwrap())
+    };
+    let close = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-4);
+    let model = Model::new(fixed, EpsilonPrediction);
+    let (small, large) = (sample(&model, Variance::Small), sample(&model, Variance::Large));
+    let at = |u| sample(&LearnedVariance::new(learned(u), EpsilonPrediction), Variance::Learned);
+    assert!(close(at(-1.0), small.clone()) && close(at(1.0), large.clone()));
+    assert!(!close(small, large.clone()) && !close(at(0.0), large));
 }
