@@ -19,6 +19,7 @@ use crate::{NoiseSchedule, ScheduleError};
 /// let (alpha, sigma) = table.alpha_sigma(1.0);
 /// assert!((alpha * alpha - 0.72).abs() < 1e-15 && (sigma * sigma - 0.28).abs() < 1e-15);
 /// assert_eq!(table.timestep(1.0), 1.0);
+/// assert!(BetaTable::new([0.1, 1.0]).is_ok() && BetaTable::new([1.0, 0.1]).is_err());
 /// assert!(BetaTable::new([0.1, 1.5]).unwrap_err().to_string().contains("beta[1] = 1.5"));
 /// # Ok::<(), ddm_schedule::ScheduleError>(())
 /// ```
@@ -31,7 +32,7 @@ pub struct BetaTable {
 }
 
 impl BetaTable {
-    /// From any βs, each finite and in (0, 1).
+    /// From any βs, each finite and in (0, 1); the last may also be 1, which leaves no signal.
     pub fn new(betas: impl IntoIterator<Item = f64>) -> Result<Self, ScheduleError> {
         let betas: Vec<f64> = betas.into_iter().collect();
         if betas.is_empty() {
@@ -40,7 +41,8 @@ impl BetaTable {
         let mut alpha_bar = 1.0;
         let mut nodes = vec![(1.0, 0.0)];
         for (step, &beta) in betas.iter().enumerate() {
-            if !(beta > 0.0 && beta < 1.0) {
+            let no_signal_left = beta == 1.0 && step + 1 == betas.len();
+            if !(beta > 0.0 && (beta < 1.0 || no_signal_left)) {
                 return Err(ScheduleError::Beta { step, beta });
             }
             alpha_bar *= 1.0 - beta;

@@ -9,7 +9,7 @@ pub enum ScheduleError {
     #[error("the beta table is empty; it needs at least 1 step")]
     NoSteps,
     /// A β is no probability.
-    #[error("beta[{step}] = {beta}, but every beta must be finite and in (0, 1)")]
+    #[error("beta[{step}] = {beta}, but every beta must be in (0, 1), the last at most 1")]
     Beta {
         /// Row of the table.
         step: usize,
@@ -55,10 +55,14 @@ pub enum GridError {
         available: usize,
     },
     /// A timestep that the schedule does not have.
-    #[error("timestep {timestep} was asked for, but the schedule's timesteps are 0 to {last}")]
+    #[error(
+        "timestep {timestep} was asked for, but the schedule's timesteps are {first} to {last}"
+    )]
     NoSuchTimestep {
         /// The timestep that was asked for.
         timestep: f64,
+        /// The schedule's first timestep.
+        first: f64,
         /// The schedule's last timestep.
         last: f64,
     },
@@ -67,6 +71,65 @@ pub enum GridError {
     NoSuchTime {
         /// The time that was asked for.
         time: f64,
+    },
+    /// A setting of a grid or a spacing is outside its range.
+    #[error("{name} = {value}, but must be {allowed}")]
+    Parameter {
+        /// Which setting.
+        name: &'static str,
+        /// The value that was given.
+        value: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// Ratios were asked of a schedule that has no signal left at its end.
+    #[error(
+        "the schedule ends with alpha = 0, where sigma/alpha is infinite and cannot be spaced; \
+         take a table with a finite end (BetaTable::with_finite_sigma), or space ratios of your \
+         own and take Levels::at_sigmas"
+    )]
+    InfiniteNoise,
+    /// A ratio σ/α that is none, or that the schedule does not reach.
+    #[error(
+        "sigma/alpha = {ratio} was asked for, but the schedule's are {lowest} to {highest}, \
+         and they must be finite and above 0"
+    )]
+    NoSuchRatio {
+        /// The ratio that was asked for.
+        ratio: f64,
+        /// The schedule's least.
+        lowest: f64,
+        /// The schedule's greatest.
+        highest: f64,
+    },
+    /// A strength that leaves nothing to do, or is none.
+    #[error(
+        "strength = {strength} of {steps} steps, but it must be in (0, 1] and leave at least 1 step"
+    )]
+    Strength {
+        /// The strength that was given.
+        strength: f64,
+        /// Steps of the whole run.
+        steps: usize,
+    },
+    /// Every step was left out.
+    #[error("no step is left: the start lies at or past the last of {steps} steps")]
+    NothingLeft {
+        /// Steps of the whole run.
+        steps: usize,
+    },
+    /// A stretch of a path that is not the straight one.
+    #[error(
+        "level {index} has alpha = {alpha}, sigma = {sigma}; only the straight path, \
+         alpha + sigma = 1, can be stretched"
+    )]
+    NotAFlow {
+        /// Its place in the grid.
+        index: usize,
+        /// Signal scale.
+        alpha: f64,
+        /// Noise std.
+        sigma: f64,
     },
     /// Too few levels.
     #[error("a run needs at least 2 levels, a start and an end; {found} given")]
@@ -102,4 +165,16 @@ pub enum GridError {
         /// σ/α at the next level.
         after: f64,
     },
+}
+
+impl GridError {
+    /// `Ok` if `holds`, else the error that names the setting.
+    pub(crate) fn require(
+        holds: bool,
+        name: &'static str,
+        value: f64,
+        allowed: &'static str,
+    ) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self::Parameter { name, value, allowed }) }
+    }
 }

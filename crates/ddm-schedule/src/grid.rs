@@ -121,7 +121,7 @@ impl Rows {
         let mut times = Vec::new();
         for row in rows {
             if row > last {
-                return Err(GridError::NoSuchTimestep { timestep: row, last });
+                return Err(GridError::NoSuchTimestep { timestep: row, first: 0.0, last });
             }
             times.push((row + 1.0) / self.count);
         }

@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
+use crate::spaced::Range;
 use crate::{GridError, NoiseLevel, NoiseSchedule};
 
 /// The levels of a run, noisiest first: n steps visit n + 1 levels, each less noisy than the last.
@@ -66,21 +67,96 @@ impl Levels {
     }
 
     /// The levels at strictly falling timesteps, the network's unit of time: rows 0 … T − 1 of a
-    /// β table (or points between rows), 0 … 1000 of a continuous schedule; then the data.
+    /// β table (or points between rows), 0 … 1000 of a continuous schedule (or what it says its
+    /// timesteps are); then the data.
     pub fn at_timesteps(
         schedule: &(impl NoiseSchedule + ?Sized),
         timesteps: impl IntoIterator<Item = f64>,
     ) -> Result<Self, GridError> {
-        // The timestep is a straight line in t (T t − 1, or 1000 t): two points give its inverse.
-        let (first, last) = (schedule.timestep(0.0), schedule.timestep(1.0));
+        let row = schedule.steps().map_or(0.0, |rows| 1.0 / rows as f64);
+        let (first, last) = (schedule.timestep(row), schedule.timestep(1.0));
         let mut times = Vec::new();
         for timestep in timesteps {
-            if !(timestep >= 0.0 && timestep <= last) {
-                return Err(GridError::NoSuchTimestep { timestep, last });
+            if !(timestep >= first && timestep <= last) {
+                return Err(GridError::NoSuchTimestep { timestep, first, last });
             }
-            times.push((timestep - first) / (last - first));
+            times.push(schedule.time_of(timestep));
         }
         Self::at_times(schedule, times)
+    }
+
+    /// The levels at strictly falling ratios σ/α (what others call sigmas), then the data; a last
+    /// ratio of 0 stands for the data itself.
+    ///
+    /// Published lists are rounded, so a ratio may lie beyond an end of the schedule by a
+    /// thousandth of itself; it then means that end.
+    ///
+    /// ```
+    /// use ddm_schedule::{BetaTable, Levels};
+    /// let table = BetaTable::scaled_linear(1000, 0.00085, 0.012).unwrap();
+    /// // Align Your Steps (arXiv 2404.14507) for Stable Diffusion 1.5, whose σ_max is 14.6146.
+    /// let levels = Levels::at_sigmas(&table, [14.615, 6.475, 3.861, 2.697, 1.886, 1.396])?;
+    /// assert_eq!((levels.steps(), levels[0].t), (6, 999.0));
+    /// assert!(Levels::at_sigmas(&table, [80.0, 1.0]).is_err());
+    /// # Ok::<(), ddm_schedule::GridError>(())
+    /// ```
+    pub fn at_sigmas(
+        schedule: &(impl NoiseSchedule + ?Sized),
+        ratios: impl IntoIterator<Item = f64>,
+    ) -> Result<Self, GridError> {
+        let mut ratios: Vec<f64> = ratios.into_iter().collect();
+        if ratios.last() == Some(&0.0) {
+            ratios.pop();
+        }
+        let highest = Range::of(schedule).highest;
+        let (alpha, sigma) = schedule.alpha_sigma(0.0);
+        let lowest = sigma / alpha;
+        let mut levels = Vec::new();
+        for &ratio in &ratios {
+            let reached = ratio >= lowest * (1.0 - 1e-3) && ratio <= highest * (1.0 + 1e-3);
+            if !(ratio.is_finite() && ratio > 0.0 && reached) {
+                return Err(GridError::NoSuchRatio { ratio, lowest, highest });
+            }
+            levels.push(match ratio {
+                ratio if ratio >= highest => schedule.level(1.0),
+                ratio if ratio <= lowest => schedule.level(0.0),
+                ratio => schedule.level_at(-ratio.ln()),
+            });
+        }
+        for (index, pair) in ratios.windows(2).enumerate() {
+            if pair[0] <= pair[1] {
+                return Err(GridError::NotDecreasing { index, before: pair[0], after: pair[1] });
+            }
+        }
+        levels.push(NoiseLevel { sigma: 0.0, ..schedule.level(0.0) });
+        Self::new(levels)
+    }
+
+    /// Without a last level of σ = 0, so that the run ends at the least noise above it; as they
+    /// are if there is none.
+    pub fn without_data(mut self) -> Result<Self, GridError> {
+        if self.last().is_some_and(|level| level.sigma == 0.0) {
+            self.0.pop();
+        }
+        Self::new(self.0)
+    }
+
+    /// The same levels with other times told to the network: `timestep` of each level's.
+    ///
+    /// Table-trained networks may be wanted at whole rows where a spacing lands between them:
+    ///
+    /// ```
+    /// use ddm_schedule::{BetaTable, Grid, Karras};
+    /// let levels = Karras::default().levels(&BetaTable::default(), 10)?;
+    /// let whole = levels.clone().with_timesteps(f64::round)?;
+    /// assert!(levels[1].t.fract() != 0.0 && whole[1].t == levels[1].t.round());
+    /// # Ok::<(), ddm_schedule::GridError>(())
+    /// ```
+    pub fn with_timesteps(mut self, timestep: impl Fn(f64) -> f64) -> Result<Self, GridError> {
+        for level in &mut self.0 {
+            level.t = timestep(level.t);
+        }
+        Self::new(self.0)
     }
 
     /// Number of steps: one less than levels.

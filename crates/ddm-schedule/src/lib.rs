@@ -5,7 +5,8 @@
 //!
 //! * [`NoiseLevel`]: one (α, σ), with λ and the signal-to-noise ratio;
 //! * [`NoiseSchedule`]: (α, σ) as a function of time, and [the schedules](#structs) themselves;
-//! * [`Grid`] and [`Levels`]: which levels a sampling run visits;
+//! * [`Grid`] and [`Levels`]: which levels a sampling run visits; [`spacing`]: the noise ratios of
+//!   some;
 //! * [`kernel`]: the coefficients by which every sampler moves between two levels.
 //!
 //! ```
@@ -20,21 +21,39 @@
 
 mod cosine;
 mod discrete;
+mod edm;
+mod ending;
 mod error;
+mod exploding;
 mod flow;
 pub mod grid;
 pub mod kernel;
 mod level;
 mod levels;
 mod linear;
+mod resolution;
 mod schedule;
+mod shift;
+mod spaced;
+pub mod spacing;
+mod start;
+mod sub_vp;
+mod tables;
+mod terminal;
 
 pub use cosine::Cosine;
 pub use discrete::BetaTable;
+pub use edm::Edm;
+pub use ending::{FinalSigmaMin, Stretched};
 pub use error::{GridError, ScheduleError};
+pub use exploding::VarianceExploding;
 pub use flow::RectifiedFlow;
 pub use grid::{Grid, Leading, Linspace, Trailing};
 pub use level::NoiseLevel;
 pub use levels::Levels;
 pub use linear::LinearVp;
+pub use resolution::ResolutionShift;
 pub use schedule::NoiseSchedule;
+pub use shift::{Shift, Shifted};
+pub use spaced::{BetaSpaced, Exponential, Karras, LuLambda, UniformLambda};
+pub use sub_vp::SubVp;

@@ -34,14 +34,15 @@ impl BetaTable {
     }
 }
 
-fn require_ends(start: f64, end: f64) -> Result<(), ScheduleError> {
+/// Both ends of a β table in (0, 1).
+pub(crate) fn require_ends(start: f64, end: f64) -> Result<(), ScheduleError> {
     let good = |beta: f64| beta > 0.0 && beta < 1.0;
     ScheduleError::require(good(start), "beta start", start, "in (0, 1)")?;
     ScheduleError::require(good(end), "beta end", end, "in (0, 1)")
 }
 
 /// `steps` evenly spaced values with both ends; the first alone if there is one.
-fn linspace(start: f64, end: f64, steps: usize) -> impl Iterator<Item = f64> {
+pub(crate) fn linspace(start: f64, end: f64, steps: usize) -> impl Iterator<Item = f64> {
     let stride = (end - start) / (steps.max(2) - 1) as f64;
     (0..steps).map(move |i| start + stride * i as f64)
 }
@@ -73,8 +74,20 @@ impl LinearVp {
     }
 
     /// `−ln α(t) = ½ ∫₀ᵗ β = t² (β_max − β_min)/4 + t β_min/2`.
-    fn minus_log_alpha(&self, t: f64) -> f64 {
+    pub(crate) fn minus_log_alpha(&self, t: f64) -> f64 {
+        let t = t.clamp(0.0, 1.0);
         t * (0.25 * t * (self.beta_max - self.beta_min) + 0.5 * self.beta_min)
+    }
+
+    /// The t at which `−ln α` is m: the root of the quadratic.
+    pub(crate) fn time_at_minus_log_alpha(&self, m: f64) -> f64 {
+        // Beyond both ends a quotient of two zeros or infinities would follow.
+        let m = m.clamp(f64::MIN_POSITIVE, f64::MAX.sqrt());
+        let half_rise = 0.5 * (self.beta_max - self.beta_min);
+        let square = 0.25 * self.beta_min * self.beta_min + 2.0 * half_rise * m;
+        let root = square.max(0.0).sqrt();
+        // The smaller root, in the form that does not cancel: t = 2m / (β_min/2 + √…).
+        (2.0 * m / (0.5 * self.beta_min + root)).clamp(0.0, 1.0)
     }
 }
 
@@ -86,7 +99,7 @@ impl Default for LinearVp {
 
 impl NoiseSchedule for LinearVp {
     fn alpha_sigma(&self, t: f64) -> (f64, f64) {
-        let m = self.minus_log_alpha(t.clamp(0.0, 1.0));
+        let m = self.minus_log_alpha(t);
         ((-m).exp(), (-(-2.0 * m).exp_m1()).sqrt())
     }
 
@@ -95,13 +108,7 @@ impl NoiseSchedule for LinearVp {
     fn time_at(&self, lambda: f64) -> f64 {
         // ½ ln(1 + e^(−2λ)), without overflow where λ is very negative.
         let m = 0.5 * (-2.0 * lambda.abs()).exp().ln_1p() + (-lambda).max(0.0);
-        // Beyond both ends a quotient of two zeros or infinities would follow.
-        let m = m.clamp(f64::MIN_POSITIVE, f64::MAX.sqrt());
-        let half_rise = 0.5 * (self.beta_max - self.beta_min);
-        let square = 0.25 * self.beta_min * self.beta_min + 2.0 * half_rise * m;
-        let root = square.max(0.0).sqrt();
-        // The smaller root, in the form that does not cancel: t = 2m / (β_min/2 + √…).
-        (2.0 * m / (0.5 * self.beta_min + root)).clamp(0.0, 1.0)
+        self.time_at_minus_log_alpha(m)
     }
 }
 

@@ -35,6 +35,15 @@ pub trait NoiseSchedule: Send + Sync {
         1000.0 * t
     }
 
+    /// The t at which the network is told `timestep`, the inverse of [`timestep`](Self::timestep).
+    ///
+    /// By default `timestep` is taken for a straight line in t, as it is by default and for a
+    /// β table; override both or neither if it is not.
+    fn time_of(&self, timestep: f64) -> f64 {
+        let (first, last) = (self.timestep(0.0), self.timestep(1.0));
+        (timestep - first) / (last - first)
+    }
+
     /// Half log-SNR at t, `λ(t) = ln(α/σ)`.
     fn lambda(&self, t: f64) -> f64 {
         let (alpha, sigma) = self.alpha_sigma(t);
@@ -83,6 +92,7 @@ macro_rules! delegate {
             fn alpha_sigma(&self, t: f64) -> (f64, f64) { (**self).alpha_sigma(t) }
             fn steps(&self) -> Option<usize> { (**self).steps() }
             fn timestep(&self, t: f64) -> f64 { (**self).timestep(t) }
+            fn time_of(&self, timestep: f64) -> f64 { (**self).time_of(timestep) }
             fn lambda(&self, t: f64) -> f64 { (**self).lambda(t) }
             fn time_at(&self, lambda: f64) -> f64 { (**self).time_at(lambda) }
         }

@@ -1,0 +1,75 @@
+//! Variance exploding: noise is added, the signal stays.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NoiseSchedule, ScheduleError};
+
+/// The variance-exploding process: α = 1, `σ(t) = σ_min (σ_max/σ_min)^t`.
+///
+/// At t = 0 a little noise is left, σ_min. Default: 0.01 … 50. Source: Song et al., *Score-Based
+/// Generative Modeling through Stochastic Differential Equations*, eq. 30, app. C,
+/// arXiv 2011.13456.
+///
+/// ```
+/// use ddm_schedule::{NoiseSchedule, VarianceExploding};
+/// let (alpha, sigma) = VarianceExploding::new(0.01, 100.0)?.alpha_sigma(0.5);
+/// assert!(alpha == 1.0 && (sigma - 1.0).abs() < 1e-12);
+/// # Ok::<(), ddm_schedule::ScheduleError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Ends")]
+pub struct VarianceExploding {
+    sigma_min: f64,
+    sigma_max: f64,
+}
+
+impl VarianceExploding {
+    /// From σ(0) and σ(1); both finite, 0 < σ_min < σ_max.
+    pub fn new(sigma_min: f64, sigma_max: f64) -> Result<Self, ScheduleError> {
+        require_sigmas(sigma_min, sigma_max)?;
+        Ok(Self { sigma_min, sigma_max })
+    }
+
+    fn log_range(&self) -> f64 {
+        (self.sigma_max / self.sigma_min).ln()
+    }
+}
+
+/// 0 < σ_min < σ_max, both finite.
+pub(crate) fn require_sigmas(sigma_min: f64, sigma_max: f64) -> Result<(), ScheduleError> {
+    let positive = |sigma: f64| sigma.is_finite() && sigma > 0.0;
+    let allowed = "finite and above 0";
+    ScheduleError::require(positive(sigma_min), "sigma_min", sigma_min, allowed)?;
+    ScheduleError::require(positive(sigma_max), "sigma_max", sigma_max, allowed)?;
+    ScheduleError::require(sigma_min < sigma_max, "sigma_min", sigma_min, "below sigma_max")
+}
+
+impl Default for VarianceExploding {
+    fn default() -> Self {
+        Self { sigma_min: 0.01, sigma_max: 50.0 }
+    }
+}
+
+impl NoiseSchedule for VarianceExploding {
+    fn alpha_sigma(&self, t: f64) -> (f64, f64) {
+        (1.0, self.sigma_min * (t.clamp(0.0, 1.0) * self.log_range()).exp())
+    }
+
+    /// Closed form: `t = ln(σ/σ_min)/ln(σ_max/σ_min)` with ln σ = −λ.
+    fn time_at(&self, lambda: f64) -> f64 {
+        ((-lambda - self.sigma_min.ln()) / self.log_range()).clamp(0.0, 1.0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Ends {
+    sigma_min: f64,
+    sigma_max: f64,
+}
+
+impl TryFrom<Ends> for VarianceExploding {
+    type Error = ScheduleError;
+    fn try_from(ends: Ends) -> Result<Self, ScheduleError> {
+        Self::new(ends.sigma_min, ends.sigma_max)
+    }
+}

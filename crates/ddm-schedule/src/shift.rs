@@ -1,0 +1,140 @@
+//! The shift of time that high resolutions ask for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NoiseSchedule, RectifiedFlow, ScheduleError};
+
+/// The shift of time `t' = s t/(1 + (s − 1) t)`, which keeps 0 and 1 and for s > 1 moves all
+/// between towards the noise.
+///
+/// On the straight path (σ = t) it multiplies σ/α by s. Source: Esser et al., *Scaling Rectified
+/// Flow Transformers for High-Resolution Image Synthesis*, eq. 23, arXiv 2403.03206.
+///
+/// ```
+/// use ddm_schedule::Shift;
+/// assert_eq!(Shift::new(3.0)?.apply(0.5), 0.75);
+/// assert!(Shift::new(0.0).is_err());
+/// # Ok::<(), ddm_schedule::ScheduleError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Shift(f64);
+
+impl Shift {
+    /// The factor s, finite and above 0 (Stable Diffusion 3: 3); 1 shifts nothing.
+    pub fn new(s: f64) -> Result<Self, ScheduleError> {
+        ScheduleError::require(s.is_finite() && s > 0.0, "shift", s, "finite and above 0")?;
+        Ok(Self(s))
+    }
+
+    /// `t' = e^μ/(e^μ + 1/t − 1)`, the same with s = e^μ: diffusers' `exponential` time shift
+    /// (Flux). For μ see [`ResolutionShift`](crate::ResolutionShift).
+    ///
+    /// ```
+    /// use ddm_schedule::Shift;
+    /// let e = 1_f64.exp();
+    /// assert!((Shift::exponential(1.0)?.apply(0.5) - e / (e + 1.0)).abs() < 1e-15);
+    /// # Ok::<(), ddm_schedule::ScheduleError>(())
+    /// ```
+    pub fn exponential(mu: f64) -> Result<Self, ScheduleError> {
+        let s = mu.exp();
+        let allowed = "finite and such that e^mu is a positive number";
+        ScheduleError::require(s.is_finite() && s > 0.0, "mu", mu, allowed)?;
+        Ok(Self(s))
+    }
+
+    /// `t' = μ/(μ + 1/t − 1)`, the same with s = μ: diffusers' `linear` time shift.
+    pub fn linear(mu: f64) -> Result<Self, ScheduleError> {
+        ScheduleError::require(mu.is_finite() && mu > 0.0, "mu", mu, "finite and above 0")?;
+        Ok(Self(mu))
+    }
+
+    /// The factor s.
+    pub fn factor(&self) -> f64 {
+        self.0
+    }
+
+    /// `t' = s t/(1 + (s − 1) t)`.
+    pub fn apply(&self, t: f64) -> f64 {
+        // 1 − t + s t rather than 1 + (s − 1) t: exact at both ends.
+        self.0 * t / ((1.0 - t) + self.0 * t)
+    }
+
+    /// The t that `apply` takes to t': the shift by 1/s.
+    pub fn undo(&self, shifted: f64) -> f64 {
+        shifted / (self.0 * (1.0 - shifted) + shifted)
+    }
+}
+
+/// No shift.
+impl Default for Shift {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+impl TryFrom<f64> for Shift {
+    type Error = ScheduleError;
+    fn try_from(s: f64) -> Result<Self, ScheduleError> {
+        Self::new(s)
+    }
+}
+
+impl From<Shift> for f64 {
+    fn from(shift: Shift) -> Self {
+        shift.0
+    }
+}
+
+/// A schedule run through in shifted time: (α, σ) and timestep at t are those of the schedule
+/// inside at [`Shift::apply`]`(t)`.
+///
+/// Meant for [`RectifiedFlow`], whose network is then told 1000 σ, with σ the shifted one. A β
+/// table shifted counts as continuous.
+///
+/// ```
+/// use ddm_schedule::{Grid, NoiseSchedule, Shift, Shifted, Trailing};
+/// let sd3 = Shifted::flow(Shift::new(3.0)?);
+/// assert_eq!(sd3.alpha_sigma(0.5), (0.25, 0.75));
+/// let timesteps: Vec<f64> = Trailing.levels(&sd3, 2)?.iter().map(|level| level.t).collect();
+/// assert_eq!(timesteps, [1000.0, 750.0, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shifted<S> {
+    schedule: S,
+    shift: Shift,
+}
+
+impl<S> Shifted<S> {
+    /// Shifts the time of `schedule`.
+    pub fn new(schedule: S, shift: Shift) -> Self {
+        Self { schedule, shift }
+    }
+}
+
+impl Shifted<RectifiedFlow> {
+    /// The straight path with `σ = s t/(1 + (s − 1) t)`.
+    pub fn flow(shift: Shift) -> Self {
+        Self::new(RectifiedFlow, shift)
+    }
+}
+
+impl<S: NoiseSchedule> NoiseSchedule for Shifted<S> {
+    fn alpha_sigma(&self, t: f64) -> (f64, f64) {
+        self.schedule.alpha_sigma(self.shift.apply(t.clamp(0.0, 1.0)))
+    }
+
+    fn timestep(&self, t: f64) -> f64 {
+        self.schedule.timestep(self.shift.apply(t.clamp(0.0, 1.0)))
+    }
+
+    fn time_of(&self, timestep: f64) -> f64 {
+        self.shift.undo(self.schedule.time_of(timestep))
+    }
+
+    /// That of the schedule inside, the shift undone.
+    fn time_at(&self, lambda: f64) -> f64 {
+        self.shift.undo(self.schedule.time_at(lambda))
+    }
+}

@@ -1,0 +1,136 @@
+//! Spacings: n noise-to-signal ratios from the noisiest to the cleanest.
+//!
+//! What people call "sigmas" elsewhere is the ratio `σ/α = e^(−λ)`: the noise std of x/α. Each
+//! function gives n ratios falling from `sigma_max` to `sigma_min`, both of them exactly (one ratio
+//! alone is `sigma_max`); the final step to the data is no ratio, it is added by
+//! [`Levels::at_sigmas`](crate::Levels::at_sigmas). The grids [`Karras`](crate::Karras),
+//! [`Exponential`](crate::Exponential) and [`BetaSpaced`](crate::BetaSpaced) apply them between the
+//! ends of a schedule. For rectified flow diffusers spaces σ itself: pass what comes out to
+//! [`Levels::at_times`](crate::Levels::at_times) there.
+//!
+//! ```
+//! use ddm_schedule::spacing;
+//! let sigmas = spacing::karras(3, 80.0, 0.002, 7.0)?;
+//! assert_eq!((sigmas[0], sigmas[2]), (80.0, 0.002));
+//! assert!((sigmas[1] - 2.5152).abs() < 1e-4);
+//! # Ok::<(), ddm_schedule::GridError>(())
+//! ```
+
+use statrs::function::beta::{beta_reg, ln_beta};
+
+use crate::GridError;
+
+/// Karras: evenly spaced in σ^(1/ρ),
+/// `σ_i = (σ_max^(1/ρ) + i/(n − 1) (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ`.
+///
+/// The larger ρ, the more steps are spent at little noise; the paper takes ρ = 7. Source: Karras
+/// et al., *Elucidating the Design Space of Diffusion-Based Generative Models*, eq. 5,
+/// arXiv 2206.00364.
+pub fn karras(n: usize, sigma_max: f64, sigma_min: f64, rho: f64) -> Result<Vec<f64>, GridError> {
+    positive("rho", rho)?;
+    spaced(n, sigma_max, sigma_min, |ramp| karras_at(ramp, sigma_max, sigma_min, rho))
+}
+
+/// `(from^(1/ρ) + ramp (to^(1/ρ) − from^(1/ρ)))^ρ`.
+pub(crate) fn karras_at(ramp: f64, from: f64, to: f64, rho: f64) -> f64 {
+    let (from, to) = (from.powf(rho.recip()), to.powf(rho.recip()));
+    (from + ramp * (to - from)).powf(rho)
+}
+
+/// Exponential: evenly spaced in ln σ, hence in λ: `λ_i = λ_0 + i/(n − 1) (λ_{n−1} − λ_0)`.
+///
+/// diffusers has it twice, as `use_exponential_sigmas` and (with exponent 1, the only one that it
+/// allows) as `use_lu_lambdas`. Source: Lu et al., *DPM-Solver*, sec. 3.3, "uniform logSNR",
+/// arXiv 2206.00927.
+///
+/// ```
+/// use ddm_schedule::spacing;
+/// let sigmas = spacing::exponential(3, 100.0, 1.0)?;
+/// assert!((sigmas[1] - 10.0).abs() < 1e-12);
+/// assert!(spacing::exponential(3, 1.0, 100.0).is_err());
+/// # Ok::<(), ddm_schedule::GridError>(())
+/// ```
+#[doc(alias = "lu")]
+pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>, GridError> {
+    let (from, to) = (sigma_max.ln(), sigma_min.ln());
+    spaced(n, sigma_max, sigma_min, |ramp| (from + ramp * (to - from)).exp())
+}
+
+/// Uniform in λ, which is [`exponential`] in σ.
+pub use self::exponential as uniform_lambda;
+
+/// The λ spacing of Lu et al. as diffusers has it, which is [`exponential`] in σ.
+pub use self::exponential as lu_lambdas;
+
+/// Beta: σ at the quantiles of a beta distribution,
+/// `σ_i = σ_min + (σ_max − σ_min) I⁻¹(1 − i/(n − 1); α, β)`.
+///
+/// With both below 1 (diffusers: 0.6) the steps crowd at both ends; α = β = 1 spaces σ evenly.
+/// Source: Lee et al., *Beta Sampling is All You Need*, sec. 3.2, arXiv 2407.12173.
+///
+/// ```
+/// use ddm_schedule::spacing;
+/// let sigmas = spacing::beta(5, 14.6, 0.03, 0.6, 0.6)?;
+/// assert!((sigmas[2] - 7.315).abs() < 1e-12); // symmetric: the median is the middle
+/// # Ok::<(), ddm_schedule::GridError>(())
+/// ```
+pub fn beta(
+    n: usize,
+    sigma_max: f64,
+    sigma_min: f64,
+    alpha: f64,
+    beta: f64,
+) -> Result<Vec<f64>, GridError> {
+    positive("alpha", alpha)?;
+    positive("beta", beta)?;
+    spaced(n, sigma_max, sigma_min, |ramp| {
+        sigma_min + (sigma_max - sigma_min) * beta_quantile(1.0 - ramp, alpha, beta)
+    })
+}
+
+/// Checks the ends, then `at(i/(n − 1))` for i = 0 … n − 1, the ends themselves free of rounding.
+fn spaced(
+    n: usize,
+    sigma_max: f64,
+    sigma_min: f64,
+    at: impl Fn(f64) -> f64,
+) -> Result<Vec<f64>, GridError> {
+    if n == 0 {
+        return Err(GridError::NoSteps);
+    }
+    positive("sigma_max", sigma_max)?;
+    positive("sigma_min", sigma_min)?;
+    GridError::require(sigma_min < sigma_max, "sigma_min", sigma_min, "below sigma_max")?;
+    let inner = (1..n.max(2) - 1).map(|i| at(i as f64 / (n - 1) as f64));
+    let last = (n > 1).then_some(sigma_min);
+    Ok(std::iter::once(sigma_max).chain(inner).chain(last).collect())
+}
+
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), GridError> {
+    GridError::require(value.is_finite() && value > 0.0, name, value, "finite and above 0")
+}
+
+/// The x in [0, 1] at which the regularised incomplete beta function `I_x(a, b)` is p: Newton's
+/// method, which halves the bracket instead wherever it would leave it.
+fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
+    let ln_norm = ln_beta(a, b);
+    let (mut low, mut high) = (0.0, 1.0);
+    let mut x: f64 = 0.5;
+    for _ in 0..200 {
+        let excess = beta_reg(a, b, x) - p;
+        if excess > 0.0 {
+            high = x;
+        } else {
+            low = x;
+        }
+        let density = ((a - 1.0) * x.ln() + (b - 1.0) * (-x).ln_1p() - ln_norm).exp();
+        let newton = x - excess / density;
+        let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
+        let moved = (next - x).abs();
+        x = next;
+        if moved <= 1e-15 * x {
+            break;
+        }
+    }
+    x
+}
