@@ -1,4 +1,5 @@
-//! One sampler step on [16, 3, 64, 64] without a network: what the sampler itself costs.
+//! Runs of 20 steps on [16, 3, 64, 64] with a model that costs nothing: what the sampler itself
+//! costs. Divide by 20 for one step; `diffusers_step.py` beside this measures the peer.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -6,20 +7,19 @@ use ddm_benches::devices;
 use ddm_core::prelude::*;
 
 const SHAPE: [usize; 4] = [16, 3, 64, 64];
+const STEPS: usize = 20;
 
-fn step<S: Sampler<4>>(c: &mut Criterion, name: &str, sampler: &S) {
+fn run<S: Sampler<4> + Clone>(c: &mut Criterion, name: &str, sampler: S) {
     let schedule = BetaTable::default();
-    let levels = Trailing.levels(&schedule, 20).expect("20 steps of 1000");
     for (device_name, device) in devices().expect("known devices") {
         let x = Tensor::<4>::ones(SHAPE, &device);
         let guess = x.clone() * 0.5;
         let model = from_fn(move |_: Tensor<4>, _: NoiseLevel| guess.clone());
-        c.bench_function(&format!("sampler_step/{name}/{device_name}"), |bencher| {
-            let mut noise = HostNoise::new(0);
+        c.bench_function(&format!("sampler_20_steps/{name}/{device_name}"), |bencher| {
             bencher.iter(|| {
-                let mut cx = Context::new(&model, &schedule, &mut noise);
-                let mut state = S::State::default();
-                let x = sampler.step(&mut cx, x.clone(), levels[9], levels[10], &mut state);
+                let sampling = Sampling::new(&model, &schedule).sampler(sampler.clone());
+                let run = sampling.steps(STEPS).start_from(x.clone()).expect("a valid run");
+                let x = run.finish();
                 device.sync().expect("the device answers");
                 x
             });
@@ -27,10 +27,23 @@ fn step<S: Sampler<4>>(c: &mut Criterion, name: &str, sampler: &S) {
     }
 }
 
-fn steps(c: &mut Criterion) {
-    step(c, "ddim", &Ddim::default());
-    step(c, "ddpm", &Ddpm::default());
+fn samplers(c: &mut Criterion) {
+    run(c, "ddim", Ddim::default());
+    run(c, "ddpm", Ddpm::default());
+    run(c, "euler_ancestral", Ddim::new(1.0).expect("valid"));
+    run(c, "heun", Heun::default());
+    run(c, "kdpm2", Midpoint::KDPM2);
+    run(c, "dpm_solver_pp_2m", DpmSolverPp::new(2).expect("valid"));
+    run(c, "dpm_solver_pp_3m", DpmSolverPp::new(3).expect("valid"));
+    run(c, "dpm_solver_pp_2m_sde", DpmSolverPp::sde(2, 1.0).expect("valid"));
+    run(c, "dpm_solver_single_2", DpmSolverSingle::new(2).expect("valid"));
+    run(c, "unipc_2", UniPc::new(2).expect("valid"));
+    run(c, "deis_2", Deis::new(2).expect("valid"));
+    run(c, "lms_4", Lms::new(4).expect("valid"));
+    run(c, "pndm", Pndm::default());
+    run(c, "sa_solver", SaSolver::default());
+    run(c, "lcm", Lcm::default());
 }
 
-criterion_group!(benches, steps);
+criterion_group!(benches, samplers);
 criterion_main!(benches);

@@ -87,12 +87,17 @@ impl<'a, const D: usize> Context<'a, D> {
         c: f64,
     ) -> Tensor<D> {
         let step = kernel::reverse(from, to, c);
-        let noise = (step.noise > 0.0).then(|| self.noise_like(&x) * step.noise);
         let mean = x * step.x + x0 * step.x0;
-        match noise {
-            Some(noise) => mean + noise,
-            None => mean,
+        self.add_noise(mean, step.noise)
+    }
+
+    /// `x + c z`. Draws z only if c > 0.
+    pub fn add_noise(&mut self, x: Tensor<D>, c: f64) -> Tensor<D> {
+        if c > 0.0 {
+            let z = self.noise_like(&x);
+            return x + z * c;
         }
+        x
     }
 
     /// The forward kernel up to a noisier level: see [`kernel::forward`].
@@ -105,6 +110,11 @@ impl<'a, const D: usize> Context<'a, D> {
     /// The level of the run's schedule at which `ln(α/σ) = λ`: for midpoints.
     pub fn level_at(&self, lambda: f64) -> NoiseLevel {
         self.schedule.level_at(lambda)
+    }
+
+    /// The level of the run's schedule at a timestep, the network's unit of time.
+    pub fn level_at_timestep(&self, timestep: f64) -> NoiseLevel {
+        self.schedule.level(self.schedule.time_of(timestep))
     }
 
     /// Model calls so far.

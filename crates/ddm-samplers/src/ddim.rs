@@ -23,7 +23,7 @@ use crate::{Context, Sampler, SamplingError};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Settings")]
 pub struct Ddim {
-    eta: f64,
+    pub(crate) eta: f64,
 }
 
 impl Ddim {

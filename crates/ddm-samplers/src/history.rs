@@ -10,15 +10,9 @@ use ddm_schedule::NoiseLevel;
 ///
 /// An answer is x̂₀ or ε̂, as the method likes; each replaces the plain x̂₀ of a first-order step by
 /// a weighted sum of answers whose weights add up to 1.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct History<const D: usize> {
     answers: VecDeque<(NoiseLevel, Tensor<D>)>,
-}
-
-impl<const D: usize> Default for History<D> {
-    fn default() -> Self {
-        Self { answers: VecDeque::new() }
-    }
 }
 
 impl<const D: usize> History<D> {

@@ -28,7 +28,9 @@
 //! * [`parameterization`], [`denoiser`]: models and their wrappers;
 //! * [`sampler`]: what holds of every sampler; [`order`] and [`moments`]: how exact it is;
 //! * [`Gaussian`], [`GaussianMixture`], [`Head`]: models that are exactly right;
-//! * [`Recording`]: trajectories of other programs, to replay; [`compare`]: numbers to numbers.
+//! * [`Recording`]: trajectories of other programs, to replay; [`compare`]: numbers to numbers;
+//! * `replay`, a module and a program, with the feature of that name (on by default): recorded runs
+//!   of diffusers against the sampler that their config means.
 //!
 //! No backend is named: every law that makes tensors takes the device. The laws read tensors back
 //! and so wait for the device.
@@ -45,6 +47,8 @@ pub mod order;
 pub mod parameterization;
 mod path;
 mod recording;
+#[cfg(feature = "replay")]
+pub mod replay;
 pub mod sampler;
 pub mod schedule;
 mod violation;

@@ -24,6 +24,9 @@ pub struct Recording {
     pub name: String,
     /// The settings, as a diffusers `scheduler_config.json`.
     pub scheduler_config: serde_json::Value,
+    /// Arguments of the choice of timesteps, beside their number.
+    #[serde(default)]
+    pub set_timesteps: serde_json::Value,
     /// Arguments of each step.
     #[serde(default)]
     pub step_args: serde_json::Value,

@@ -1,127 +1,98 @@
 //! Trajectories that diffusers recorded, step by step (`testdata/schedulers`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
-use ddm_denoiser::{
-    Clipped, Denoiser, DynamicThreshold, EpsilonPrediction, Model, Parameterization, VPrediction,
-    X0Prediction, from_fn,
-};
-use ddm_samplers::{Ddim, Ddpm, Sampler, Sampling, Variance};
-use ddm_schedule::{BetaTable, Grid, Leading, Linspace, Trailing};
-use ddm_testkit::{Recording, Recordings};
-use serde_json::Value;
+use ddm_denoiser::{EpsilonPrediction, Model, from_fn};
+use ddm_samplers::{Ddim, Sampling};
+use ddm_schedule::{BetaTable, Leading};
+use ddm_testkit::Recording;
+use ddm_testkit::replay::{Outcome, ReplayError, read, replay};
+use serde_json::json;
 
 use crate::holds;
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/schedulers")
+}
+
 fn recordings(file: &str) -> Vec<Recording> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/schedulers");
-    let text = std::fs::read_to_string(folder.join(file)).unwrap();
-    serde_json::from_str::<Recordings>(&text).unwrap().cases
+    read(&folder().join(file)).unwrap()
 }
 
-fn number(config: &Value, key: &str) -> f64 {
-    config[key].as_f64().unwrap()
+#[test]
+fn every_recorded_run_is_taken_again() {
+    let mut off = Vec::new();
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
+        for recording in read(&path).unwrap() {
+            count += 1;
+            let outcome = replay(&recording, &Device::flex());
+            if !outcome.is_ok(1e-4) {
+                off.push(format!("{}: {outcome}", recording.name));
+            }
+        }
+    }
+    assert!(count >= 127, "{count} cases");
+    assert!(off.is_empty(), "{} of {count} are off:\n{}", off.len(), off.join("\n"));
 }
 
-fn table(config: &Value) -> BetaTable {
-    let steps = number(config, "num_train_timesteps") as usize;
-    let (start, end) = (number(config, "beta_start"), number(config, "beta_end"));
-    let table = match config["beta_schedule"].as_str().unwrap() {
-        "linear" => BetaTable::linear(steps, start, end),
-        "scaled_linear" => BetaTable::scaled_linear(steps, start, end),
-        "squaredcos_cap_v2" => BetaTable::cosine(steps),
-        other => panic!("beta schedule {other}"),
+#[test]
+fn what_cannot_be_mapped_says_why() {
+    let recording = &recordings("DDIMScheduler.json")[0];
+    let why = |recording: Recording| match replay(&recording, &Device::flex()) {
+        Outcome::Unsupported { reason } => reason,
+        other => panic!("{other}"),
     };
-    table.unwrap()
-}
-
-fn grid(config: &Value) -> Box<dyn Grid> {
-    match config["timestep_spacing"].as_str().unwrap() {
-        "leading" => Box::new(Leading { offset: number(config, "steps_offset") as usize }),
-        "trailing" => Box::new(Trailing),
-        "linspace" => Box::new(Linspace),
-        other => panic!("spacing {other}"),
-    }
-}
-
-/// The recorded network and what it predicts, clipped or thresholded as the settings say.
-fn model(config: &Value) -> Box<dyn Denoiser<4>> {
-    let network = from_fn(|x: Tensor<4>, t: Tensor<1>| {
-        (x.clone() + t.reshape([-1, 1, 1, 1]) / 1000.0).tanh() * 0.5 + x * 0.3
-    });
-    let parameterization: Box<dyn Parameterization> =
-        match config["prediction_type"].as_str().unwrap() {
-            "epsilon" => Box::new(EpsilonPrediction),
-            "v_prediction" => Box::new(VPrediction),
-            "sample" => Box::new(X0Prediction),
-            other => panic!("prediction {other}"),
-        };
-    let model = Model::new(network, Boxed(parameterization));
-    if config["thresholding"] == true {
-        let quantile = number(config, "dynamic_thresholding_ratio");
-        Box::new(
-            DynamicThreshold::new(model, quantile, number(config, "sample_max_value")).unwrap(),
-        )
-    } else if config["clip_sample"] == true {
-        let range = number(config, "clip_sample_range");
-        Box::new(Clipped::new(model, -range, range).unwrap())
-    } else {
-        Box::new(model)
-    }
-}
-
-struct Boxed(Box<dyn Parameterization>);
-
-impl Parameterization for Boxed {
-    fn target(&self, at: ddm_schedule::NoiseLevel) -> (f64, f64) {
-        self.0.target(at)
-    }
-}
-
-fn replay(recording: &Recording, sampler: impl Sampler<4>) {
-    let config = &recording.scheduler_config;
-    let (table, model) = (table(config), model(config));
-    let run = Sampling::new(&*model, &table).sampler(sampler).grid(grid(config));
-    let run = run.steps(recording.steps).noise(recording.noise());
-    let run = run.start_from(recording.start(&Device::flex())).unwrap();
-    let timesteps: Vec<f64> = run.levels()[..recording.steps].iter().map(|at| at.t).collect();
-    assert_eq!(timesteps, recording.timesteps, "{}", recording.name);
-    holds(recording.replay(run, 1e-4));
+    let class = json!({"_class_name": "ScoreSdeVeScheduler"});
+    let reason = why(Recording { scheduler_config: class, ..recording.clone() });
+    assert!(reason.contains("ScoreSdeVeScheduler"), "{reason}");
+    let reason = why(Recording { set_timesteps: json!({"sigmas": [1.0]}), ..recording.clone() });
+    assert!(reason.contains("sigmas"), "{reason}");
+    let reason = why(Recording { step_args: json!({"s_churn": 1.0}), ..recording.clone() });
+    assert!(reason.contains("s_churn"), "{reason}");
 }
 
 #[test]
-fn ddim_takes_the_path_of_diffusers() {
-    for recording in recordings("DDIMScheduler.json") {
-        let eta = recording.step_args["eta"].as_f64().unwrap_or(0.0);
-        replay(&recording, Ddim::new(eta).unwrap());
-    }
-}
-
-#[test]
-fn ddpm_takes_the_path_of_diffusers() {
-    for recording in recordings("DDPMScheduler.json") {
-        let variance = match recording.scheduler_config["variance_type"].as_str().unwrap() {
-            "fixed_small" => Variance::Small,
-            "fixed_large" => Variance::Large,
-            other => panic!("variance {other}"),
-        };
-        replay(&recording, Ddpm { variance });
-    }
+fn a_file_without_runs_is_told_in_a_sentence() {
+    assert!(matches!(read(&folder().join("none.json")), Err(ReplayError::Unreadable { .. })));
+    assert!(matches!(read(&folder().join("README.md")), Err(ReplayError::Garbled { .. })));
 }
 
 #[test]
 fn another_path_is_told_apart() {
-    let recording = &recordings("DDPMScheduler.json")[0];
-    let config = &recording.scheduler_config;
-    let (table, model) = (table(config), model(config));
+    let recording = &recordings("DDIMScheduler.json")[0];
+    let moved = |by: f64| {
+        let mut recording = recording.clone();
+        recording.x[3][0] += by;
+        replay(&recording, &Device::flex())
+    };
+    assert!(moved(0.0).is_ok(1e-4));
+    assert!(!moved(0.01).is_ok(1e-4) && !moved(f64::NAN).is_ok(1e-4));
+    let short = Recording { x: recording.x[..5].to_vec(), ..recording.clone() };
+    let outcome = replay(&short, &Device::flex());
+    assert!(matches!(outcome, Outcome::OtherCalls { recorded: 5, .. }), "{outcome}");
+}
+
+/// A recording can also be replayed by hand, without a config.
+#[test]
+fn a_run_by_hand_takes_the_path_of_diffusers() {
+    let recording = &recordings("DDIMScheduler.json")[0];
+    let table = BetaTable::default();
+    let network = from_fn(|x: Tensor<4>, t: Tensor<1>| {
+        (x.clone() + t.reshape([-1, 1, 1, 1]) / 1000.0).tanh() * 0.5 + x * 0.3
+    });
+    let model = Model::new(network, EpsilonPrediction);
     let run = |steps| {
-        let run = Sampling::new(&*model, &table).sampler(Ddim::default()).steps(steps);
+        let run = Sampling::new(&model, &table).sampler(Ddim::default());
+        let run = run.grid(Leading { offset: 0 }).steps(steps);
         run.start_from(recording.start(&Device::flex())).unwrap()
     };
-    let violation = recording.replay(run(10), 1e-4).unwrap_err();
-    assert!(violation.found.contains("step 0"), "{violation}");
+    holds(recording.replay(run(10), 1e-4));
+    assert!(recording.replay(run(11), 1e-4).unwrap_err().found.contains("step 0"));
     assert!(recording.replay(run(10).take(0), 1e-4).unwrap_err().found.contains("0 steps"));
-    let short = Recording { x: vec![], ..recording.clone() };
-    assert!(short.replay(run(10), 1e-4).is_err());
 }

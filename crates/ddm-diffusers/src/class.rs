@@ -1,0 +1,138 @@
+//! The scheduler classes that are covered, and their families.
+
+use std::fmt;
+
+/// A diffusers scheduler class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each is diffusers' class of that name, less the word Scheduler")]
+pub enum Class {
+    Ddim,
+    DdimInverse,
+    Ddpm,
+    DeisMultistep,
+    DpmSolverMultistep,
+    DpmSolverSinglestep,
+    EdmDpmSolverMultistep,
+    EdmEuler,
+    EulerAncestralDiscrete,
+    EulerDiscrete,
+    FlowMatchEulerDiscrete,
+    FlowMatchHeunDiscrete,
+    HeunDiscrete,
+    Ipndm,
+    Kdpm2AncestralDiscrete,
+    Kdpm2Discrete,
+    Lcm,
+    LmsDiscrete,
+    Pndm,
+    SaSolver,
+    Tcd,
+    UniPcMultistep,
+}
+
+/// Classes that choose their levels, and keep x, in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Rows of the table, and the row that lies T/n below.
+    Chain,
+    /// Rows of the distilled run.
+    Consistency,
+    /// n of n + 1 rows; σ/α by table or by spacing; x variance preserving.
+    Solver,
+    /// Points between rows; σ/α by table or by spacing; x as x₀ + σ ε.
+    KDiffusion,
+    /// σ of EDM, α = 1.
+    Edm,
+    /// σ of rectified flow.
+    FlowMatch,
+    /// Angles.
+    Ipndm,
+}
+
+impl Class {
+    /// Every class that is covered.
+    pub const ALL: [Self; 22] = [
+        Self::Ddim,
+        Self::DdimInverse,
+        Self::Ddpm,
+        Self::DeisMultistep,
+        Self::DpmSolverMultistep,
+        Self::DpmSolverSinglestep,
+        Self::EdmDpmSolverMultistep,
+        Self::EdmEuler,
+        Self::EulerAncestralDiscrete,
+        Self::EulerDiscrete,
+        Self::FlowMatchEulerDiscrete,
+        Self::FlowMatchHeunDiscrete,
+        Self::HeunDiscrete,
+        Self::Ipndm,
+        Self::Kdpm2AncestralDiscrete,
+        Self::Kdpm2Discrete,
+        Self::Lcm,
+        Self::LmsDiscrete,
+        Self::Pndm,
+        Self::SaSolver,
+        Self::Tcd,
+        Self::UniPcMultistep,
+    ];
+
+    /// Its `_class_name`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ddim => "DDIMScheduler",
+            Self::DdimInverse => "DDIMInverseScheduler",
+            Self::Ddpm => "DDPMScheduler",
+            Self::DeisMultistep => "DEISMultistepScheduler",
+            Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
+            Self::DpmSolverSinglestep => "DPMSolverSinglestepScheduler",
+            Self::EdmDpmSolverMultistep => "EDMDPMSolverMultistepScheduler",
+            Self::EdmEuler => "EDMEulerScheduler",
+            Self::EulerAncestralDiscrete => "EulerAncestralDiscreteScheduler",
+            Self::EulerDiscrete => "EulerDiscreteScheduler",
+            Self::FlowMatchEulerDiscrete => "FlowMatchEulerDiscreteScheduler",
+            Self::FlowMatchHeunDiscrete => "FlowMatchHeunDiscreteScheduler",
+            Self::HeunDiscrete => "HeunDiscreteScheduler",
+            Self::Ipndm => "IPNDMScheduler",
+            Self::Kdpm2AncestralDiscrete => "KDPM2AncestralDiscreteScheduler",
+            Self::Kdpm2Discrete => "KDPM2DiscreteScheduler",
+            Self::Lcm => "LCMScheduler",
+            Self::LmsDiscrete => "LMSDiscreteScheduler",
+            Self::Pndm => "PNDMScheduler",
+            Self::SaSolver => "SASolverScheduler",
+            Self::Tcd => "TCDScheduler",
+            Self::UniPcMultistep => "UniPCMultistepScheduler",
+        }
+    }
+
+    /// The class of this `_class_name`, if it is covered.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
+    pub(crate) fn family(self) -> Family {
+        match self {
+            Self::Ddim | Self::DdimInverse | Self::Ddpm | Self::Pndm => Family::Chain,
+            Self::Lcm | Self::Tcd => Family::Consistency,
+            Self::DeisMultistep
+            | Self::DpmSolverMultistep
+            | Self::DpmSolverSinglestep
+            | Self::SaSolver
+            | Self::UniPcMultistep => Family::Solver,
+            Self::EulerAncestralDiscrete
+            | Self::EulerDiscrete
+            | Self::HeunDiscrete
+            | Self::Kdpm2AncestralDiscrete
+            | Self::Kdpm2Discrete
+            | Self::LmsDiscrete => Family::KDiffusion,
+            Self::EdmDpmSolverMultistep | Self::EdmEuler => Family::Edm,
+            Self::FlowMatchEulerDiscrete | Self::FlowMatchHeunDiscrete => Family::FlowMatch,
+            Self::Ipndm => Family::Ipndm,
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

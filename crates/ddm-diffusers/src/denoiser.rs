@@ -1,0 +1,88 @@
+//! The model that a config means: network, parameterization, clipping and thresholding.
+
+use burn::tensor::Tensor;
+use ddm_denoiser::{Clipped, Denoiser, DynamicThreshold, Model, NoisePredictor, from_fn};
+use ddm_samplers::Consistent;
+use ddm_schedule::NoiseLevel;
+
+use crate::settings::Settings;
+use crate::{Class, ConfigError, SchedulerConfig};
+
+impl SchedulerConfig {
+    /// The network as a denoiser: what it predicts, then `thresholding` or `clip_sample`, then the
+    /// boundary condition of a consistency model.
+    ///
+    /// DDIM limits x̂₀ but not the noise that goes with it: its network is taken as it is, and its
+    /// sampler limits x̂₀. The inversion of DDIM cannot be clipped.
+    pub fn denoiser<'a, const D: usize>(
+        &self,
+        network: impl NoisePredictor<D> + 'a,
+    ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
+        let model = Model::new(network, self.parameterization()?);
+        let settings = self.settings();
+        if settings.class == Class::DdimInverse && settings.clip.is_some() {
+            let what = format!("clip_sample of {}", settings.class);
+            return Err(ConfigError::Unsupported { what, change: "set clip_sample to false" });
+        }
+        match (settings.threshold, settings.clip) {
+            _ if settings.limits_in_sampler() || settings.class == Class::Tcd => {
+                Ok(Box::new(model))
+            }
+            (Some((ratio, max)), _) => {
+                settings.with_boundary(DynamicThreshold::new(model, ratio, max)?)
+            }
+            (None, Some(range)) => settings.with_boundary(Clipped::new(model, -range, range)?),
+            (None, None) => settings.with_boundary(model),
+        }
+    }
+}
+
+impl Settings {
+    fn with_boundary<'a, const D: usize>(
+        &self,
+        model: impl Denoiser<D> + 'a,
+    ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
+        if self.class != Class::Lcm {
+            return Ok(Box::new(model));
+        }
+        Ok(Box::new(Consistent::new(model).timestep_scaling(self.timestep_scaling)?))
+    }
+
+    /// Whether x̂₀ is limited after the noise ε̂ was taken from it.
+    pub(crate) fn limits_in_sampler(&self) -> bool {
+        self.class == Class::Ddim
+    }
+}
+
+/// How x̂₀ is kept in the range of the data.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Limit {
+    None,
+    Clip(f64),
+    Threshold { ratio: f64, max: f64 },
+}
+
+impl Limit {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        match (settings.threshold, settings.clip) {
+            (Some((ratio, max)), _) => Self::Threshold { ratio, max },
+            (None, Some(range)) => Self::Clip(range),
+            (None, None) => Self::None,
+        }
+    }
+
+    /// x̂₀ in its range. The settings were checked when the config was read.
+    pub(crate) fn apply<const D: usize>(&self, x0: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        match *self {
+            Self::None => x0,
+            Self::Clip(range) => x0.clamp(-range, range),
+            Self::Threshold { ratio, max } => {
+                let same = from_fn(|x: Tensor<D>, _: NoiseLevel| x);
+                match DynamicThreshold::new(same, ratio, max) {
+                    Ok(threshold) => threshold.denoise(x0, at),
+                    Err(_) => x0,
+                }
+            }
+        }
+    }
+}

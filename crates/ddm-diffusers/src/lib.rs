@@ -1,0 +1,54 @@
+//! diffusers' scheduler configs: what a `scheduler_config.json` means, and back.
+//!
+//! What diffusers calls a scheduler is four things here. A [`SchedulerConfig`] gives each:
+//!
+//! * the [`schedule`](SchedulerConfig::schedule);
+//! * the [`levels`](SchedulerConfig::levels) of a run, with diffusers' own timesteps and sigmas;
+//! * the [`parameterization`](SchedulerConfig::parameterization), or at once the
+//!   [`denoiser`](SchedulerConfig::denoiser) of a network, clipped or thresholded;
+//! * the [`sampler`](SchedulerConfig::sampler).
+//!
+//! Missing keys have the class's defaults, [unknown](SchedulerConfig::unknown) ones are reported,
+//! and settings that [contradict](Contradiction) each other are refused. Names of classes and
+//! options are known in this crate only.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use ddm_denoiser::from_fn;
+//! use ddm_diffusers::SchedulerConfig;
+//! use ddm_samplers::Sampling;
+//! let config: SchedulerConfig =
+//!     r#"{"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": true}"#.parse()?;
+//! let (schedule, levels) = (config.schedule()?, config.levels(10, None)?);
+//! let start = config.start_scale(levels[0]);
+//! let model = config.denoiser(from_fn(|x: Tensor<2>, _t: Tensor<1>| x))?;
+//! let run = Sampling::new(&*model, &schedule).sampler(config.sampler::<2>()?).levels(levels);
+//! let x = run.start_from(Tensor::ones([4, 2], &Device::flex()) * start)?.finish();
+//! assert_eq!(x.dims(), [4, 2]);
+//! # Ok::<(), ddm_diffusers::ConfigError>(())
+//! ```
+
+mod class;
+mod config;
+mod contradiction;
+mod defaults;
+mod denoiser;
+mod error;
+mod flow;
+pub mod json;
+mod levels;
+mod prediction;
+mod rows;
+mod sampler;
+mod schedule;
+mod settings;
+mod sigmas;
+mod step_args;
+mod table;
+
+pub use class::Class;
+pub use config::SchedulerConfig;
+pub use contradiction::Contradiction;
+pub use error::ConfigError;
+pub use prediction::Prediction;
+pub use step_args::StepArgs;

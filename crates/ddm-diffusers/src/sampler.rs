@@ -1,0 +1,184 @@
+//! Which sampler a class is.
+
+use burn::tensor::Tensor;
+use ddm_samplers::{
+    Answer, Basis, BoxedSampler, Churn, Context, Correction, Ddim, Ddpm, Deis, DpmSolver,
+    DpmSolverPp, DpmSolverSingle, Ending, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm,
+    PndmStart, SaSolver, Sampler, Slope, Tcd, UniPc, Variance,
+};
+use ddm_schedule::{NoiseLevel, kernel};
+
+use crate::denoiser::Limit;
+use crate::settings::{Algorithm, Settings, VarianceType, Variant};
+use crate::{Class, ConfigError, SchedulerConfig, StepArgs};
+
+impl SchedulerConfig {
+    /// The sampler, with the defaults of diffusers' `step`.
+    pub fn sampler<const D: usize>(&self) -> Result<BoxedSampler<D>, ConfigError> {
+        self.sampler_with(&StepArgs::default())
+    }
+
+    /// The sampler with the arguments of diffusers' `step`; those that the class does not take are
+    /// refused.
+    pub fn sampler_with<const D: usize>(
+        &self,
+        args: &StepArgs,
+    ) -> Result<BoxedSampler<D>, ConfigError> {
+        let class = self.class();
+        args.check(class)?;
+        let s = self.settings();
+        Ok(match class {
+            Class::Ddpm => BoxedSampler::new(Ddpm { variance: s.variance() }),
+            Class::Ddim => BoxedSampler::new(LimitedDdim::new(args.eta.unwrap_or(0.0), s)?),
+            Class::DpmSolverMultistep | Class::EdmDpmSolverMultistep => s.multistep()?,
+            Class::DpmSolverSinglestep => BoxedSampler::new(s.singlestep()?),
+            Class::DeisMultistep => BoxedSampler::new(Deis::new(s.order)?.ending(s.ending())),
+            Class::UniPcMultistep => BoxedSampler::new(s.unipc()?),
+            Class::SaSolver => BoxedSampler::new(s.sa_solver()?),
+            Class::EulerDiscrete | Class::EdmEuler => self.euler(args)?,
+            Class::EulerAncestralDiscrete => BoxedSampler::new(Ddim::new(1.0)?),
+            Class::FlowMatchEulerDiscrete if s.stochastic => BoxedSampler::new(Lcm::default()),
+            Class::FlowMatchEulerDiscrete => BoxedSampler::new(Ddim::default()),
+            Class::FlowMatchHeunDiscrete => BoxedSampler::new(Heun { slope: Slope::Velocity }),
+            Class::HeunDiscrete => BoxedSampler::new(Heun::default()),
+            Class::Kdpm2Discrete => BoxedSampler::new(Midpoint::KDPM2),
+            Class::Kdpm2AncestralDiscrete => BoxedSampler::new(Midpoint::KDPM2_ANCESTRAL),
+            Class::LmsDiscrete => BoxedSampler::new(Lms::new(args.order.unwrap_or(4))?),
+            Class::Pndm if s.skip_prk => BoxedSampler::new(Pndm { start: PndmStart::Heun }),
+            Class::Pndm => BoxedSampler::new(Pndm { start: PndmStart::RungeKutta }),
+            Class::Ipndm => BoxedSampler::new(Ipndm::default()),
+            Class::Lcm => BoxedSampler::new(Lcm::default()),
+            Class::Tcd if args.eta == Some(0.0) => BoxedSampler::new(Ddim::default()),
+            Class::Tcd => BoxedSampler::new(Tcd::new(args.eta.unwrap_or(0.3))?),
+            Class::DdimInverse => {
+                let what = format!("a sampler for {class}");
+                let change = "walk the levels upwards with ddm_samplers::invert";
+                return Err(ConfigError::Unsupported { what, change });
+            }
+        })
+    }
+
+    fn euler<const D: usize>(&self, args: &StepArgs) -> Result<BoxedSampler<D>, ConfigError> {
+        let churn = args.s_churn.unwrap_or(0.0);
+        if churn == 0.0 {
+            return Ok(BoxedSampler::new(Ddim::default()));
+        }
+        let (low, high) = (args.s_tmin.unwrap_or(0.0), args.s_tmax.unwrap_or(f64::INFINITY));
+        let churn = Churn::new(Ddim::default(), churn)?.between(low, high)?;
+        let churn = churn.s_noise(args.s_noise.unwrap_or(1.0))?;
+        let parameterization = self.parameterization()?;
+        Ok(BoxedSampler::new(LaggingChurn { churn, parameterization }))
+    }
+}
+
+impl Settings {
+    fn variance(&self) -> Variance {
+        match self.variance {
+            VarianceType::FixedLarge | VarianceType::FixedLargeLog => Variance::Large,
+            VarianceType::Learned | VarianceType::LearnedRange => Variance::Learned,
+            VarianceType::FixedSmall => Variance::Small,
+        }
+    }
+
+    fn correction(&self) -> Correction {
+        if self.variant == Variant::Heun { Correction::Heun } else { Correction::Midpoint }
+    }
+
+    fn ending(&self) -> Ending {
+        match (self.lower_order_final, self.euler_at_final) {
+            (false, false) => Ending::Keep,
+            (true, false) => Ending::Lower,
+            (false, true) => Ending::Euler,
+            (true, true) => Ending::LowerAndEuler,
+        }
+    }
+
+    fn multistep<const D: usize>(&self) -> Result<BoxedSampler<D>, ConfigError> {
+        let (correction, ending) = (self.correction(), self.ending());
+        Ok(match self.algorithm {
+            Algorithm::Dpm => {
+                BoxedSampler::new(DpmSolver::new(self.order)?.correction(correction).ending(ending))
+            }
+            Algorithm::SdeDpm => {
+                BoxedSampler::new(DpmSolver::sde(self.order)?.correction(correction).ending(ending))
+            }
+            Algorithm::SdeDpmPp => BoxedSampler::new(
+                DpmSolverPp::sde(self.order, 1.0)?.correction(correction).ending(ending),
+            ),
+            _ => BoxedSampler::new(
+                DpmSolverPp::new(self.order)?.correction(correction).ending(ending),
+            ),
+        })
+    }
+
+    fn singlestep(&self) -> Result<DpmSolverSingle, ConfigError> {
+        let solver = match self.algorithm {
+            Algorithm::Dpm => DpmSolverSingle::new(self.order)?.answer(Answer::Noise),
+            Algorithm::SdeDpmPp => DpmSolverSingle::sde(self.order, 1.0)?,
+            _ => DpmSolverSingle::new(self.order)?,
+        };
+        // diffusers lowers the order at σ = 0 in any case.
+        let keep = !self.lower_order_final && self.ends_at_sigma_min;
+        let ending = if keep { Ending::Keep } else { Ending::Lower };
+        Ok(solver.correction(self.correction()).ending(ending))
+    }
+
+    fn unipc(&self) -> Result<UniPc, ConfigError> {
+        let basis = if self.variant == Variant::Bh1 { Basis::B1 } else { Basis::B2 };
+        let answer = if self.predict_x0 { Answer::Data } else { Answer::Noise };
+        let solver = UniPc::new(self.order)?.basis(basis).answer(answer);
+        let uncorrected = self.disable_corrector.iter().copied();
+        Ok(solver.lower_order_final(self.lower_order_final).without_corrector(uncorrected))
+    }
+
+    fn sa_solver(&self) -> Result<SaSolver, ConfigError> {
+        if self.algorithm == Algorithm::NoisePrediction {
+            let what = "algorithm_type \"noise_prediction\" of SASolverScheduler".to_owned();
+            let change = "set algorithm_type to \"data_prediction\"";
+            return Err(ConfigError::Unsupported { what, change });
+        }
+        // diffusers counts the answer at the end of the step, too.
+        let solver = SaSolver::new(self.order, Some(self.corrector_order - 1))?;
+        Ok(solver.lower_order_final(self.lower_order_final))
+    }
+}
+
+/// DDIM with x̂₀ kept in range and ε̂ as the network has it, whereas [`Clipped`] and
+/// [`DynamicThreshold`] let ε̂ follow the limited x̂₀.
+///
+/// [`Clipped`]: ddm_denoiser::Clipped
+/// [`DynamicThreshold`]: ddm_denoiser::DynamicThreshold
+#[derive(Clone, Copy, Debug)]
+struct LimitedDdim {
+    eta: f64,
+    limit: Limit,
+}
+
+impl LimitedDdim {
+    fn new(eta: f64, settings: &Settings) -> Result<Self, ConfigError> {
+        Ddim::new(eta)?;
+        Ok(Self { eta, limit: Limit::of(settings) })
+    }
+}
+
+impl<const D: usize> Sampler<D> for LimitedDdim {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        _: &mut (),
+    ) -> Tensor<D> {
+        let free = cx.denoise(x.clone(), from);
+        let x0 = self.limit.apply(free.clone(), from);
+        // The x that has the limited x̂₀ in it and the same noise.
+        let x = match self.limit {
+            Limit::None => x,
+            _ => x + (x0.clone() - free) * from.alpha,
+        };
+        cx.reverse(x, x0, from, to, kernel::ddim_std(from, to, self.eta))
+    }
+}

@@ -1,0 +1,396 @@
+//! The settings of a config as typed values.
+
+use serde_json::{Map, Value};
+
+use crate::{Class, ConfigError, json};
+
+/// Which βs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Betas {
+    Linear,
+    ScaledLinear,
+    Cosine,
+    Sigmoid,
+    Laplace,
+    Exponential,
+}
+
+/// Which timesteps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    Leading,
+    Trailing,
+    Linspace,
+}
+
+/// How σ/α is spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sigmas {
+    Table,
+    Karras,
+    Exponential,
+    Beta,
+    Lu,
+}
+
+/// What the network predicts, in diffusers' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Predicts {
+    Epsilon,
+    Sample,
+    V,
+    Flow,
+}
+
+/// The kind of update of a solver, in diffusers' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Dpm,
+    DpmPp,
+    SdeDpm,
+    SdeDpmPp,
+    Deis,
+    DataPrediction,
+    NoisePrediction,
+}
+
+impl Algorithm {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dpm => "dpmsolver",
+            Self::DpmPp => "dpmsolver++",
+            Self::SdeDpm => "sde-dpmsolver",
+            Self::SdeDpmPp => "sde-dpmsolver++",
+            Self::Deis => "deis",
+            Self::DataPrediction => "data_prediction",
+            Self::NoisePrediction => "noise_prediction",
+        }
+    }
+}
+
+/// The variant of a solver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    Midpoint,
+    Heun,
+    LogRho,
+    Bh1,
+    Bh2,
+}
+
+/// The noise of an ancestral step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VarianceType {
+    FixedSmall,
+    FixedLarge,
+    FixedLargeLog,
+    Learned,
+    LearnedRange,
+}
+
+/// Every setting of every class; what a class does not have has a value that changes nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) class: Class,
+    pub(crate) train_steps: usize,
+    pub(crate) betas: Betas,
+    pub(crate) beta_start: f64,
+    pub(crate) beta_end: f64,
+    pub(crate) trained_betas: Option<Vec<f64>>,
+    pub(crate) zero_snr: bool,
+    pub(crate) rows: Rows,
+    pub(crate) offset: usize,
+    pub(crate) sigmas: Sigmas,
+    pub(crate) log_linear: bool,
+    pub(crate) told_log_sigma: bool,
+    pub(crate) sigma_min: Option<f64>,
+    pub(crate) sigma_max: Option<f64>,
+    pub(crate) sigma_data: f64,
+    pub(crate) rho: f64,
+    pub(crate) ends_at_sigma_min: bool,
+    pub(crate) alpha_to_one: bool,
+    pub(crate) lambda_min: f64,
+    pub(crate) flow: bool,
+    pub(crate) shift: f64,
+    pub(crate) dynamic_shift: bool,
+    pub(crate) linear_shift: bool,
+    pub(crate) shift_terminal: Option<f64>,
+    pub(crate) stochastic: bool,
+    pub(crate) original_steps: usize,
+    pub(crate) timestep_scaling: f64,
+    pub(crate) predicts: Predicts,
+    pub(crate) variance: VarianceType,
+    pub(crate) clip: Option<f64>,
+    pub(crate) threshold: Option<(f64, f64)>,
+    pub(crate) order: usize,
+    pub(crate) corrector_order: usize,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) variant: Variant,
+    pub(crate) lower_order_final: bool,
+    pub(crate) euler_at_final: bool,
+    pub(crate) predict_x0: bool,
+    pub(crate) disable_corrector: Vec<usize>,
+    pub(crate) skip_prk: bool,
+}
+
+/// The values of a config, by key; every key of the class is there and of the right kind.
+struct Keys<'a>(&'a Map<String, Value>);
+
+impl Keys<'_> {
+    fn flag(&self, key: &str) -> bool {
+        self.0.get(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    fn number(&self, key: &str) -> Option<f64> {
+        self.0.get(key).and_then(json::number)
+    }
+
+    fn count(&self, key: &str, otherwise: usize) -> Result<usize, ConfigError> {
+        let Some(found) = self.0.get(key) else { return Ok(otherwise) };
+        let count = json::number(found).filter(|n| *n >= 0.0 && n.fract() == 0.0 && *n < 1e9);
+        count
+            .map(|n| n as usize)
+            .ok_or_else(|| ConfigError::value(key, found, "a whole number, at least 0"))
+    }
+
+    /// The choice that a word stands for.
+    fn choice<T: Copy>(
+        &self,
+        key: &str,
+        words: &[(&str, T)],
+        otherwise: T,
+    ) -> Result<T, ConfigError> {
+        let Some(word) = self.0.get(key).and_then(Value::as_str) else { return Ok(otherwise) };
+        let chosen = words.iter().find(|(name, _)| *name == word);
+        chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+            ConfigError::value(key, format!("\"{word}\""), format!("one of {}", names.join(", ")))
+        })
+    }
+}
+
+impl Settings {
+    /// Reads complete and well-typed values.
+    pub(crate) fn read(class: Class, values: &Map<String, Value>) -> Result<Self, ConfigError> {
+        let keys = Keys(values);
+        let some_number = |key: &str, otherwise: f64| keys.number(key).unwrap_or(otherwise);
+        let trained_betas = values
+            .get("trained_betas")
+            .and_then(Value::as_array)
+            .map(|betas| betas.iter().map(|beta| json::number(beta).unwrap_or(f64::NAN)).collect());
+        let order_key = if class == Class::SaSolver { "predictor_order" } else { "solver_order" };
+        let shift_key = if values.contains_key("shift") { "shift" } else { "flow_shift" };
+        let disabled = values.get("disable_corrector").and_then(Value::as_array);
+        Ok(Self {
+            class,
+            train_steps: keys.count("num_train_timesteps", 1000)?,
+            betas: keys.choice("beta_schedule", beta_words(class), Betas::Linear)?,
+            beta_start: some_number("beta_start", 1e-4),
+            beta_end: some_number("beta_end", 0.02),
+            trained_betas,
+            zero_snr: keys.flag("rescale_betas_zero_snr"),
+            rows: keys.choice(
+                "timestep_spacing",
+                &[
+                    ("leading", Rows::Leading),
+                    ("trailing", Rows::Trailing),
+                    ("linspace", Rows::Linspace),
+                ],
+                Rows::Linspace,
+            )?,
+            offset: keys.count("steps_offset", 0)?,
+            sigmas: sigmas(&keys)?,
+            log_linear: keys.choice(
+                "interpolation_type",
+                &[("linear", false), ("log_linear", true)],
+                false,
+            )?,
+            told_log_sigma: keys.choice(
+                "timestep_type",
+                &[("discrete", false), ("continuous", true)],
+                false,
+            )?,
+            sigma_min: keys.number("sigma_min"),
+            sigma_max: keys.number("sigma_max"),
+            sigma_data: some_number("sigma_data", 0.5),
+            rho: some_number("rho", 7.0),
+            ends_at_sigma_min: keys.choice(
+                "final_sigmas_type",
+                &[("zero", false), ("sigma_min", true)],
+                // These two have no such key: the solvers among them end at the cleanest level.
+                matches!(class, Class::DeisMultistep | Class::SaSolver),
+            )?,
+            alpha_to_one: keys.flag("set_alpha_to_one"),
+            lambda_min: some_number("lambda_min_clipped", f64::NEG_INFINITY),
+            flow: keys.flag("use_flow_sigmas"),
+            shift: some_number(shift_key, 1.0),
+            dynamic_shift: keys.flag("use_dynamic_shifting"),
+            linear_shift: keys.choice(
+                "time_shift_type",
+                &[("exponential", false), ("linear", true)],
+                false,
+            )?,
+            shift_terminal: keys.number("shift_terminal").filter(|end| *end != 0.0),
+            stochastic: keys.flag("stochastic_sampling"),
+            original_steps: keys.count("original_inference_steps", 50)?,
+            timestep_scaling: some_number("timestep_scaling", 10.0),
+            predicts: keys.choice("prediction_type", prediction_words(class), predicted(class))?,
+            variance: keys.choice(
+                "variance_type",
+                &[
+                    ("fixed_small", VarianceType::FixedSmall),
+                    ("fixed_small_log", VarianceType::FixedSmall),
+                    ("fixed_large", VarianceType::FixedLarge),
+                    ("fixed_large_log", VarianceType::FixedLargeLog),
+                    ("learned", VarianceType::Learned),
+                    ("learned_range", VarianceType::LearnedRange),
+                ],
+                VarianceType::FixedSmall,
+            )?,
+            clip: keys.flag("clip_sample").then(|| some_number("clip_sample_range", 1.0)),
+            threshold: keys.flag("thresholding").then(|| {
+                (
+                    some_number("dynamic_thresholding_ratio", 0.995),
+                    some_number("sample_max_value", 1.0),
+                )
+            }),
+            order: keys.count(order_key, 1)?,
+            corrector_order: keys.count("corrector_order", 0)?,
+            algorithm: keys.choice("algorithm_type", algorithm_words(class), Algorithm::DpmPp)?,
+            variant: keys.choice("solver_type", variant_words(class), Variant::Midpoint)?,
+            lower_order_final: keys.flag("lower_order_final"),
+            euler_at_final: keys.flag("euler_at_final"),
+            predict_x0: keys.flag("predict_x0"),
+            disable_corrector: disabled
+                .map(|steps| steps.iter().filter_map(Value::as_u64).map(|i| i as usize).collect())
+                .unwrap_or_default(),
+            skip_prk: keys.flag("skip_prk_steps"),
+        })
+    }
+}
+
+fn sigmas(keys: &Keys<'_>) -> Result<Sigmas, ConfigError> {
+    let asked: Vec<(&str, Sigmas)> = [
+        ("use_karras_sigmas", Sigmas::Karras),
+        ("use_exponential_sigmas", Sigmas::Exponential),
+        ("use_beta_sigmas", Sigmas::Beta),
+        ("use_lu_lambdas", Sigmas::Lu),
+    ]
+    .into_iter()
+    .filter(|(key, _)| keys.flag(key))
+    .collect();
+    match asked[..] {
+        [] => keys.choice(
+            "sigma_schedule",
+            &[("karras", Sigmas::Karras), ("exponential", Sigmas::Exponential)],
+            Sigmas::Table,
+        ),
+        [(_, one)] => Ok(one),
+        [(first, _), (second, _), ..] => {
+            Err(ConfigError::value(second, "true", format!("false where {first} is true")))
+        }
+    }
+}
+
+fn beta_words(class: Class) -> &'static [(&'static str, Betas)] {
+    const WORDS: [(&str, Betas); 6] = [
+        ("linear", Betas::Linear),
+        ("scaled_linear", Betas::ScaledLinear),
+        ("squaredcos_cap_v2", Betas::Cosine),
+        ("sigmoid", Betas::Sigmoid),
+        ("laplace", Betas::Laplace),
+        ("exp", Betas::Exponential),
+    ];
+    match class {
+        Class::Ddpm => &WORDS[..5],
+        Class::HeunDiscrete => &WORDS,
+        _ => &WORDS[..3],
+    }
+}
+
+fn prediction_words(class: Class) -> &'static [(&'static str, Predicts)] {
+    const WORDS: [(&str, Predicts); 4] = [
+        ("epsilon", Predicts::Epsilon),
+        ("v_prediction", Predicts::V),
+        ("sample", Predicts::Sample),
+        ("flow_prediction", Predicts::Flow),
+    ];
+    match class {
+        Class::DeisMultistep
+        | Class::DpmSolverMultistep
+        | Class::DpmSolverSinglestep
+        | Class::SaSolver
+        | Class::UniPcMultistep => &WORDS,
+        Class::Pndm
+        | Class::EulerAncestralDiscrete
+        | Class::Kdpm2Discrete
+        | Class::Kdpm2AncestralDiscrete
+        | Class::EdmEuler
+        | Class::EdmDpmSolverMultistep => &WORDS[..2],
+        _ => &WORDS[..3],
+    }
+}
+
+/// What the network of a class without `prediction_type` predicts.
+fn predicted(class: Class) -> Predicts {
+    if class == Class::Ipndm { Predicts::V } else { Predicts::Flow }
+}
+
+fn algorithm_words(class: Class) -> &'static [(&'static str, Algorithm)] {
+    match class {
+        // diffusers takes each other's solvers' words for the one algorithm that it has.
+        Class::DeisMultistep => &[
+            ("deis", Algorithm::Deis),
+            ("dpmsolver", Algorithm::Deis),
+            ("dpmsolver++", Algorithm::Deis),
+        ],
+        Class::SaSolver => &[
+            ("data_prediction", Algorithm::DataPrediction),
+            ("noise_prediction", Algorithm::NoisePrediction),
+        ],
+        Class::DpmSolverSinglestep => &[
+            ("dpmsolver++", Algorithm::DpmPp),
+            ("dpmsolver", Algorithm::Dpm),
+            ("sde-dpmsolver++", Algorithm::SdeDpmPp),
+            ("deis", Algorithm::DpmPp),
+        ],
+        Class::EdmDpmSolverMultistep => &[
+            ("dpmsolver++", Algorithm::DpmPp),
+            ("sde-dpmsolver++", Algorithm::SdeDpmPp),
+            ("deis", Algorithm::DpmPp),
+        ],
+        _ => &[
+            ("dpmsolver++", Algorithm::DpmPp),
+            ("dpmsolver", Algorithm::Dpm),
+            ("sde-dpmsolver++", Algorithm::SdeDpmPp),
+            ("sde-dpmsolver", Algorithm::SdeDpm),
+            ("deis", Algorithm::DpmPp),
+        ],
+    }
+}
+
+fn variant_words(class: Class) -> &'static [(&'static str, Variant)] {
+    match class {
+        Class::UniPcMultistep => &[
+            ("bh2", Variant::Bh2),
+            ("bh1", Variant::Bh1),
+            ("midpoint", Variant::Bh2),
+            ("heun", Variant::Bh2),
+            ("logrho", Variant::Bh2),
+        ],
+        Class::DeisMultistep => &[
+            ("logrho", Variant::LogRho),
+            ("midpoint", Variant::LogRho),
+            ("heun", Variant::LogRho),
+            ("bh1", Variant::LogRho),
+            ("bh2", Variant::LogRho),
+        ],
+        _ => &[
+            ("midpoint", Variant::Midpoint),
+            ("heun", Variant::Heun),
+            ("logrho", Variant::Midpoint),
+            ("bh1", Variant::Midpoint),
+            ("bh2", Variant::Midpoint),
+        ],
+    }
+}

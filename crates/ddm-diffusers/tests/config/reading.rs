@@ -1,0 +1,73 @@
+//! Reading and writing.
+
+use ddm_diffusers::{Class, ConfigError, SchedulerConfig};
+use serde_json::{Value, json};
+
+use crate::cases;
+
+#[test]
+fn what_is_written_reads_the_same() {
+    for case in cases() {
+        let config = SchedulerConfig::from_value(&case["scheduler_config"]).unwrap();
+        let again: SchedulerConfig = config.to_json().parse().unwrap();
+        assert_eq!(config, again);
+        for (key, value) in case["scheduler_config"].as_object().unwrap() {
+            if !key.starts_with('_') {
+                assert_eq!(config.get(key), Some(value), "{key}");
+            }
+        }
+        let through_serde: SchedulerConfig =
+            serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+        assert_eq!(config, through_serde);
+    }
+}
+
+#[test]
+fn every_class_has_defaults() {
+    for class in Class::ALL {
+        let config = SchedulerConfig::new(class).map_err(|error| error.to_string());
+        // DDIM's own defaults are good ones; so are all others.
+        let config = config.unwrap();
+        assert_eq!(config.class(), class);
+        let written: Value = serde_json::to_value(&config).unwrap();
+        assert_eq!(written["_class_name"], class.name());
+        config.schedule().unwrap();
+        config.parameterization().unwrap();
+    }
+}
+
+#[test]
+fn infinities_are_written_bare_as_python_reads_them() {
+    let config = SchedulerConfig::new(Class::DpmSolverMultistep).unwrap();
+    assert!(config.to_json().contains(r#""lambda_min_clipped": -Infinity"#));
+}
+
+#[test]
+fn unknown_keys_are_reported() {
+    let config = SchedulerConfig::from_value(&json!({
+        "_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.42.1",
+        "clip_sample": false, "skip_prk_steps": true, "beta_end": 0.012,
+    }));
+    let config = config.unwrap();
+    assert_eq!(config.unknown(), ["clip_sample", "skip_prk_steps"]);
+    assert_eq!(config.get("beta_end"), Some(&json!(0.012)));
+    assert_eq!(config.get("clip_sample"), None);
+}
+
+#[test]
+fn null_means_the_default() {
+    let config = SchedulerConfig::from_value(&json!({
+        "_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": null, "sigma_min": null,
+    }));
+    assert_eq!(config.unwrap().get("use_karras_sigmas"), Some(&json!(false)));
+}
+
+#[test]
+fn what_is_no_config_is_refused() {
+    let read = |text: &str| text.parse::<SchedulerConfig>().unwrap_err();
+    assert!(matches!(read("{"), ConfigError::NotJson { .. }));
+    assert!(matches!(read("[1]"), ConfigError::NotJson { .. }));
+    assert_eq!(read("{}"), ConfigError::NoClass);
+    let error = read(r#"{"_class_name": "VQDiffusionScheduler"}"#).to_string();
+    assert!(error.contains("VQDiffusionScheduler") && error.contains("TCDScheduler"), "{error}");
+}

@@ -1,0 +1,126 @@
+//! What is refused, each with what to change.
+
+use ddm_diffusers::{ConfigError, Contradiction, SchedulerConfig, StepArgs};
+use serde_json::{Value, json};
+
+fn error(class: &str, keys: Value) -> ConfigError {
+    let mut config = keys;
+    config["_class_name"] = format!("{class}Scheduler").into();
+    SchedulerConfig::from_value(&config).expect_err(&config.to_string())
+}
+
+fn contradiction(class: &str, keys: Value) -> Contradiction {
+    match error(class, keys) {
+        ConfigError::Contradiction(contradiction) => contradiction,
+        other => panic!("{other}"),
+    }
+}
+
+/// That the message names each of the words.
+fn says(error: impl ToString, words: &[&str]) {
+    let message = error.to_string();
+    for word in words {
+        assert!(message.contains(word), "\"{message}\" says nothing of {word}");
+    }
+}
+
+#[test]
+fn slips_are_refused_and_say_what_to_change() {
+    let log = contradiction("DDPM", json!({"variance_type": "fixed_large_log"}));
+    says(log, &["fixed_large_log", "set variance_type to \"fixed_large\""]);
+    let shift = contradiction("FlowMatchEulerDiscrete", json!({"shift": 3.0}));
+    says(shift, &["shift = 3", "use_dynamic_shifting", "1.09861"]);
+    let heun = contradiction("FlowMatchHeunDiscrete", json!({"shift": 3.0}));
+    says(heun, &["shift = 3", "FlowMatchEulerDiscreteScheduler"]);
+    let bh1 = contradiction("UniPCMultistep", json!({"solver_type": "bh1"}));
+    says(bh1, &["bh1", "set solver_type to \"bh2\"", "sigma_min"]);
+    let zero = json!({"rescale_betas_zero_snr": true});
+    for class in ["DDIM", "DDPM", "EulerDiscrete", "DPMSolverMultistep", "UniPCMultistep"] {
+        let epsilon = contradiction(class, zero.clone());
+        says(epsilon, &["rescale_betas_zero_snr", "v_prediction"]);
+    }
+    let linspace = json!({"timestep_spacing": "linspace"});
+    let chain = contradiction("DDIM", linspace);
+    says(chain, &["DDIMScheduler", "linspace", "\"trailing\""]);
+    let cosine = json!({"beta_schedule": "squaredcos_cap_v2", "use_karras_sigmas": true});
+    for class in ["DPMSolverMultistep", "DEISMultistep", "UniPCMultistep"] {
+        let karras = contradiction(class, cosine.clone());
+        says(karras, &["use_karras_sigmas", "squaredcos_cap_v2", "false"]);
+    }
+}
+
+#[test]
+fn solvers_are_not_asked_for_what_they_cannot() {
+    let noise = contradiction("DPMSolverMultistep", json!({"algorithm_type": "dpmsolver"}));
+    says(noise, &["dpmsolver", "sigma_min"]);
+    says(
+        contradiction("UniPCMultistep", json!({"predict_x0": false})),
+        &["predict_x0", "sigma_min"],
+    );
+    let sde = json!({
+        "algorithm_type": "sde-dpmsolver", "final_sigmas_type": "sigma_min", "solver_order": 3,
+    });
+    says(contradiction("DPMSolverMultistep", sde), &["sde-dpmsolver", "order 3"]);
+    let flow = json!({"use_flow_sigmas": true});
+    says(contradiction("UniPCMultistep", flow), &["use_flow_sigmas", "flow_prediction"]);
+    let spaced = json!({
+        "use_flow_sigmas": true, "prediction_type": "flow_prediction", "use_beta_sigmas": true,
+    });
+    says(contradiction("DPMSolverMultistep", spaced), &["use_flow_sigmas", "false"]);
+    for class in ["DPMSolverMultistep", "DPMSolverSinglestep", "DEISMultistep", "UniPCMultistep"] {
+        for order in [0, 4] {
+            let refused = error(class, json!({"solver_order": order}));
+            says(refused, &["solver_order", &order.to_string(), "1 to 3"]);
+        }
+    }
+    // SDE options on ODE solvers.
+    for class in ["DEISMultistep", "SASolver", "EDMDPMSolverMultistep"] {
+        let refused = error(class, json!({"algorithm_type": "sde-dpmsolver"}));
+        says(refused, &["algorithm_type", "sde-dpmsolver", "one of"]);
+    }
+    let config: SchedulerConfig = r#"{"_class_name": "HeunDiscreteScheduler"}"#.parse().unwrap();
+    for args in [
+        StepArgs { eta: Some(1.0), ..StepArgs::default() },
+        StepArgs { s_churn: Some(5.0), ..StepArgs::default() },
+    ] {
+        says(config.sampler_with::<4>(&args).unwrap_err(), &["HeunDiscreteScheduler", "left out"]);
+    }
+}
+
+#[test]
+fn values_out_of_range_are_named() {
+    says(error("DDIM", json!({"beta_schedule": "cubic"})), &["beta_schedule", "cubic", "linear"]);
+    says(error("DDIM", json!({"beta_start": "low"})), &["beta_start", "low", "a number"]);
+    says(error("DDIM", json!({"clip_sample": 1})), &["clip_sample", "true or false"]);
+    says(error("DDIM", json!({"num_train_timesteps": 0})), &["num_train_timesteps", "at least 1"]);
+    says(error("DDIM", json!({"num_train_timesteps": 1.5})), &["num_train_timesteps", "1.5"]);
+    says(error("DDIM", json!({"steps_offset": -1})), &["steps_offset", "-1"]);
+    says(error("DDIM", json!({"clip_sample_range": 0.0})), &["clip_sample_range", "0"]);
+    let both = json!({"use_karras_sigmas": true, "use_beta_sigmas": true});
+    says(error("EulerDiscrete", both), &["use_karras_sigmas", "use_beta_sigmas"]);
+    let threshold = json!({"thresholding": true, "dynamic_thresholding_ratio": 2.0});
+    says(error("DDPM", threshold), &["dynamic_thresholding_ratio", "2"]);
+    let flow = json!({"prediction_type": "flow_prediction"});
+    says(error("DDIM", flow), &["prediction_type", "flow_prediction", "v_prediction"]);
+    says(error("SASolver", json!({"corrector_order": 5})), &["corrector_order", "5"]);
+    says(error("LCM", json!({"original_inference_steps": 2000})), &["original_inference_steps"]);
+}
+
+#[test]
+fn steps_beyond_the_table_are_refused() {
+    let read = |keys: &str| format!("{{{keys}}}").parse::<SchedulerConfig>().unwrap();
+    let ddim = read(r#""_class_name": "DDIMScheduler", "steps_offset": 1"#);
+    says(ddim.levels(1000, None).unwrap_err(), &["timestep 1000", "0 to 999"]);
+    says(ddim.levels(1001, None).unwrap_err(), &["1001", "1000"]);
+    says(ddim.levels(0, None).unwrap_err(), &["0 steps"]);
+    let lcm = read(r#""_class_name": "LCMScheduler""#);
+    says(lcm.levels(51, None).unwrap_err(), &["51", "50"]);
+    let flow =
+        read(r#""_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true"#);
+    says(flow.levels(4, None).unwrap_err(), &["mu", "use_dynamic_shifting"]);
+    says(ddim.levels(4, Some(1.0)).unwrap_err(), &["mu", "use_dynamic_shifting"]);
+    let betas = read(r#""_class_name": "DDIMScheduler", "trained_betas": [0.1, 0.2]"#);
+    says(betas.levels(1, None).unwrap_err(), &["trained_betas", "2 numbers"]);
+    let betas = read(r#""_class_name": "DDIMScheduler", "beta_end": 1.5"#);
+    says(betas.schedule().err().unwrap(), &["1.5"]);
+}

@@ -1,0 +1,136 @@
+//! EDM's churn: up a little with fresh noise, then down.
+
+use burn::tensor::Tensor;
+use ddm_denoiser::Parameterization;
+use ddm_schedule::{NoiseLevel, kernel};
+
+use crate::answer::{answer_of, x0_of};
+use crate::settings::NonNegative;
+use crate::{Context, Ddim, Sampler, SamplingError};
+
+/// EDM's churn around any sampler: before a step, the forward kernel raises s = σ/α to
+///
+/// ```text
+/// ŝ = (1 + γ) s,   γ = min(S_churn/n, √2 − 1) where S_tmin ≤ s ≤ S_tmax, else 0
+/// ```
+///
+/// with noise of std S_noise, and the sampler takes the step from there. n is the number of steps
+/// of the run. Above the noise that the schedule has, it raises to the schedule's end only.
+/// Stochastic; model calls and state are the inner sampler's; S_churn = 0 changes nothing. Source:
+/// Karras et al., *Elucidating the Design Space of Diffusion-Based Generative Models*, algorithm 2,
+/// arXiv 2206.00364: there around [`Heun`](crate::Heun).
+///
+/// ```
+/// use ddm_samplers::{Churn, Heun};
+/// let images = Churn::new(Heun::default(), 40.0)?.between(0.05, 50.0)?.s_noise(1.003)?;
+/// assert!(Churn::new(Heun::default(), -1.0).is_err());
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Churn<S> {
+    inner: S,
+    s_churn: f64,
+    s_tmin: f64,
+    s_tmax: f64,
+    s_noise: f64,
+}
+
+impl<S> Churn<S> {
+    /// Around `inner`, with `S_churn ≥ 0`, at every s, with S_noise = 1.
+    pub fn new(inner: S, s_churn: f64) -> Result<Self, SamplingError> {
+        let NonNegative(s_churn) = NonNegative::new("s_churn", s_churn)?;
+        Ok(Self { inner, s_churn, s_tmin: 0.0, s_tmax: f64::INFINITY, s_noise: 1.0 })
+    }
+
+    /// Only where s = σ/α is in `[s_tmin, s_tmax]`.
+    pub fn between(self, s_tmin: f64, s_tmax: f64) -> Result<Self, SamplingError> {
+        let NonNegative(s_tmin) = NonNegative::new("s_tmin", s_tmin)?;
+        if s_tmax >= s_tmin {
+            return Ok(Self { s_tmin, s_tmax, ..self });
+        }
+        Err(SamplingError::Setting { name: "s_tmax", value: s_tmax, allowed: "at least s_tmin" })
+    }
+
+    /// With `S_noise ≥ 0`: a little above 1 makes up for detail that denoising loses.
+    pub fn s_noise(self, s_noise: f64) -> Result<Self, SamplingError> {
+        let NonNegative(s_noise) = NonNegative::new("s_noise", s_noise)?;
+        Ok(Self { s_noise, ..self })
+    }
+
+    fn gamma(&self, at: NoiseLevel, steps: usize) -> f64 {
+        let inside = (self.s_tmin..=self.s_tmax).contains(&(at.sigma / at.alpha));
+        if inside { (self.s_churn / steps as f64).min(2f64.sqrt() - 1.0) } else { 0.0 }
+    }
+
+    fn raise<const D: usize>(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+    ) -> Tensor<D> {
+        let up = kernel::forward(from, to);
+        let z = cx.noise_like(&x);
+        x * up.x + z * (up.noise * self.s_noise)
+    }
+}
+
+impl<const D: usize, S: Sampler<D>> Sampler<D> for Churn<S> {
+    type State = S::State;
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        state: &mut S::State,
+    ) -> Tensor<D> {
+        let gamma = self.gamma(from, cx.steps());
+        let raised = cx.level_at(from.lambda() - gamma.ln_1p());
+        if gamma == 0.0 || raised.lambda() >= from.lambda() {
+            return self.inner.step(cx, x, from, to, state);
+        }
+        let x = self.raise(cx, x, from, raised);
+        self.inner.step(cx, x, raised, to, state)
+    }
+}
+
+/// Churn as diffusers' Euler schedulers have it: the network is asked before the noise is raised,
+/// and what it predicted there is taken for what it would predict after.
+///
+/// With S_churn = 0 it is [`Ddim`]. To reproduce their samples; else take [`Churn`], which asks at
+/// the raised level, as the paper does. One model call a step; no state. `parameterization` is the
+/// model's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaggingChurn<P> {
+    /// How much is raised, and the sampler that follows.
+    pub churn: Churn<Ddim>,
+    /// What the network predicts.
+    pub parameterization: P,
+}
+
+impl<const D: usize, P: Parameterization> Sampler<D> for LaggingChurn<P> {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        (): &mut (),
+    ) -> Tensor<D> {
+        let gamma = self.churn.gamma(from, cx.steps());
+        let Ddim { eta } = self.churn.inner;
+        let x0 = cx.denoise(x.clone(), from);
+        if gamma == 0.0 {
+            return cx.reverse(x, x0, from, to, kernel::ddim_std(from, to, eta));
+        }
+        let predicted = answer_of(&self.parameterization, x.clone(), x0, from);
+        let raised = NoiseLevel { sigma: (1.0 + gamma) * from.sigma, ..from };
+        let x = self.churn.raise(cx, x, from, raised);
+        let x0 = x0_of(&self.parameterization, x.clone(), predicted, raised);
+        cx.reverse(x, x0, raised, to, kernel::ddim_std(raised, to, eta))
+    }
+}

@@ -1,0 +1,153 @@
+//! Consistency models: one call to the data, then noise again.
+
+use burn::tensor::Tensor;
+use ddm_denoiser::{Denoiser, ModelError};
+use ddm_schedule::{NoiseLevel, kernel};
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{Fraction, NonNegative};
+use crate::{Context, Sampler, SamplingError};
+
+/// Consistency sampling: x̂₀ with all its noise fresh, `x' = α_to x̂₀ + c z`.
+///
+/// With c = σ_to (the default) this is the sampler of latent consistency models, and on
+/// [`RectifiedFlow`](ddm_schedule::RectifiedFlow) the stochastic Euler step of flow matching: the
+/// reverse kernel that forgets x. With [`floor`](Self::floor) σ_min the model's answer counts as
+/// data with noise σ_min on it, `c² = σ_to² − α_to² σ_min²`, the multistep sampling of consistency
+/// models. For models that map every x to the end of its path; give latent consistency models the
+/// wrapper [`Consistent`]. Stochastic; one model call a step; no order; no state. Source: Song et
+/// al., *Consistency Models*, algorithm 1, arXiv 2303.01469; Luo et al., *Latent Consistency
+/// Models*, arXiv 2310.04378.
+///
+/// ```
+/// use ddm_samplers::Lcm;
+/// let (latent, pixel) = (Lcm::default(), Lcm::floor(0.002)?);
+/// assert!(Lcm::floor(-1.0).is_err());
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[doc(alias = "ConsistencyMultistep")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lcm {
+    sigma_min: NonNegative,
+}
+
+impl Lcm {
+    /// For a model whose answers have noise `σ_min ≥ 0` (in units of σ/α) left on them.
+    pub fn floor(sigma_min: f64) -> Result<Self, SamplingError> {
+        Ok(Self { sigma_min: NonNegative::new("sigma_min", sigma_min)? })
+    }
+}
+
+impl<const D: usize> Sampler<D> for Lcm {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        (): &mut (),
+    ) -> Tensor<D> {
+        let x0 = cx.denoise(x, from);
+        let floor = NoiseLevel { t: from.t, alpha: 1.0, sigma: self.sigma_min.0 };
+        // Where the floor is reached, nothing is to be added.
+        if to.lambda() >= floor.lambda() { x0 * to.alpha } else { cx.forward(x0, floor, to) }
+    }
+}
+
+/// Trajectory consistency distillation's sampler: down to `s = (1 − γ) t_to`, and up again.
+///
+/// In one step of the reverse kernel: c is the noise of the forward kernel from the level at
+/// timestep s (rounded down where t_to is whole, as in a table) to `to`. γ = 0 is [`crate::Ddim`]
+/// at η = 0, γ = 1 almost [`Lcm`]. Stochastic; one model call a step; no order; no state. Source:
+/// Zheng et al., *Trajectory Consistency Distillation* (strategic stochastic sampling),
+/// arXiv 2402.19159.
+///
+/// ```
+/// use ddm_samplers::Tcd;
+/// assert_eq!(Tcd::default(), Tcd::new(0.3)?);
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tcd {
+    gamma: Fraction,
+}
+
+impl Tcd {
+    /// With `γ ∈ [0, 1]`; diffusers calls it eta.
+    pub fn new(gamma: f64) -> Result<Self, SamplingError> {
+        Ok(Self { gamma: Fraction::new("gamma", gamma)? })
+    }
+}
+
+/// γ = 0.3.
+impl Default for Tcd {
+    fn default() -> Self {
+        Self { gamma: Fraction(0.3) }
+    }
+}
+
+impl<const D: usize> Sampler<D> for Tcd {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        (): &mut (),
+    ) -> Tensor<D> {
+        let x0 = cx.denoise(x.clone(), from);
+        let s = (1.0 - self.gamma.0) * to.t;
+        let below = cx.level_at_timestep(if to.t.fract() == 0.0 { s.floor() } else { s });
+        // At γ = 0, and at the data, the two are one.
+        let above = below.lambda() > to.lambda();
+        let c = if above { kernel::forward(below, to).noise } else { 0.0 };
+        cx.reverse(x, x0, from, to, c)
+    }
+}
+
+/// The boundary condition of latent consistency models around a denoiser's x̂₀:
+///
+/// ```text
+/// f(x, t) = c_skip x + c_out x̂₀,   c_skip = σ_d²/(τ² + σ_d²),   c_out = τ/√(τ² + σ_d²)
+/// ```
+///
+/// with τ the timestep times a scaling and σ_d = ½, so that f(x, 0) = x. Source: Luo et al., *Latent
+/// Consistency Models*, sec. 4.1, arXiv 2310.04378.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Consistent<M> {
+    inner: M,
+    timestep_scaling: f64,
+}
+
+impl<M> Consistent<M> {
+    /// Around `inner`, with timestep scaling 10, as the released models have it.
+    pub fn new(inner: M) -> Self {
+        Self { inner, timestep_scaling: 10.0 }
+    }
+
+    /// With another timestep scaling, finite and above 0.
+    pub fn timestep_scaling(self, timestep_scaling: f64) -> Result<Self, SamplingError> {
+        if timestep_scaling > 0.0 && timestep_scaling.is_finite() {
+            return Ok(Self { timestep_scaling, ..self });
+        }
+        let (name, allowed) = ("timestep_scaling", "finite and above 0");
+        Err(SamplingError::Setting { name, value: timestep_scaling, allowed })
+    }
+}
+
+impl<const D: usize, M: Denoiser<D>> Denoiser<D> for Consistent<M> {
+    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        let tau = at.t * self.timestep_scaling;
+        let norm = tau.hypot(0.5);
+        let x0 = self.inner.denoise(x.clone(), at);
+        x * (0.5 / norm).powi(2) + x0 * (tau / norm)
+    }
+
+    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.inner.check(shape, noisiest)
+    }
+}

@@ -1,0 +1,97 @@
+//! DPM-Solver: multistep in the noise.
+
+use burn::tensor::Tensor;
+use ddm_schedule::{NoiseLevel, kernel};
+use serde::{Deserialize, Serialize};
+
+use crate::multistep::{Move, nodes};
+use crate::settings::Order;
+use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError};
+
+/// DPM-Solver of order 1 to 3, multistep: the ODE written in the noise, and its SDE.
+///
+/// ```text
+/// ODE: x' = (α_to/α_from) x − σ_to (e^h − 1) ε̄
+/// SDE: x' = (α_to/α_from) x − 2 σ_to (e^h − 1) ε̄ + σ_to √(e^(2h) − 1) z
+/// ```
+///
+/// where ε̄ weighs the last ε̂ by the polynomial through them under `e^(−λ)`. The ODE is the reverse
+/// kernel with the x̂₀ that ε̄ implies. The SDE is not: its noise can exceed σ_to, up to what the
+/// forward chain adds (with [`Variance::Large`](crate::Variance)), so it has coefficients of its
+/// own, and where those do not exist (σ_to = 0, α_from = 0) takes the ancestral step.
+///
+/// One model call a step; the state is the last `order` answers. The ODE is of the stated order,
+/// order 3 with [`Correction::Exact`] (its default, and the same as [`Deis`](crate::Deis)); order 1
+/// is [`Ddim`](crate::Ddim). For guided or few-step sampling
+/// [`DpmSolverPp`](crate::DpmSolverPp) is the better one.
+/// Source: Lu et al., *DPM-Solver*, eq. 3.4 and prop. 3.1, arXiv 2206.00927; the SDE: Lu et al.,
+/// *DPM-Solver++*, arXiv 2211.01095.
+///
+/// ```
+/// use ddm_samplers::DpmSolver;
+/// let (ode, sde) = (DpmSolver::new(2)?, DpmSolver::sde(2)?);
+/// assert!(DpmSolver::new(4).unwrap_err().to_string().contains("order = 4"));
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DpmSolver {
+    order: Order,
+    stochastic: bool,
+    correction: Correction,
+    ending: Ending,
+}
+
+impl DpmSolver {
+    /// The ODE solver, of order 1 to 3.
+    pub fn new(order: usize) -> Result<Self, SamplingError> {
+        let correction = if order == 3 { Correction::Exact } else { Correction::Midpoint };
+        let (order, ending) = (Order::new("order", order)?, Ending::default());
+        Ok(Self { order, stochastic: false, correction, ending })
+    }
+
+    /// The SDE solver, with 1 to 3 answers.
+    pub fn sde(order: usize) -> Result<Self, SamplingError> {
+        Ok(Self { stochastic: true, ..Self::new(order)? })
+    }
+
+    /// With other weights: by default `Midpoint`, at order 3 `Exact`.
+    pub fn correction(self, correction: Correction) -> Self {
+        Self { correction, ..self }
+    }
+
+    /// With another order towards the end: by default lower in short runs.
+    pub fn ending(self, ending: Ending) -> Self {
+        Self { ending, ..self }
+    }
+}
+
+impl<const D: usize> Sampler<D> for DpmSolver {
+    type State = History<D>;
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        history: &mut History<D>,
+    ) -> Tensor<D> {
+        let x0 = Answer::Noise.ask(cx, &x, from, history, self.order.0);
+        let order = self.ending.cap(cx.done(), cx.steps());
+        let nodes = nodes(history, order, from, to, NoiseLevel::lambda);
+        let h = to.lambda() - from.lambda();
+        let weights = self.correction.weights(&nodes, -h, false);
+        if !self.stochastic {
+            let step = Move { from, to, c: 0.0 };
+            return step.take(cx, x, x0, Answer::Noise, history, &weights);
+        }
+        if !h.is_finite() {
+            return cx.reverse(x, x0, from, to, kernel::sde_std(from, to, 1.0));
+        }
+        // σ_to e^h = α_to σ_from / α_from
+        let stretch = to.alpha / from.alpha;
+        let noise = cx.noise_like(&x) * (stretch * kernel::forward(to, from).noise);
+        let drift = history.combine(&weights) * (2.0 * (stretch * from.sigma - to.sigma));
+        x * stretch - drift + noise
+    }
+}

@@ -1,0 +1,150 @@
+//! DPM-Solver and DPM-Solver++, singlestep.
+
+use burn::tensor::Tensor;
+use ddm_schedule::{NoiseLevel, kernel};
+use serde::{Deserialize, Serialize};
+
+use crate::multistep::{Move, nodes};
+use crate::settings::{NonNegative, Order};
+use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError, integral};
+
+/// DPM-Solver++ of order 1 to 3, singlestep, on the grid's own points.
+///
+/// The run is cut into blocks of `order` steps. Every step of a block sets out again from the x at
+/// the block's begin, and weighs all answers of the block so far:
+///
+/// ```text
+/// x' = reverse(x_begin, Σ wᵢ x̂₀ᵢ, begin → to; c),      c = σ_to √(1 − e^(−2ηH)),  H = λ_to − λ_begin
+/// ```
+///
+/// so that the steps inside a block serve as the inner points of a Runge–Kutta method. One model
+/// call a step; the state is the block's first x and its answers. The ODE is of the stated order in
+/// runs of whole blocks, where [`Ending::Keep`] leaves the last one whole; [`sde`](Self::sde) adds
+/// noise as [`DpmSolverPp::sde`](crate::DpmSolverPp::sde) does, afresh at each inner point, and so
+/// is of weak order 1.
+/// Source: Lu et al., *DPM-Solver*, algorithms 1–2, arXiv 2206.00927; *DPM-Solver++*,
+/// algorithm 1, arXiv 2211.01095.
+///
+/// ```
+/// use ddm_samplers::{DpmSolverSingle, Ending};
+/// let sampler = DpmSolverSingle::new(3)?.ending(Ending::Keep);
+/// assert!(DpmSolverSingle::new(4).is_err());
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DpmSolverSingle {
+    order: Order,
+    answer: Answer,
+    eta: NonNegative,
+    correction: Correction,
+    ending: Ending,
+}
+
+impl DpmSolverSingle {
+    /// The ODE solver, of order 1 to 3.
+    pub fn new(order: usize) -> Result<Self, SamplingError> {
+        Self::sde(order, 0.0)
+    }
+
+    /// The SDE solver with its noise scaled by η ≥ 0.
+    pub fn sde(order: usize, eta: f64) -> Result<Self, SamplingError> {
+        let (order, eta) = (Order::new("order", order)?, NonNegative::new("eta", eta)?);
+        let (answer, correction, ending) = Default::default();
+        Ok(Self { order, answer, eta, correction, ending })
+    }
+
+    /// In x̂₀ (DPM-Solver++, the default) or in ε̂ (DPM-Solver).
+    pub fn answer(self, answer: Answer) -> Self {
+        Self { answer, ..self }
+    }
+
+    /// With other weights. `Midpoint` (the default): at order 2 the slope counts half, at order 3
+    /// the slope between the block's first and newest answer is integrated. `Heun` and `Exact`: the
+    /// polynomial through all answers is integrated; but at order 3 of the SDE `Heun` has
+    /// diffusers' wrong sign at the curvature.
+    pub fn correction(self, correction: Correction) -> Self {
+        Self { correction, ..self }
+    }
+
+    /// With another ending. By default a whole block at the very end is cut short, so that the last
+    /// step is of order 1; `Keep` keeps it whole; the others make the last step one of order 1
+    /// always. A step to σ = 0 is of order 1 in any case.
+    pub fn ending(self, ending: Ending) -> Self {
+        Self { ending, ..self }
+    }
+
+    /// Order of step `done` of `steps`, that is its place in its block.
+    fn order_at(&self, done: usize, steps: usize) -> usize {
+        let place = done % self.order.0 + 1;
+        let last = done + 1 >= steps;
+        match self.ending {
+            Ending::Lower if last && place == self.order.0 => 1,
+            Ending::Euler | Ending::LowerAndEuler if last => 1,
+            _ => place,
+        }
+    }
+
+    fn weights(&self, nodes: &[f64], e: f64) -> Vec<f64> {
+        let mut moments = integral::moments(e);
+        if self.correction == Correction::Heun && nodes.len() == 3 && self.eta.0 > 0.0 {
+            moments[2] = -moments[2] - 4.0 * moments[1] / e;
+        }
+        match (self.correction, nodes) {
+            (Correction::Midpoint, [newest, _, first]) => {
+                let ends = integral::weights(&[*newest, *first], moments);
+                vec![ends[0], 0.0, ends[1]]
+            }
+            (correction, [_] | [_, _]) => correction.weights(nodes, e, false),
+            _ => integral::weights(nodes, moments),
+        }
+    }
+}
+
+/// The state of [`DpmSolverSingle`]: x at the begin of the block, and the block's answers.
+#[derive(Clone, Debug)]
+pub struct Block<const D: usize> {
+    begin: Option<(NoiseLevel, Tensor<D>)>,
+    answers: History<D>,
+}
+
+impl<const D: usize> Default for Block<D> {
+    fn default() -> Self {
+        Self { begin: None, answers: History::default() }
+    }
+}
+
+impl<const D: usize> Sampler<D> for DpmSolverSingle {
+    type State = Block<D>;
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        block: &mut Block<D>,
+    ) -> Tensor<D> {
+        let order = self.order_at(cx.done(), cx.steps());
+        let (begin, start) = match block.begin.take() {
+            // λ must be finite at both ends of a block.
+            Some((begin, start)) if order > 1 && to.sigma > 0.0 && begin.alpha > 0.0 => {
+                (begin, start)
+            }
+            _ => {
+                block.answers = History::default();
+                (from, x.clone())
+            }
+        };
+        let x0 = self.answer.ask(cx, &x, from, &mut block.answers, self.order.0);
+        let nodes = nodes(&block.answers, self.order.0, begin, to, NoiseLevel::lambda);
+        let h = to.lambda() - begin.lambda();
+        let e = match self.answer {
+            Answer::Data => (1.0 + self.eta.0) * h,
+            Answer::Noise => -h,
+        };
+        let weights = self.weights(&nodes, e);
+        block.begin = Some((begin, start.clone()));
+        let step = Move { from: begin, to, c: kernel::sde_std(begin, to, self.eta.0) };
+        step.take(cx, start, x0, self.answer, &block.answers, &weights)
+    }
+}

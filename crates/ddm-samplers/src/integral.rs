@@ -1,0 +1,75 @@
+//! The integrals behind the multistep methods, written once.
+
+/// `μ_k = ∫₀¹ e^(es) s^k ds / ∫₀¹ e^(es) ds` for k = 0 … 3: the moments of an exponential weight
+/// on a step, whose begin is s = 0 and whose end is s = 1. With e = 0 they are 1/(k + 1).
+pub(crate) fn moments(e: f64) -> [f64; 4] {
+    let integral: [f64; 4] = if e.abs() < 1.0 {
+        // Σ_j e^j / (j! (j + k + 1)); by parts it would cancel.
+        std::array::from_fn(|k| {
+            let (mut term, mut sum) = (1.0, 0.0);
+            for j in 0..20 {
+                sum += term / (j + k + 1) as f64;
+                term *= e / (j + 1) as f64;
+            }
+            sum
+        })
+    } else {
+        // By parts, with both ends scaled so that neither overflows.
+        let (begin, end) = ((-e.max(0.0)).exp(), (e - e.max(0.0)).exp());
+        let mut last = (end - begin) / e;
+        std::array::from_fn(|k| {
+            if k > 0 {
+                last = (end - k as f64 * last) / e;
+            }
+            last
+        })
+    };
+    integral.map(|value| value / integral[0])
+}
+
+/// Weights of values at `nodes` in the mean of their interpolating polynomial, for a weight with
+/// these moments: `w_i = Σ_k ℓ_ik μ_k`, where `Σ_k ℓ_ik s^k` is the i-th Lagrange polynomial. They
+/// add up to 1.
+pub(crate) fn weights(nodes: &[f64], moments: [f64; 4]) -> Vec<f64> {
+    let weight = |i: usize| {
+        let mut polynomial = vec![1.0];
+        for (j, &node) in nodes.iter().enumerate().filter(|&(j, _)| j != i) {
+            debug_assert!(j < 4, "as many nodes as moments at most");
+            // Times (s − s_j)/(s_i − s_j).
+            let gap = nodes[i] - node;
+            let mut product = vec![0.0; polynomial.len() + 1];
+            for (k, &c) in polynomial.iter().enumerate() {
+                product[k] -= c * node / gap;
+                product[k + 1] += c / gap;
+            }
+            polynomial = product;
+        }
+        polynomial.iter().zip(moments).map(|(c, moment)| c * moment).sum()
+    };
+    (0..nodes.len()).map(weight).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{moments, weights};
+
+    #[test]
+    fn both_ways_to_the_moments_meet() {
+        for sign in [-1.0, 1.0] {
+            let (series, parts) = (moments(sign * (1.0 - 1e-12)), moments(sign));
+            for (a, b) in series.iter().zip(parts) {
+                assert!((a - b).abs() < 1e-10, "{series:?} {parts:?}");
+            }
+        }
+        assert_eq!(moments(0.0), [1.0, 0.5, 1.0 / 3.0, 0.25]);
+        assert!(moments(-900.0)[1].is_finite() && moments(900.0)[1].is_finite());
+    }
+
+    #[test]
+    fn even_nodes_give_adams_and_bashforth() {
+        let found = weights(&[0.0, -1.0, -2.0, -3.0], moments(0.0));
+        for (w, wanted) in found.iter().zip([55.0, -59.0, 37.0, -9.0]) {
+            assert!((w - wanted / 24.0).abs() < 1e-12, "{found:?}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! SA-Solver: predictor and corrector for the reverse SDE.
+
+use burn::tensor::Tensor;
+use ddm_schedule::NoiseLevel;
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{NonNegative, Order};
+use crate::unipc::Scheme;
+use crate::{Answer, Basis, Context, MultistepState, Sampler, SamplingError};
+
+/// SA-Solver: stochastic Adams predictor and corrector, one model call a step.
+///
+/// The reverse SDE with its noise scaled by τ is, in x̂₀, the reverse kernel with
+/// `c = σ_to √(1 − e^(−2τ²h))` and z = −(1 + τ²)h in the weights of answers; the corrector takes
+/// the last step over with the same noise. So at τ = 0 it is [`UniPc`](crate::UniPc) with
+/// [`Basis::B1`], and τ = 1 the full SDE. τ is on between two timesteps and 0 outside them.
+///
+/// At τ = 0 a predictor of s answers and a corrector of t (beside the one at the end) have order
+/// min(s, t) + 1, but (2, 1), the default, 2 (measured 1.7 up to 160 steps, 2.0 from 320).
+/// Stochastic: draws noise in every step, also where τ = 0. With `lower_order_final` (the default)
+/// the last steps go down to order 1. State: the last x, its noise, and the last answers.
+/// Source: Xue et al., *SA-Solver*, algorithm 1 and prop. 4.2, arXiv 2309.05019.
+///
+/// ```
+/// use ddm_samplers::SaSolver;
+/// let sampler = SaSolver::new(2, Some(1))?.tau(1.0, 200.0..=800.0)?;
+/// assert_eq!(sampler, SaSolver::default());
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SaSolver {
+    predictor: Order,
+    /// With the answer at the end.
+    corrector: Option<Order<4>>,
+    tau: NonNegative,
+    between: (f64, f64),
+    lower_order_final: bool,
+}
+
+impl SaSolver {
+    /// With a predictor of 1 to 3 answers and a corrector of 0 to 3 beside the one at the end (the
+    /// paper and diffusers count that one too), or none; τ = 1 for timesteps 200 to 800.
+    pub fn new(predictor: usize, corrector: Option<usize>) -> Result<Self, SamplingError> {
+        let predictor = Order::new("predictor", predictor)?;
+        let name = "corrector (with the answer at the end)";
+        let corrector = corrector.map(|order| Order::new(name, order + 1)).transpose()?;
+        Ok(Self { predictor, corrector, ..Self::default() })
+    }
+
+    /// With `τ ≥ 0` at these timesteps, and 0 at others.
+    pub fn tau(
+        self,
+        tau: f64,
+        timesteps: std::ops::RangeInclusive<f64>,
+    ) -> Result<Self, SamplingError> {
+        let between = (*timesteps.start(), *timesteps.end());
+        Ok(Self { tau: NonNegative::new("tau", tau)?, between, ..self })
+    }
+
+    /// Whether the last steps go down to order 1.
+    pub fn lower_order_final(self, lower_order_final: bool) -> Self {
+        Self { lower_order_final, ..self }
+    }
+}
+
+/// Two answers for the predictor and one beside the end for the corrector; τ = 1 from 200 to 800.
+impl Default for SaSolver {
+    fn default() -> Self {
+        let (predictor, corrector) = (Order(2), Some(Order(2)));
+        let (tau, between) = (NonNegative(1.0), (200.0, 800.0));
+        Self { predictor, corrector, tau, between, lower_order_final: true }
+    }
+}
+
+impl<const D: usize> Sampler<D> for SaSolver {
+    type State = MultistepState<D>;
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        state: &mut MultistepState<D>,
+    ) -> Tensor<D> {
+        let on = (self.between.0..=self.between.1).contains(&from.t);
+        let scheme = Scheme {
+            predictor: self.predictor.0,
+            corrector: self.corrector.map(|order| order.0 - 1),
+            basis: Basis::B1,
+            answer: Answer::Data,
+            lower_order_final: self.lower_order_final,
+            eta: Some(if on { self.tau.0.powi(2) } else { 0.0 }),
+        };
+        scheme.step(cx, x, from, to, state)
+    }
+}

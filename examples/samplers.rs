@@ -1,0 +1,169 @@
+//! Which sampler, and how many steps? Every sampler on one problem whose answer is known.
+//!
+//! `cargo run --release --example samplers` prints the tables of docs/choosing-a-sampler.md and
+//! draws the plot beside them.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use ddm_core::prelude::*;
+use ddm_examples::device::parse_device;
+use ddm_examples::output::{create_folder, write_png};
+use ddm_examples::plots::{Axis, curve};
+use ddm_examples::tensors::points;
+use ddm_testkit::GaussianMixture;
+
+/// Model calls that each sampler may spend.
+const CALLS: [usize; 4] = [5, 10, 20, 50];
+/// Directions along which clouds of points are compared.
+const DIRECTIONS: usize = 16;
+
+/// Runs every sampler on a mixture of Gaussians with its exact denoiser and compares the results.
+#[derive(Parser)]
+struct Args {
+    /// Points to sample.
+    #[arg(long, default_value_t = 4096)]
+    points: usize,
+    /// Steps of the reference.
+    #[arg(long, default_value_t = 1000)]
+    steps: usize,
+    /// Where to compute: flex, ndarray, vulkan, … (those this program was built with).
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Folder for the plot.
+    #[arg(long, default_value = "out/samplers")]
+    out: PathBuf,
+}
+
+/// A sampler and what one needs to know of it.
+struct Entry {
+    name: &'static str,
+    sampler: BoxedSampler<2>,
+    order: &'static str,
+    calls_a_step: usize,
+    state: &'static str,
+    stochastic: bool,
+}
+
+fn entry<S>(name: &'static str, order: &'static str, calls_a_step: usize, sampler: S) -> Entry
+where
+    S: Sampler<2> + Send + Sync + 'static,
+    S::State: Send + 'static,
+{
+    let bytes = std::mem::size_of::<S::State>();
+    let state = if bytes == 0 { "none" } else { "answers" };
+    Entry {
+        name,
+        sampler: BoxedSampler::new(sampler),
+        order,
+        calls_a_step,
+        state,
+        stochastic: false,
+    }
+}
+
+impl Entry {
+    fn stochastic(self) -> Self {
+        Self { stochastic: true, ..self }
+    }
+}
+
+fn entries() -> Result<Vec<Entry>, SamplingError> {
+    Ok(vec![
+        entry("DDIM, Euler", "1", 1, Ddim::default()),
+        entry("Heun", "2", 2, Heun::default()),
+        entry("KDPM2", "2", 2, Midpoint::KDPM2),
+        entry("DPM-Solver++ 2M", "2", 1, DpmSolverPp::new(2)?),
+        entry("DPM-Solver++ 3M", "3", 1, DpmSolverPp::new(3)?),
+        entry("DPM-Solver++ 2S", "2", 1, DpmSolverSingle::new(2)?),
+        entry("DPM-Solver 2M", "2", 1, DpmSolver::new(2)?),
+        entry("UniPC 2", "2", 1, UniPc::new(2)?),
+        entry("UniPC 3", "3", 1, UniPc::new(3)?),
+        entry("DEIS 3", "3", 1, Deis::new(3)?),
+        entry("LMS 4", "4", 1, Lms::new(4)?),
+        entry("iPNDM 4", "1*", 1, Ipndm::new(4)?),
+        entry("DDPM, Euler ancestral", "1", 1, Ddpm::default()).stochastic(),
+        entry("DPM-Solver++ 2M SDE", "1", 1, DpmSolverPp::sde(2, 1.0)?).stochastic(),
+        entry("DPM++ 2S ancestral", "1", 2, Midpoint::DPM_PP_2S_ANCESTRAL).stochastic(),
+        entry("SA-Solver", "1", 1, SaSolver::default()).stochastic(),
+        entry("LCM", "–", 1, Lcm::default()).stochastic(),
+    ])
+}
+
+fn main() -> ExitCode {
+    ddm_examples::cli::run(run)
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    let device = parse_device(&args.device)?;
+    create_folder(&args.out)?;
+    let schedule = LinearVp::default();
+    // Eight Gaussians on a ring, like the beads of a necklace.
+    let means = (0..8).map(|k| {
+        let angle = f64::from(k) * std::f64::consts::FRAC_PI_4;
+        vec![angle.cos(), angle.sin()]
+    });
+    let model = GaussianMixture::new(means, [0.1; 8], [1.0; 8])?;
+    let sample = |sampler: BoxedSampler<2>, steps: usize| -> Result<Vec<[f32; 2]>, SamplingError> {
+        let run = Sampling::new(&model, &schedule).sampler(sampler).grid(Karras::default());
+        Ok(points(run.steps(steps).seed(1).sample([args.points, 2], &device)?))
+    };
+    let reference = sample(BoxedSampler::new(Heun::default()), args.steps)?;
+
+    let mut series = Vec::new();
+    for stochastic in [false, true] {
+        let what = if stochastic { "distance of the clouds" } else { "distance of the points" };
+        println!(
+            "| sampler | order | calls a step | state | {what} at 5, 10, 20, 50 calls | | | |"
+        );
+        println!("|---|---|---|---|---|---|---|---|");
+        for entry in entries()?.into_iter().filter(|entry| entry.stochastic == stochastic) {
+            let mut curve = Vec::new();
+            for calls in CALLS {
+                let samples = sample(entry.sampler.clone(), calls.div_ceil(entry.calls_a_step))?;
+                let error = if stochastic { clouds } else { pairs }(&samples, &reference);
+                curve.push((calls as f64, error));
+            }
+            let Entry { name, order, calls_a_step, state, .. } = entry;
+            let errors: Vec<String> = curve.iter().map(|(_, e)| format!("{e:.1e}")).collect();
+            println!("| {name} | {order} | {calls_a_step} | {state} | {} |", errors.join(" | "));
+            if !stochastic {
+                series.push((name, curve));
+            }
+        }
+        println!();
+    }
+    let axes = (Axis::log("model calls"), Axis::log("distance from the exact path"));
+    let title = "Error of the deterministic samplers on a ring of Gaussians";
+    write_png(&args.out.join("samplers.png"), &curve(title, axes.0, axes.1, &series))?;
+    println!("plot written to {}", args.out.join("samplers.png").display());
+    Ok(())
+}
+
+/// Root mean square distance between each sample and the reference from the same noise.
+fn pairs(samples: &[[f32; 2]], reference: &[[f32; 2]]) -> f64 {
+    let squares = samples
+        .iter()
+        .zip(reference)
+        .map(|(a, b)| f64::from(a[0] - b[0]).powi(2) + f64::from(a[1] - b[1]).powi(2));
+    (squares.sum::<f64>() / samples.len() as f64).sqrt()
+}
+
+/// Sliced Wasserstein distance between two clouds: the points' order does not count.
+fn clouds(samples: &[[f32; 2]], reference: &[[f32; 2]]) -> f64 {
+    let along = |cloud: &[[f32; 2]], angle: f32| -> Vec<f32> {
+        let (sin, cos) = angle.sin_cos();
+        let mut places: Vec<f32> = cloud.iter().map(|[x, y]| x * cos + y * sin).collect();
+        places.sort_by(f32::total_cmp);
+        places
+    };
+    let square = (0..DIRECTIONS).map(|k| {
+        let angle = std::f32::consts::PI * k as f32 / DIRECTIONS as f32;
+        let (a, b) = (along(samples, angle), along(reference, angle));
+        a.iter().zip(&b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64
+    });
+    (square.sum::<f64>() / DIRECTIONS as f64).sqrt()
+}
