@@ -62,8 +62,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     // Refused now, if it is to be, and not after the training.
     let levels = Trailing.levels(&schedule, args.steps)?;
 
-    forward_process(&schedule, &data, &device, args.seed, &args.out.join("forward.png"))?;
     let network = train(&schedule, &data, &device, args.training_steps, args.seed)?;
+    forward_process(&schedule, &data, &device, args.seed, &args.out.join("forward.png"))?;
     let model = Model::new(network, VPrediction);
     learned_field(&model, &schedule, &data, &device, &args.out.join("field.png"))?;
     way_back(&model, &schedule, levels, &data, &device, &args)?;

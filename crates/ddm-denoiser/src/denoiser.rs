@@ -31,18 +31,23 @@ pub trait Denoiser<const D: usize> {
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized> Denoiser<D> for &M {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        (**self).denoise(x, at)
-    }
-    fn denoise_with_variance(
-        &self,
-        x: Tensor<D>,
-        at: NoiseLevel,
-    ) -> (Tensor<D>, Option<Tensor<D>>) {
-        (**self).denoise_with_variance(x, at)
-    }
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        (**self).check(shape, noisiest)
-    }
+macro_rules! delegate {
+    ($($pointer:ty),*) => {$(
+        impl<const D: usize, M: Denoiser<D> + ?Sized> Denoiser<D> for $pointer {
+            fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+                (**self).denoise(x, at)
+            }
+            fn denoise_with_variance(
+                &self,
+                x: Tensor<D>,
+                at: NoiseLevel,
+            ) -> (Tensor<D>, Option<Tensor<D>>) {
+                (**self).denoise_with_variance(x, at)
+            }
+            fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
+                (**self).check(shape, noisiest)
+            }
+        }
+    )*};
 }
+delegate!(&M, Box<M>);

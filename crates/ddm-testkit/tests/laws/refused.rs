@@ -30,7 +30,7 @@ fn schedules() {
     says(BetaTable::new([0.1, 1.5]), &["beta[1]", "1.5"]);
     says(BetaTable::new([f64::NAN]), &["beta[0]", "NaN"]);
     says(BetaTable::new([0.1, 0.2, 0.0]), &["beta[2] = 0"]);
-    says(BetaTable::new([1.0]), &["beta[0] = 1"]);
+    says(BetaTable::new([1.0, 0.5]), &["beta[0] = 1"]);
     says(BetaTable::new([-0.5]), &["-0.5"]);
     says(BetaTable::linear(10, 0.1, 2.0), &["beta end = 2"]);
     says(BetaTable::linear(10, f64::INFINITY, 0.1), &["beta start = inf"]);
