@@ -2,6 +2,12 @@
 
 use ddm_core::burn::tensor::Device;
 use ddm_examples::device::{available_devices, parse_device};
+use mimalloc::MiMalloc;
+
+/// An allocator that keeps what it has: glibc's gives large tensors back to the system and asks for
+/// them again at every step, which costs several times as much as the arithmetic on them.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Every device that was compiled in (see the cargo features), with its name; or only those named
 /// in the environment variable `DDM_DEVICES`, separated by commas.
