@@ -78,17 +78,22 @@ fn entries() -> Result<Vec<Entry>, SamplingError> {
         entry("DPM-Solver++ 2M", "2", 1, DpmSolverPp::new(2)?),
         entry("DPM-Solver++ 3M", "3", 1, DpmSolverPp::new(3)?),
         entry("DPM-Solver++ 2S", "2", 1, DpmSolverSingle::new(2)?),
+        entry("DPM-Solver++ 3S", "3", 1, DpmSolverSingle::new(3)?),
+        entry("DPM++ 2S, own midpoints", "2", 2, Midpoint::DPM_PP_2S),
         entry("DPM-Solver 2M", "2", 1, DpmSolver::new(2)?),
-        entry("UniPC 2", "2", 1, UniPc::new(2)?),
-        entry("UniPC 3", "3", 1, UniPc::new(3)?),
+        entry("DPM-Solver 3M", "3", 1, DpmSolver::new(3)?),
+        entry("UniPC 2", "3", 1, UniPc::new(2)?),
+        entry("UniPC 3", "4", 1, UniPc::new(3)?),
         entry("DEIS 3", "3", 1, Deis::new(3)?),
         entry("LMS 4", "4", 1, Lms::new(4)?),
-        entry("iPNDM 4", "1*", 1, Ipndm::new(4)?),
+        entry("iPNDM 4", "2", 1, Ipndm::new(4)?),
+        entry("PNDM", "2", 1, Pndm::default()),
         entry("DDPM, Euler ancestral", "1", 1, Ddpm::default()).stochastic(),
         entry("DPM-Solver++ 2M SDE", "1", 1, DpmSolverPp::sde(2, 1.0)?).stochastic(),
         entry("DPM++ 2S ancestral", "1", 2, Midpoint::DPM_PP_2S_ANCESTRAL).stochastic(),
         entry("SA-Solver", "1", 1, SaSolver::default()).stochastic(),
         entry("LCM", "–", 1, Lcm::default()).stochastic(),
+        entry("TCD, gamma 0.3", "–", 1, Tcd::new(0.3)?).stochastic(),
     ])
 }
 
@@ -107,11 +112,14 @@ fn run() -> Result<(), Box<dyn Error>> {
         vec![angle.cos(), angle.sin()]
     });
     let model = GaussianMixture::new(means, [0.1; 8], [1.0; 8])?;
-    let sample = |sampler: BoxedSampler<2>, steps: usize| -> Result<Vec<[f32; 2]>, SamplingError> {
+    let seeded = |sampler: BoxedSampler<2>, steps: usize, seed: u64| {
         let run = Sampling::new(&model, &schedule).sampler(sampler).grid(Karras::default());
-        Ok(points(run.steps(steps).seed(1).sample([args.points, 2], &device)?))
+        let x = run.steps(steps).seed(seed).sample([args.points, 2], &device)?;
+        Ok::<_, SamplingError>(points(x))
     };
-    let reference = sample(BoxedSampler::new(Heun::default()), args.steps)?;
+    let sample = |sampler, steps| seeded(sampler, steps, 1);
+    let exact = || BoxedSampler::new(Heun::default());
+    let reference = sample(exact(), args.steps)?;
 
     let mut series = Vec::new();
     for stochastic in [false, true] {
@@ -136,6 +144,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
         println!();
     }
+    let floor = clouds(&seeded(exact(), args.steps, 2)?, &reference);
+    println!("two exact clouds of {} points are {floor:.1e} apart", args.points);
     let axes = (Axis::log("model calls"), Axis::log("distance from the exact path"));
     let title = "Error of the deterministic samplers on a ring of Gaussians";
     write_png(&args.out.join("samplers.png"), &curve(title, axes.0, axes.1, &series))?;

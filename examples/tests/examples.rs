@@ -77,6 +77,14 @@ fn points_runs() {
 }
 
 #[test]
+fn samplers_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = succeeds("samplers", &["--points", "16", "--steps", "60"], folder.path());
+    assert!(said.contains("| DPM-Solver++ 2M |") && !said.contains("NaN"), "{said}");
+    assert_eq!(files(folder.path())[0].0, PathBuf::from("samplers.png"));
+}
+
+#[test]
 fn custom_scheduler_runs() {
     let output = example("custom_scheduler").output().expect("the example was built");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -68,6 +68,10 @@ mod guides {
     struct Readme;
     #[doc = include_str!("../../../docs/getting-started.md")]
     struct GettingStarted;
+    #[doc = include_str!("../../../docs/choosing-a-sampler.md")]
+    struct ChoosingASampler;
+    #[doc = include_str!("../../../docs/coming-from-diffusers.md")]
+    struct ComingFromDiffusers;
     #[doc = include_str!("../../../docs/writing-your-own-scheduler.md")]
     struct WritingYourOwnScheduler;
     #[doc = include_str!("../../../docs/theory.md")]
