@@ -40,7 +40,7 @@ fn samplers(c: &mut Criterion) {
     run(c, "unipc_2", UniPc::new(2).expect("valid"));
     run(c, "deis_2", Deis::new(2).expect("valid"));
     run(c, "lms_4", Lms::new(4).expect("valid"));
-    run(c, "pndm", Pndm::default());
+    run(c, "pndm", <Pndm>::default());
     run(c, "sa_solver", SaSolver::default());
     run(c, "lcm", Lcm::default());
 }

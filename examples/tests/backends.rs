@@ -61,6 +61,7 @@ fn laws_hold_on_every_backend() {
         let schedule = Cosine::default();
         holds(ddm_testkit::sampler::all(&Ddim::default(), &schedule, &device));
         holds(ddm_testkit::sampler::all(&Ddpm::default(), &schedule, &device));
+        holds(ddm_testkit::sampler::all(&DpmSolverPp::default(), &schedule, &device));
         holds(ddm_testkit::order::has_order(&Ddim::default(), 1.0, &schedule, &device));
     }
 }

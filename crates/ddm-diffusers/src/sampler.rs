@@ -1,6 +1,7 @@
 //! Which sampler a class is.
 
 use burn::tensor::Tensor;
+use ddm_denoiser::EpsilonPrediction;
 use ddm_samplers::{
     Answer, Basis, BoxedSampler, Churn, Context, Correction, Ddim, Ddpm, Deis, DpmSolver,
     DpmSolverPp, DpmSolverSingle, Ending, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm,
@@ -10,7 +11,7 @@ use ddm_schedule::{NoiseLevel, kernel};
 
 use crate::denoiser::Limit;
 use crate::settings::{Algorithm, Settings, VarianceType, Variant};
-use crate::{Class, ConfigError, SchedulerConfig, StepArgs};
+use crate::{Class, ConfigError, Prediction, SchedulerConfig, StepArgs};
 
 impl SchedulerConfig {
     /// The sampler, with the defaults of diffusers' `step`.
@@ -44,8 +45,13 @@ impl SchedulerConfig {
             Class::Kdpm2Discrete => BoxedSampler::new(Midpoint::KDPM2),
             Class::Kdpm2AncestralDiscrete => BoxedSampler::new(Midpoint::KDPM2_ANCESTRAL),
             Class::LmsDiscrete => BoxedSampler::new(Lms::new(args.order.unwrap_or(4))?),
-            Class::Pndm if s.skip_prk => BoxedSampler::new(Pndm { start: PndmStart::Heun }),
-            Class::Pndm => BoxedSampler::new(Pndm { start: PndmStart::RungeKutta }),
+            Class::Pndm => {
+                let start = if s.skip_prk { PndmStart::Heun } else { PndmStart::RungeKutta };
+                match self.parameterization()? {
+                    Prediction::V(answer) => BoxedSampler::new(Pndm { start, answer }),
+                    _ => BoxedSampler::new(Pndm { start, answer: EpsilonPrediction }),
+                }
+            }
             Class::Ipndm => BoxedSampler::new(Ipndm::default()),
             Class::Lcm => BoxedSampler::new(Lcm::default()),
             Class::Tcd if args.eta == Some(0.0) => BoxedSampler::new(Ddim::default()),

@@ -11,8 +11,7 @@ use crate::{Context, Sampler};
 
 /// Any sampler behind one type, for programs that choose it at run time.
 ///
-/// It takes the same steps as what is in it. Cloning shares the sampler, which is a value that no
-/// step changes.
+/// It takes the same steps as what is in it; cloning shares it.
 ///
 /// ```
 /// use ddm_samplers::{BoxedSampler, Ddim, Ddpm};

@@ -5,11 +5,8 @@ use std::collections::VecDeque;
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
-/// The last few model answers and where they were given, newest first: the state of the multistep
-/// methods.
-///
-/// An answer is x̂₀ or ε̂, as the method likes; each replaces the plain x̂₀ of a first-order step by
-/// a weighted sum of answers whose weights add up to 1.
+/// The last few model answers (x̂₀ or ε̂) and where they were given, newest first: the state of the
+/// multistep methods, which plug in a weighted sum of them.
 #[derive(Clone, Debug, Default)]
 pub struct History<const D: usize> {
     answers: VecDeque<(NoiseLevel, Tensor<D>)>,

@@ -1,13 +1,12 @@
 //! PNDM: pseudo numerical methods on the manifold of the diffusion.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::EpsilonPrediction;
+use ddm_denoiser::{EpsilonPrediction, Parameterization};
 use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{answer_of, x0_of};
-use crate::multistep::Move;
-use crate::{Answer, Context, History, Sampler, integral};
+use crate::{Context, History, Sampler, integral};
 
 /// PNDM: classical methods for even steps, with the reverse kernel as their transfer.
 ///
@@ -20,12 +19,14 @@ use crate::{Answer, Context, History, Sampler, integral};
 ///
 /// ```
 /// use ddm_samplers::{Pndm, PndmStart};
-/// let sampler = Pndm { start: PndmStart::RungeKutta };
+/// let sampler: Pndm = Pndm { start: PndmStart::RungeKutta, ..Pndm::default() };
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pndm {
+pub struct Pndm<P = EpsilonPrediction> {
     /// How the first steps are taken.
     pub start: PndmStart,
+    /// What is averaged: ε̂, or whatever the network predicts (diffusers: v, if it predicts v).
+    pub answer: P,
 }
 
 /// The first steps of [`Pndm`].
@@ -44,7 +45,7 @@ pub(crate) fn adams_bashforth(answers: usize) -> Vec<f64> {
     integral::weights(&[0.0, -1.0, -2.0, -3.0][..answers], integral::moments(0.0))
 }
 
-impl<const D: usize> Sampler<D> for Pndm {
+impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
     type State = History<D>;
 
     fn step(
@@ -55,44 +56,49 @@ impl<const D: usize> Sampler<D> for Pndm {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Answer::Noise.ask(cx, &x, from, history, 4);
+        let kind = &self.answer;
+        let x0 = cx.denoise(x.clone(), from);
+        history.push(from, answer_of(kind, x.clone(), x0.clone(), from), 4);
         // At the ends of the schedule ε̂ and x̂₀ do not follow from each other.
-        let inside = from.alpha > 0.0 && to.sigma > 0.0;
+        let inside = from.alpha > 0.0 && to.sigma > 0.0 && cx.steps() > 1;
         let starts = match self.start {
             PndmStart::Heun => history.len() == 1,
             PndmStart::RungeKutta => history.len() < 4,
         };
         if !starts || !inside {
-            let weights = if starts { vec![1.0] } else { adams_bashforth(history.len()) };
-            let step = Move { from, to, c: 0.0 };
-            return step.take(cx, x, x0, Answer::Noise, history, &weights);
+            let plain = starts || history.len() == 1;
+            let weights = adams_bashforth(history.len());
+            let x0 =
+                if plain { x0 } else { x0_of(kind, x.clone(), history.combine(&weights), from) };
+            return cx.reverse(x, x0, from, to, 0.0);
         }
         let first = history.answer(0);
         let mean = match self.start {
-            PndmStart::Heun => (first.clone() + slope(cx, &x, first, from, to)) * 0.5,
+            PndmStart::Heun => (first.clone() + slope(kind, cx, &x, first, from, to)) * 0.5,
             PndmStart::RungeKutta => {
                 let middle = cx.level_at_timestep(0.5 * (from.t + to.t));
-                let second = slope(cx, &x, first.clone(), from, middle);
-                let third = slope(cx, &x, second.clone(), from, middle);
-                let fourth = slope(cx, &x, third.clone(), from, to);
+                let second = slope(kind, cx, &x, first.clone(), from, middle);
+                let third = slope(kind, cx, &x, second.clone(), from, middle);
+                let fourth = slope(kind, cx, &x, third.clone(), from, to);
                 (first + (second + third) * 2.0 + fourth) * (1.0 / 6.0)
             }
         };
-        let x0 = x0_of(&EpsilonPrediction, x.clone(), mean, from);
+        let x0 = x0_of(kind, x.clone(), mean, from);
         cx.reverse(x, x0, from, to, 0.0)
     }
 }
 
-/// ε̂ at level `to`, where x gets to from level `from` if the noise in it is `noise`.
+/// The answer at level `to`, where x gets to from level `from` if `answer` is right.
 fn slope<const D: usize>(
+    kind: &dyn Parameterization,
     cx: &mut Context<'_, D>,
     x: &Tensor<D>,
-    noise: Tensor<D>,
+    answer: Tensor<D>,
     from: NoiseLevel,
     to: NoiseLevel,
 ) -> Tensor<D> {
-    let x0 = x0_of(&EpsilonPrediction, x.clone(), noise, from);
+    let x0 = x0_of(kind, x.clone(), answer, from);
     let there = cx.reverse(x.clone(), x0, from, to, 0.0);
     let x0 = cx.denoise(there.clone(), to);
-    answer_of(&EpsilonPrediction, there, x0, to)
+    answer_of(kind, there, x0, to)
 }

@@ -265,7 +265,7 @@ fn pndm() {
         let model = model(&case, text(&case, "prediction_type"));
         let theirs = |_: NoiseLevel| 1.0;
         let replay = Replay { case: &case, levels, model: &*model, schedule, record, theirs };
-        replay.check(&Pndm { start });
+        replay.check(&Pndm { start, answer: EpsilonPrediction });
     }
 }
 
@@ -341,8 +341,8 @@ fn orders() {
         let n = if order > 2 { 1536 } else { 96 };
         has_order_from(n, "iPNDM", order.min(2) as f64, order - 1, Ipndm::new(order).unwrap());
     }
-    has_order("PLMS", 2.0, 0, Pndm { start: PndmStart::Heun });
-    has_order("PNDM", 2.0, 0, Pndm { start: PndmStart::RungeKutta });
+    has_order("PLMS", 2.0, 0, Pndm { start: PndmStart::Heun, answer: EpsilonPrediction });
+    has_order("PNDM", 2.0, 0, Pndm { start: PndmStart::RungeKutta, answer: EpsilonPrediction });
 }
 
 #[test]
@@ -418,6 +418,9 @@ fn ends_of_the_schedule() {
         check("lms", BoxedSampler::new(Lms::new(order + 1).unwrap()));
         check("ipndm", BoxedSampler::new(Ipndm::new(order + 1).unwrap()));
     }
-    check("plms", BoxedSampler::new(Pndm { start: PndmStart::Heun }));
-    check("pndm", BoxedSampler::new(Pndm { start: PndmStart::RungeKutta }));
+    check("plms", BoxedSampler::new(Pndm { start: PndmStart::Heun, answer: EpsilonPrediction }));
+    check(
+        "pndm",
+        BoxedSampler::new(Pndm { start: PndmStart::RungeKutta, answer: EpsilonPrediction }),
+    );
 }
