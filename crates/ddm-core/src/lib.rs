@@ -20,6 +20,7 @@
 //! | objectives, weightings, EMA, the loop | [`train`] |
 //! | autoencoders and latent space | [`latent`] |
 //! | networks: MLP, U-Net, VAE | [`models`] |
+//! | what diffusers' scheduler configs mean | [`diffusers`] |
 //!
 //! A first sample, without any training: the exact denoiser of data that is N(2, 0.1²).
 //!
@@ -42,6 +43,7 @@
 pub use burn;
 
 pub use ddm_denoiser as denoiser;
+pub use ddm_diffusers as diffusers;
 pub use ddm_latent as latent;
 pub use ddm_models as models;
 pub use ddm_samplers as samplers;

@@ -1,43 +1,54 @@
 //! The model that a config means: network, parameterization, clipping and thresholding.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Clipped, Denoiser, DynamicThreshold, Model, NoisePredictor, from_fn};
+use ddm_denoiser::{
+    Clipped, Denoiser, DynamicThreshold, LearnedVariance, Model, NoisePredictor, from_fn,
+};
 use ddm_samplers::Consistent;
 use ddm_schedule::NoiseLevel;
 
-use crate::settings::Settings;
+use crate::settings::{Settings, VarianceType};
 use crate::{Class, ConfigError, SchedulerConfig};
 
 impl SchedulerConfig {
     /// The network as a denoiser: what it predicts, then `thresholding` or `clip_sample`, then the
     /// boundary condition of a consistency model.
     ///
+    /// With `learned_range` the network answers with twice the channels, see [`LearnedVariance`].
     /// DDIM limits x̂₀ but not the noise that goes with it: its network is taken as it is, and its
     /// sampler limits x̂₀. The inversion of DDIM cannot be clipped.
     pub fn denoiser<'a, const D: usize>(
         &self,
         network: impl NoisePredictor<D> + 'a,
     ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
-        let model = Model::new(network, self.parameterization()?);
         let settings = self.settings();
-        if settings.class == Class::DdimInverse && settings.clip.is_some() {
-            let what = format!("clip_sample of {}", settings.class);
-            return Err(ConfigError::Unsupported { what, change: "set clip_sample to false" });
+        if settings.class == Class::Ddpm && settings.variance == VarianceType::LearnedRange {
+            let model = LearnedVariance::new(network, self.parameterization()?);
+            return settings.limited(model);
         }
-        match (settings.threshold, settings.clip) {
-            _ if settings.limits_in_sampler() || settings.class == Class::Tcd => {
-                Ok(Box::new(model))
-            }
-            (Some((ratio, max)), _) => {
-                settings.with_boundary(DynamicThreshold::new(model, ratio, max)?)
-            }
-            (None, Some(range)) => settings.with_boundary(Clipped::new(model, -range, range)?),
-            (None, None) => settings.with_boundary(model),
-        }
+        settings.limited(Model::new(network, self.parameterization()?))
     }
 }
 
 impl Settings {
+    fn limited<'a, const D: usize>(
+        &self,
+        model: impl Denoiser<D> + 'a,
+    ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
+        if self.class == Class::DdimInverse && self.clip.is_some() {
+            let what = format!("clip_sample of {}", self.class);
+            return Err(ConfigError::Unsupported { what, change: "set clip_sample to false" });
+        }
+        match (self.threshold, self.clip) {
+            _ if self.limits_in_sampler() || self.class == Class::Tcd => Ok(Box::new(model)),
+            (Some((ratio, max)), _) => {
+                self.with_boundary(DynamicThreshold::new(model, ratio, max)?)
+            }
+            (None, Some(range)) => self.with_boundary(Clipped::new(model, -range, range)?),
+            (None, None) => self.with_boundary(model),
+        }
+    }
+
     fn with_boundary<'a, const D: usize>(
         &self,
         model: impl Denoiser<D> + 'a,

@@ -1,5 +1,6 @@
 //! Reading and writing.
 
+use burn::tensor::{Device, Tensor};
 use ddm_diffusers::{Class, ConfigError, SchedulerConfig};
 use serde_json::{Value, json};
 
@@ -70,4 +71,19 @@ fn what_is_no_config_is_refused() {
     assert_eq!(read("{}"), ConfigError::NoClass);
     let error = read(r#"{"_class_name": "VQDiffusionScheduler"}"#).to_string();
     assert!(error.contains("VQDiffusionScheduler") && error.contains("TCDScheduler"), "{error}");
+}
+
+/// A network of learned variance answers with twice the channels; the config knows what they are.
+#[test]
+fn learned_range_reads_both_answers() {
+    let text = r#"{"_class_name": "DDPMScheduler", "variance_type": "learned_range"}"#;
+    let config: SchedulerConfig = text.parse().unwrap();
+    let network = ddm_denoiser::from_fn(|x: Tensor<2>, _: Tensor<1>| {
+        Tensor::cat(vec![x.clone(), x.zeros_like() + 0.5], 1)
+    });
+    let denoiser = config.denoiser(network).unwrap();
+    let at = ddm_schedule::NoiseLevel { t: 1.0, alpha: 0.6, sigma: 0.8 };
+    let (x0, v) = denoiser.denoise_with_variance(Tensor::zeros([3, 2], &Device::flex()), at);
+    assert_eq!((x0.dims(), v.as_ref().map(Tensor::dims)), ([3, 2], Some([3, 2])));
+    assert_eq!(v.unwrap().mean().into_scalar::<f32>(), 0.75);
 }

@@ -8,6 +8,7 @@ mod chain;
 mod denoisers;
 mod facts;
 mod grids;
+mod mixture_orders;
 mod noise;
 mod refused;
 mod replay;
