@@ -83,7 +83,7 @@ impl<const D: usize> Sampler<D> for DpmSolver {
         let weights = self.correction.weights(&nodes, -h, false);
         if !self.stochastic {
             let step = Move { from, to, c: 0.0 };
-            return step.take(cx, x, x0, Answer::Noise, history, &weights);
+            return step.take(cx, x, x0, Answer::Noise.kind(), history, &weights);
         }
         if !h.is_finite() {
             return cx.reverse(x, x0, from, to, kernel::sde_std(from, to, 1.0));

@@ -89,6 +89,6 @@ impl<const D: usize> Sampler<D> for DpmSolverPp {
         let e = (1.0 + eta) * (to.lambda() - from.lambda());
         let weights = self.correction.weights(&nodes, e, eta > 0.0);
         let step = Move { from, to, c: kernel::sde_std(from, to, eta) };
-        step.take(cx, x, x0, Answer::Data, history, &weights)
+        step.take(cx, x, x0, Answer::Data.kind(), history, &weights)
     }
 }

@@ -145,6 +145,6 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
         let weights = self.weights(&nodes, e);
         block.begin = Some((begin, start.clone()));
         let step = Move { from: begin, to, c: kernel::sde_std(begin, to, self.eta.0) };
-        step.take(cx, start, x0, self.answer, &block.answers, &weights)
+        step.take(cx, start, x0, self.answer.kind(), &block.answers, &weights)
     }
 }

@@ -63,6 +63,6 @@ impl<const D: usize> Sampler<D> for Ipndm {
             return x * (to.sigma / from.sigma);
         }
         let weights = adams_bashforth(history.len());
-        Move { from, to, c: 0.0 }.take(cx, x, x0, Answer::Noise, history, &weights)
+        Move { from, to, c: 0.0 }.take(cx, x, x0, Answer::Noise.kind(), history, &weights)
     }
 }

@@ -60,6 +60,6 @@ impl<const D: usize> Sampler<D> for Lms {
         let x0 = Answer::Noise.ask(cx, &x, from, history, self.order.0);
         let nodes = nodes(history, self.order.0, from, to, |at| at.sigma / at.alpha);
         let weights = integral::weights(&nodes, integral::moments(0.0));
-        Move { from, to, c: 0.0 }.take(cx, x, x0, Answer::Noise, history, &weights)
+        Move { from, to, c: 0.0 }.take(cx, x, x0, Answer::Noise.kind(), history, &weights)
     }
 }

@@ -130,7 +130,7 @@ impl Move {
         cx: &mut Context<'_, D>,
         x: Tensor<D>,
         x0: Tensor<D>,
-        answer: Answer,
+        kind: &dyn Parameterization,
         history: &History<D>,
         weights: &[f64],
     ) -> Tensor<D> {
@@ -140,7 +140,7 @@ impl Move {
         }
         let step = kernel::reverse(from, to, c);
         // Sorted by x and answers on the host: one multiplication less for each tensor.
-        let (a, b) = answer.kind().x0_from(from);
+        let (a, b) = kind.x0_from(from);
         let (of_x, of_answer) = (step.x + step.x0 * a, step.x0 * b);
         let weights: Vec<f64> = weights.iter().map(|weight| weight * of_answer).collect();
         let mean = x * of_x + history.combine(&weights);

@@ -6,6 +6,7 @@ use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{answer_of, x0_of};
+use crate::multistep::Move;
 use crate::{Context, History, Sampler, integral};
 
 /// PNDM: classical methods for even steps, with the reverse kernel as their transfer.
@@ -66,11 +67,8 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
             PndmStart::RungeKutta => history.len() < 4,
         };
         if !starts || !inside {
-            let plain = starts || history.len() == 1;
-            let weights = adams_bashforth(history.len());
-            let x0 =
-                if plain { x0 } else { x0_of(kind, x.clone(), history.combine(&weights), from) };
-            return cx.reverse(x, x0, from, to, 0.0);
+            let weights = if starts { vec![1.0] } else { adams_bashforth(history.len()) };
+            return Move { from, to, c: 0.0 }.take(cx, x, x0, kind, history, &weights);
         }
         let first = history.answer(0);
         let mean = match self.start {
