@@ -52,9 +52,14 @@ fn run() -> Result<(), Box<dyn Error>> {
         (x - mean * at.alpha) * (variance * at.alpha / noisy) + mean
     });
     let sampler = MySampler { eta: 1.0, floor: 0.05 };
-    let run = Sampling::new(&model, &MySchedule).sampler(sampler).steps(200).seed(7);
+    let run = Sampling::new(&model, &MySchedule).sampler(&sampler).steps(200).seed(7);
     let (variance, mean) = run.sample([10_000, 1], &device)?.var_mean(0);
     println!("mean {:.3} (2 is right)", mean.into_scalar::<f32>());
     println!("std  {:.3} (0.5 is right)", variance.into_scalar::<f32>().sqrt());
+
+    // The laws that ddm's own schedules and samplers pass.
+    ddm_testkit::schedule::all(&MySchedule)?;
+    ddm_testkit::sampler::all(&sampler, &MySchedule, &device)?;
+    println!("all laws hold");
     Ok(())
 }
