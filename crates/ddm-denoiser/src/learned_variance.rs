@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
-use crate::{Denoiser, ModelError, NoisePredictor, Parameterization};
+use crate::{Denoiser, Model, ModelError, NoisePredictor, Parameterization};
 
 /// A network with twice the channels of x: the first half is F, the second says where between the
 /// posterior's variance β̃ and the chain's β the noise of a step lies.
@@ -26,16 +26,14 @@ use crate::{Denoiser, ModelError, NoisePredictor, Parameterization};
 /// ```
 #[derive(Clone, Debug)]
 pub struct LearnedVariance<N, P> {
-    /// The network: `[batch, c, …]` to `[batch, 2c, …]`.
-    pub network: N,
-    /// What the first half of its answer is.
-    pub parameterization: P,
+    /// The network, `[batch, c, …]` to `[batch, 2c, …]`, and what the first half of its answer is.
+    pub model: Model<N, P>,
 }
 
 impl<N, P> LearnedVariance<N, P> {
     /// A network of two answers.
     pub fn new(network: N, parameterization: P) -> Self {
-        Self { network, parameterization }
+        Self { model: Model::new(network, parameterization) }
     }
 }
 
@@ -60,14 +58,12 @@ where
         x: Tensor<D>,
         at: NoiseLevel,
     ) -> (Tensor<D>, Option<Tensor<D>>) {
-        let t = Tensor::full([x.dims()[0]], at.t, (&x.device(), x.dtype()));
-        let (prediction, v) = split_variance(self.network.predict(x.clone(), t));
-        let (a, b) = self.parameterization.x0_from(at);
+        let (prediction, v) = split_variance(self.model.ask(&x, at));
+        let (a, b) = self.model.parameterization.x0_from(at);
         (x * a + prediction * b, Some(v))
     }
 
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        self.parameterization.check(noisiest)?;
-        self.network.check(shape)
+        self.model.check(shape, noisiest)
     }
 }

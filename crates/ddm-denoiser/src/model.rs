@@ -37,20 +37,29 @@ impl<N, P> Model<N, P> {
     pub fn network_dtype(self, dtype: FloatDType) -> Self {
         Self { dtype: Some(dtype), ..self }
     }
-}
 
-impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for Model<N, P> {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+    /// The network's own answer: x scaled and cast at its door, and the time that it is told.
+    pub(crate) fn ask<const D: usize>(&self, x: &Tensor<D>, at: NoiseLevel) -> Tensor<D>
+    where
+        N: NoisePredictor<D>,
+        P: Parameterization,
+    {
         let told = self.parameterization.time(at);
         let t = Tensor::full([x.dims()[0]], told, (&x.device(), x.dtype()));
         let seen = match self.parameterization.input_scale(at) {
             1.0 => x.clone(),
             scale => x.clone() * scale,
         };
-        let prediction = match self.dtype {
+        match self.dtype {
             Some(dtype) => self.network.predict(seen.cast(dtype), t).cast(x.dtype()),
             None => self.network.predict(seen, t),
-        };
+        }
+    }
+}
+
+impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for Model<N, P> {
+    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        let prediction = self.ask(&x, at);
         let (a, b) = self.parameterization.x0_from(at);
         x * a + prediction * b
     }

@@ -84,8 +84,7 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
         let row = |u: f64| (u * steps as f64) as usize;
         let rows: Vec<usize> = noise.uniform(x0.dims()[0]).into_iter().map(row).collect();
         let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
-        let times: Vec<f64> = rows.iter().map(|&i| (i + 1) as f64 / steps as f64).collect();
-        let example = self.objective.compose(x0.clone(), &times, epsilon);
+        let example = self.objective.compose(x0.clone(), &self.times(&rows), epsilon);
         HybridExample { example, rows: self.rows(&x0, &rows), x0, weight: self.weight }
     }
 
@@ -96,10 +95,13 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
         rows: &[usize],
         epsilon: Tensor<D>,
     ) -> Result<HybridExample<D>, ModelError> {
-        let Table(_, steps) = self.schedule;
-        let times: Vec<f64> = rows.iter().map(|&i| (i + 1) as f64 / steps as f64).collect();
-        let example = self.objective.example(x0.clone(), &times, epsilon)?;
+        let example = self.objective.example(x0.clone(), &self.times(rows), epsilon)?;
         Ok(HybridExample { example, rows: self.rows(&x0, rows), x0, weight: self.weight })
+    }
+
+    /// The schedule's times at these rows.
+    fn times(&self, rows: &[usize]) -> Vec<f64> {
+        rows.iter().map(|&row| (row + 1) as f64 / self.schedule.1 as f64).collect()
     }
 
     fn rows<const D: usize>(&self, x0: &Tensor<D>, rows: &[usize]) -> Rows<D> {
@@ -125,7 +127,11 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
         let first: Vec<bool> = rows.iter().map(|&row| row == 0).collect();
         Rows {
             x0_from: [
-                column(&|row| self.parameterization.x0_from(level(row + 1)).0),
+                // Of x as the network sees it: a preconditioned one sees it scaled.
+                column(&|row| {
+                    let at = level(row + 1);
+                    self.parameterization.x0_from(at).0 / self.parameterization.input_scale(at)
+                }),
                 column(&|row| self.parameterization.x0_from(level(row + 1)).1),
             ],
             mean: column(&mean),

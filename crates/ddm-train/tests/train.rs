@@ -5,11 +5,11 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, SgdConfig};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{
-    Denoiser, EpsilonPrediction, FlowPrediction, LearnedVariance, Model, ModelError,
+    Denoiser, EdmPrediction, EpsilonPrediction, FlowPrediction, LearnedVariance, Model, ModelError,
     Parameterization, ScorePrediction, VPrediction, X0Prediction, from_fn,
 };
 use ddm_samplers::{Ddpm, HostNoise, NoiseSource, Sampling, Variance};
-use ddm_schedule::{BetaTable, Cosine, LinearVp, NoiseSchedule, RectifiedFlow};
+use ddm_schedule::{BetaTable, Cosine, LinearVp, NoiseLevel, NoiseSchedule, RectifiedFlow};
 use ddm_train::{
     ConditionDropout, Ema, Hybrid, MinSnr, Objective, P2, TrainError, Training, Uniform, Weighting,
 };
@@ -331,4 +331,21 @@ fn a_learned_variance_samples_between_the_fixed_ones() {
     let at = |u| sample(&LearnedVariance::new(learned(u), EpsilonPrediction), Variance::Learned);
     assert!(close(at(-1.0), small.clone()) && close(at(1.0), large.clone()));
     assert!(!close(small, large.clone()) && !close(at(0.0), large));
+}
+
+/// A preconditioned network of learned variance is asked as the plain one is: with its own input
+/// scale and time.
+#[test]
+fn a_learned_variance_keeps_the_preconditioning() {
+    let device = Device::flex();
+    let plain = from_fn(|x: Tensor<2>, t: Tensor<1>| x + t.reshape([-1, 1]));
+    let learned = from_fn(|x: Tensor<2>, t: Tensor<1>| {
+        Tensor::cat(vec![x.clone() + t.reshape([-1, 1]), x], 1)
+    });
+    let at = NoiseLevel { t: 700.0, alpha: 1.0, sigma: 3.0 };
+    let x: Tensor<2> = HostNoise::new(1).draw([3, 2], &device);
+    let edm = EdmPrediction::default();
+    let expected = Model::new(plain, edm).denoise(x.clone(), at);
+    let found = LearnedVariance::new(learned, edm).denoise(x, at);
+    assert!(found.all_close(expected, None, None));
 }
