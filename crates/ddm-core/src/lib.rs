@@ -16,7 +16,9 @@
 //! |---|---|
 //! | noise schedules, grids, the two kernels | [`schedule`] |
 //! | noise predictors, parameterizations, guidance | [`denoiser`] |
-//! | samplers, noise sources, runs | [`samplers`] |
+//! | noise sources | [`noise`] |
+//! | samplers, runs | [`samplers`] |
+//! | Langevin dynamics, reverse SDEs, the probability-flow ODE, likelihoods | [`score`] |
 //! | objectives, weightings, EMA, the loop | [`train`] |
 //! | autoencoders and latent space | [`latent`] |
 //! | networks: MLP, U-Net, VAE | [`models`] |
@@ -46,8 +48,10 @@ pub use ddm_denoiser as denoiser;
 pub use ddm_diffusers as diffusers;
 pub use ddm_latent as latent;
 pub use ddm_models as models;
+pub use ddm_noise as noise;
 pub use ddm_samplers as samplers;
 pub use ddm_schedule as schedule;
+pub use ddm_score as score;
 pub use ddm_train as train;
 
 /// What most programs need, in one line: `use ddm_core::prelude::*;`.
@@ -58,6 +62,7 @@ pub mod prelude {
     pub use ddm_models::*;
     pub use ddm_samplers::*;
     pub use ddm_schedule::{kernel::ddim_std, *};
+    pub use ddm_score::*;
     pub use ddm_train::*;
 }
 

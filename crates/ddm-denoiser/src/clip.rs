@@ -43,6 +43,10 @@ impl<const D: usize, M: Denoiser<D>> Denoiser<D> for Clipped<M> {
         (x0.clamp(self.low, self.high), variance)
     }
 
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        self.inner.denoise_each(x, at).clamp(self.low, self.high)
+    }
+
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
         self.inner.check(shape, noisiest)
     }

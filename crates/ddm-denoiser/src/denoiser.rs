@@ -24,6 +24,25 @@ pub trait Denoiser<const D: usize> {
         (self.denoise(x, at), None)
     }
 
+    /// x̂₀ where every sample is at a level of its own, `at[i]` for sample i: for solvers that go at
+    /// each sample's own pace.
+    ///
+    /// Right for every denoiser, at the cost of a call of [`denoise`](Self::denoise) for every
+    /// distinct level; a [`Model`](crate::Model) answers in one.
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        let mut answers: Vec<(NoiseLevel, Tensor<D>)> = Vec::new();
+        let rows = at.iter().enumerate().map(|(sample, &level)| {
+            if !answers.iter().any(|(known, _)| *known == level) {
+                answers.push((level, self.denoise(x.clone(), level)));
+            }
+            let known = answers.iter().find(|(known, _)| *known == level);
+            let (_, x0) = known.expect("it was pushed above");
+            x0.clone().narrow(0, sample, 1)
+        });
+        let rows = rows.collect();
+        Tensor::cat(rows, 0)
+    }
+
     /// Whether a run of x of this shape may start at level `noisiest`. Called once before a run.
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
         let _ = (shape, noisiest);
@@ -43,6 +62,9 @@ macro_rules! delegate {
                 at: NoiseLevel,
             ) -> (Tensor<D>, Option<Tensor<D>>) {
                 (**self).denoise_with_variance(x, at)
+            }
+            fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+                (**self).denoise_each(x, at)
             }
             fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
                 (**self).check(shape, noisiest)

@@ -24,10 +24,12 @@ mod denoiser;
 mod edm;
 mod error;
 mod from_fn;
+mod gradient;
 mod guidance;
 mod learned_variance;
 mod model;
 mod parameterization;
+mod per_sample;
 mod predictor;
 mod threshold;
 
@@ -37,11 +39,13 @@ pub use denoiser::Denoiser;
 pub use edm::EdmPrediction;
 pub use error::ModelError;
 pub use from_fn::{FromFn, from_fn};
+pub use gradient::gradient;
 pub use guidance::ClassifierFree;
 pub use learned_variance::{LearnedVariance, split_variance};
 pub use model::Model;
 pub use parameterization::{
     EpsilonPrediction, FlowPrediction, Parameterization, ScorePrediction, VPrediction, X0Prediction,
 };
+pub use per_sample::{column, sum_each};
 pub use predictor::{ConditionalPredictor, NoisePredictor};
 pub use threshold::DynamicThreshold;

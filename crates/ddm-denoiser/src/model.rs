@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Tensor};
 use ddm_schedule::NoiseLevel;
 
-use crate::{Denoiser, ModelError, NoisePredictor, Parameterization};
+use crate::{Denoiser, ModelError, NoisePredictor, Parameterization, column};
 
 /// A network and what it predicts: together a [`Denoiser`].
 ///
@@ -50,6 +50,13 @@ impl<N, P> Model<N, P> {
             1.0 => x.clone(),
             scale => x.clone() * scale,
         };
+        self.predict(x, seen, t)
+    }
+
+    fn predict<const D: usize>(&self, x: &Tensor<D>, seen: Tensor<D>, t: Tensor<1>) -> Tensor<D>
+    where
+        N: NoisePredictor<D>,
+    {
         match self.dtype {
             Some(dtype) => self.network.predict(seen.cast(dtype), t).cast(x.dtype()),
             None => self.network.predict(seen, t),
@@ -61,6 +68,16 @@ impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for 
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
         let prediction = self.ask(&x, at);
         let (a, b) = self.parameterization.x0_from(at);
+        x * a + prediction * b
+    }
+
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(&x, at.iter().map(|&at| of(at)));
+        let t = factor(&|at| self.parameterization.time(at)).reshape([at.len()]);
+        let seen = x.clone() * factor(&|at| self.parameterization.input_scale(at));
+        let prediction = self.predict(&x, seen, t);
+        let a = factor(&|at| self.parameterization.x0_from(at).0);
+        let b = factor(&|at| self.parameterization.x0_from(at).1);
         x * a + prediction * b
     }
 

@@ -1,7 +1,7 @@
 //! The exact denoiser of Gaussian data.
 
 use burn::tensor::{Tensor, TensorData};
-use ddm_denoiser::{Denoiser, ModelError};
+use ddm_denoiser::{Denoiser, ModelError, column, sum_each};
 use ddm_schedule::NoiseLevel;
 
 /// The exact denoiser of data `x₀ ~ N(μ, s² I)`:
@@ -71,15 +71,36 @@ impl Gaussian {
         let means: Vec<f64> = (0..shape.iter().product()).map(|j| self.mean(j)).collect();
         Tensor::from_data(TensorData::new(means, shape), (&x.device(), x.dtype()))
     }
+
+    /// `ln p_t(x)` in nats, `[batch]`: the density `N(α μ, (α² s² + σ²) I)` of x at a level.
+    pub fn log_density<const D: usize>(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<1> {
+        let std = self.std_at(at);
+        let elements = x.dims()[1..].iter().product::<usize>() as f64;
+        let apart = (x.clone() - self.mean_like(&x) * at.alpha) / std;
+        let log_peak = -elements * (0.5 * std::f64::consts::TAU.ln() + std.ln());
+        sum_each(apart.square()) * -0.5 + log_peak
+    }
+
+    /// α s²/(α² s² + σ²): how much of what is unexpected in x is believed.
+    fn gain(&self, at: NoiseLevel) -> f64 {
+        match self.std {
+            0.0 => 0.0,
+            std => at.alpha * (std / self.std_at(at)).powi(2),
+        }
+    }
 }
 
 impl<const D: usize> Denoiser<D> for Gaussian {
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        let gain = match self.std {
-            0.0 => 0.0,
-            std => at.alpha * (std / self.std_at(at)).powi(2),
-        };
+        let gain = self.gain(at);
         let mean = self.mean_like(&x);
         x * gain + mean * (1.0 - gain * at.alpha)
+    }
+
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        let gain = column(&x, at.iter().map(|&at| self.gain(at)));
+        let rest = column(&x, at.iter().map(|&at| 1.0 - self.gain(at) * at.alpha));
+        let mean = self.mean_like(&x);
+        x * gain + mean * rest
     }
 }

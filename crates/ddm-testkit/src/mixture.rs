@@ -1,7 +1,11 @@
 //! The exact denoiser of a mixture of Gaussians.
 
-use burn::tensor::{Tensor, TensorData, activation::softmax};
+use burn::tensor::{
+    Device, Tensor, TensorData,
+    activation::{log_softmax, softmax},
+};
 use ddm_denoiser::{Denoiser, ModelError};
+use ddm_samplers::{HostNoise, NoiseSource};
 use ddm_schedule::NoiseLevel;
 
 /// The exact denoiser of data from isotropic Gaussians, `x₀ ~ Σ_k w_k N(μ_k, s_k² I)`, for x of
@@ -12,9 +16,13 @@ use ddm_schedule::NoiseLevel;
 /// E[x₀ | x] = Σ_k r_k ( μ_k + α s_k²/v_k · (x − α μ_k) )
 /// ```
 ///
-/// Any point cloud is one, with s_k = 0 (a kernel density with s_k > 0): then this is what a
-/// network that knows its training set by heart would answer. Distances are taken of differences
-/// and the exponentials in a softmax, so that far components vanish instead of overflowing.
+/// Beside it the density of x at any level is known, and, where every component has a
+/// [class](Self::with_classes), the density of a class and the probability of a class at x: all that
+/// likelihoods and guidance can be checked against. Distances are taken of differences and the
+/// exponentials in a softmax, so that far components vanish instead of overflowing.
+///
+/// Any point cloud is one, with s_k = 0 (a kernel density with s_k > 0); of images or other ranks
+/// the ideal denoiser is [`FiniteData`](crate::FiniteData).
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -33,6 +41,15 @@ pub struct GaussianMixture {
     means: Vec<Vec<f64>>,
     stds: Vec<f64>,
     weights: Vec<f64>,
+    classes: Vec<usize>,
+}
+
+/// What the densities are made of, at levels `[1 or batch]` and components k.
+struct Components {
+    /// `x − α μ_k`, `[batch, k, dim]`.
+    away: Tensor<3>,
+    /// `ln w_k N(x; α μ_k, v_k I)` with the weights as they are given, `[batch, k, 1]`.
+    logits: Tensor<3>,
 }
 
 impl GaussianMixture {
@@ -65,36 +82,163 @@ impl GaussianMixture {
         if let Some(&weight) = weights.iter().find(|w| !(w.is_finite() && **w > 0.0)) {
             return setting("a weight", weight, "finite and above 0");
         }
-        Ok(Self { means, stds, weights })
+        let classes = vec![0; means.len()];
+        Ok(Self { means, stds, weights, classes })
     }
 
     /// Number of elements of a sample.
     pub fn dim(&self) -> usize {
         self.means[0].len()
     }
+
+    /// With a class for each component: a class is the mixture of its components.
+    pub fn with_classes(
+        self,
+        classes: impl IntoIterator<Item = usize>,
+    ) -> Result<Self, ModelError> {
+        let classes: Vec<usize> = classes.into_iter().collect();
+        ModelError::require_batch("the mixture's classes", classes.len(), self.means.len())?;
+        Ok(Self { classes, ..self })
+    }
+
+    /// The data of one class alone: what a perfect conditional model would know.
+    pub fn of_class(&self, class: usize) -> Result<Self, ModelError> {
+        let inside: Vec<usize> =
+            (0..self.means.len()).filter(|&k| self.classes[k] == class).collect();
+        Self::new(
+            inside.iter().map(|&k| self.means[k].clone()),
+            inside.iter().map(|&k| self.stds[k]),
+            inside.iter().map(|&k| self.weights[k]),
+        )?
+        .with_classes(inside.iter().map(|_| class))
+    }
+
+    /// `ln p_t(x)` in nats, `[batch]`: the density of x = α x₀ + σ ε at a level.
+    pub fn log_density(&self, x: Tensor<2>, at: NoiseLevel) -> Tensor<1> {
+        let logits = self.components(x, &[at]).logits;
+        log_sum_exp(logits) - self.weights.iter().sum::<f64>().ln()
+    }
+
+    /// `ln p(class | x)` at a level, `[batch]`: the perfect classifier of noisy data.
+    pub fn log_probability(&self, x: Tensor<2>, at: NoiseLevel, class: usize) -> Tensor<1> {
+        let of_component = log_softmax(self.components(x, &[at]).logits, 1);
+        // Outside the class there is nothing: ln 0, but of a size that f32 can add up.
+        let mask = self.classes.iter().map(|&other| if other == class { 0.0 } else { -1e30 });
+        let mask = self.per_component(&of_component, mask.collect());
+        log_sum_exp(of_component + mask)
+    }
+
+    /// `samples` exact samples of the data, `[samples, dim]`: two draws of the noise.
+    pub fn sample(&self, samples: usize, noise: &mut HostNoise, device: &Device) -> Tensor<2> {
+        let total: f64 = self.weights.iter().sum();
+        let pick = |u: f64| {
+            let mut left = u * total;
+            let reached = self.weights.iter().position(|weight| {
+                left -= weight;
+                left < 0.0
+            });
+            reached.unwrap_or(self.weights.len() - 1)
+        };
+        let picked: Vec<usize> = noise.uniform(samples).into_iter().map(pick).collect();
+        let column = |values: Vec<f64>, width| {
+            Tensor::<2>::from_data(TensorData::new(values, [samples, width]), device)
+        };
+        let means = picked.iter().flat_map(|&k| self.means[k].iter().copied()).collect();
+        let stds = picked.iter().map(|&k| self.stds[k]).collect();
+        column(means, self.dim()) + noise.draw([samples, self.dim()], device) * column(stds, 1)
+    }
+
+    /// The mean of the data.
+    pub fn mean(&self) -> Vec<f64> {
+        (0..self.dim()).map(|i| self.expect(|k| self.means[k][i])).collect()
+    }
+
+    /// The covariance of the data, row by row.
+    pub fn covariance(&self) -> Vec<Vec<f64>> {
+        let mean = self.mean();
+        let entry = |i: usize, j: usize| {
+            let own = if i == j { 1.0 } else { 0.0 };
+            self.expect(|k| {
+                let apart = (self.means[k][i] - mean[i]) * (self.means[k][j] - mean[j]);
+                apart + own * self.stds[k].powi(2)
+            })
+        };
+        (0..self.dim()).map(|i| (0..self.dim()).map(|j| entry(i, j)).collect()).collect()
+    }
+
+    /// `Σ_k w_k f(k)` with the weights summing to 1.
+    fn expect(&self, f: impl Fn(usize) -> f64) -> f64 {
+        let sum: f64 = self.weights.iter().enumerate().map(|(k, weight)| weight * f(k)).sum();
+        sum / self.weights.iter().sum::<f64>()
+    }
+
+    /// v_k = α² s_k² + σ². At σ = 0 a point has no variance at all: it is kept above 0.
+    fn variance(&self, at: NoiseLevel, k: usize) -> f64 {
+        ((at.alpha * self.stds[k]).powi(2) + at.sigma.powi(2)).max(1e-20)
+    }
+
+    /// One value for each level and component, `[levels, k, 1]`.
+    fn per_component(&self, like: &Tensor<3>, values: Vec<f64>) -> Tensor<3> {
+        let components = self.means.len();
+        let shape = [values.len() / components, components, 1];
+        Tensor::from_data(TensorData::new(values, shape), (&like.device(), like.dtype()))
+    }
+
+    fn at_levels(&self, at: &[NoiseLevel], of: impl Fn(NoiseLevel, usize) -> f64) -> Vec<f64> {
+        at.iter()
+            .flat_map(|&at| (0..self.means.len()).map(move |k| (at, k)))
+            .map(|(at, k)| of(at, k))
+            .collect()
+    }
+
+    fn components(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Components {
+        let x = x.unsqueeze_dim::<3>(1);
+        let values =
+            |of: &dyn Fn(NoiseLevel, usize) -> f64| self.per_component(&x, self.at_levels(at, of));
+        let half_dim = 0.5 * self.dim() as f64;
+        let log_peak = values(&|at, k| {
+            self.weights[k].ln() - half_dim * (std::f64::consts::TAU * self.variance(at, k)).ln()
+        });
+        let precision = values(&|at, k| 0.5 / self.variance(at, k));
+        let alpha = values(&|at, _| at.alpha);
+        let away = x.clone() - self.means_like(&x) * alpha;
+        let logits = log_peak - away.clone().square().sum_dim(2) * precision;
+        Components { away, logits }
+    }
+
+    /// μ_k, `[1, k, dim]`.
+    fn means_like(&self, like: &Tensor<3>) -> Tensor<3> {
+        let flat: Vec<f64> = self.means.iter().flatten().copied().collect();
+        let shape = [1, self.means.len(), self.dim()];
+        Tensor::from_data(TensorData::new(flat, shape), (&like.device(), like.dtype()))
+    }
+
+    /// x̂₀ at one level for all or one for each sample.
+    fn expected(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Tensor<2> {
+        let Components { away, logits } = self.components(x, at);
+        let gain =
+            self.at_levels(at, |at, k| at.alpha * self.stds[k].powi(2) / self.variance(at, k));
+        let gain = self.per_component(&away, gain);
+        let x0 = (self.means_like(&away) + away * gain) * softmax(logits, 1);
+        x0.sum_dim(1).squeeze_dim(1)
+    }
+}
+
+/// `ln Σ_k exp(logit_k)`, `[batch]`.
+fn log_sum_exp(logits: Tensor<3>) -> Tensor<1> {
+    let highest = logits.clone().max_dim(1).detach();
+    let sum = (logits - highest.clone()).exp().sum_dim(1).log() + highest;
+    let batch = sum.dims()[0];
+    sum.reshape([batch])
 }
 
 impl Denoiser<2> for GaussianMixture {
     fn denoise(&self, x: Tensor<2>, at: NoiseLevel) -> Tensor<2> {
-        let (components, dim) = (self.means.len(), self.dim());
-        let options = (&x.device(), x.dtype());
-        let per_component = |value: &dyn Fn(f64, f64) -> f64| {
-            let values: Vec<f64> =
-                self.stds.iter().zip(&self.weights).map(|(&std, &w)| value(std, w)).collect();
-            Tensor::<3>::from_data(TensorData::new(values, [1, components, 1]), options)
-        };
-        // At sigma = 0 a point has no variance at all: keep it above 0.
-        let v = |std: f64| ((at.alpha * std).powi(2) + at.sigma.powi(2)).max(1e-20);
-        let log_prior = per_component(&|std, w| w.ln() - 0.5 * dim as f64 * v(std).ln());
-        let precision = per_component(&|std, _| 0.5 / v(std));
-        let gain = per_component(&|std, _| at.alpha * std * std / v(std));
+        self.expected(x, &[at])
+    }
 
-        let flat: Vec<f64> = self.means.iter().flatten().copied().collect();
-        let means = Tensor::<3>::from_data(TensorData::new(flat, [1, components, dim]), options);
-        let away = x.unsqueeze_dim::<3>(1) - means.clone() * at.alpha; // [batch, k, dim]
-        let logits = log_prior - away.clone().square().sum_dim(2) * precision;
-        let x0 = (means + away * gain) * softmax(logits, 1);
-        x0.sum_dim(1).squeeze_dim(1)
+    fn denoise_each(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Tensor<2> {
+        self.expected(x, at)
     }
 
     fn check(&self, shape: [usize; 2], _: NoiseLevel) -> Result<(), ModelError> {

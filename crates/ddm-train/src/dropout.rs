@@ -1,7 +1,7 @@
 //! Dropping conditions while training, for classifier-free guidance.
 
 use ddm_denoiser::Condition;
-use ddm_samplers::HostNoise;
+use ddm_noise::HostNoise;
 
 use crate::TrainError;
 

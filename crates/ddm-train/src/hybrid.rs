@@ -3,8 +3,8 @@
 use std::f64::consts::{LN_2, SQRT_2};
 
 use burn::tensor::{Bool, Tensor, TensorData};
-use ddm_denoiser::{ModelError, Parameterization};
-use ddm_samplers::{HostNoise, NoiseSource};
+use ddm_denoiser::{ModelError, Parameterization, column};
+use ddm_noise::{HostNoise, NoiseSource};
 use ddm_schedule::{NoiseSchedule, kernel};
 
 use crate::{Example, Objective, TrainError};
@@ -109,11 +109,7 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
         let level = |row: usize| schedule.level(row as f64 / steps as f64);
         let mut broadcast = [1; D];
         broadcast[0] = rows.len();
-        let column = |of: &dyn Fn(usize) -> f64| -> Tensor<D> {
-            let values: Vec<f32> = rows.iter().map(|&row| of(row) as f32).collect();
-            Tensor::<D>::from_data(TensorData::new(values, broadcast), &x0.device())
-                .cast(x0.dtype())
-        };
+        let column = |of: &dyn Fn(usize) -> f64| column(x0, rows.iter().map(|&row| of(row)));
         // At row 0 the posterior has no variance; row 1's stands in, as in the paper's program.
         let small = |row: usize| {
             let row = row.max(1);

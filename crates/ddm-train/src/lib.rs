@@ -9,7 +9,7 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use ddm_denoiser::VPrediction;
-//! use ddm_samplers::HostNoise;
+//! use ddm_noise::HostNoise;
 //! use ddm_schedule::Cosine;
 //! use ddm_train::{MinSnr, Objective};
 //! let schedule = Cosine::default();

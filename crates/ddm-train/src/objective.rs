@@ -1,8 +1,8 @@
 //! The training objective: noisy inputs, targets and a weighted loss.
 
-use burn::tensor::{Tensor, TensorData};
-use ddm_denoiser::{ModelError, Parameterization};
-use ddm_samplers::{HostNoise, NoiseSource};
+use burn::tensor::Tensor;
+use ddm_denoiser::{ModelError, Parameterization, column};
+use ddm_noise::{HostNoise, NoiseSource};
 use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
 use crate::{Uniform, Weighting};
@@ -99,22 +99,16 @@ impl<'a, P: Parameterization, W: Weighting> Objective<'a, P, W> {
         epsilon: Tensor<D>,
     ) -> Example<D> {
         let levels: Vec<NoiseLevel> = times.iter().map(|&t| self.schedule.level(t)).collect();
-        let column = |of: &dyn Fn(NoiseLevel) -> f64| -> Tensor<1> {
-            let values: Vec<f32> = levels.iter().map(|&at| of(at) as f32).collect();
-            let data = TensorData::new(values, [levels.len()]);
-            Tensor::<1>::from_data(data, &x0.device()).cast(x0.dtype())
-        };
-        let mut broadcast = [1; D];
-        broadcast[0] = levels.len();
-        let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(of).reshape(broadcast);
+        let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(&x0, levels.iter().map(|&at| of(at)));
+        let of_sample = |of: &dyn Fn(NoiseLevel) -> f64| factor(of).reshape([levels.len()]);
 
         let seen = |at| self.parameterization.input_scale(at);
         let x_t = x0.clone() * factor(&|at| at.alpha * seen(at))
             + epsilon.clone() * factor(&|at| at.sigma * seen(at));
         let target = x0.clone() * factor(&|at| self.parameterization.target(at).0)
             + epsilon * factor(&|at| self.parameterization.target(at).1);
-        let weight = column(&|at| self.weighting.weight(at, &self.parameterization));
-        Example { x_t, t: column(&|at| self.parameterization.time(at)), target, weight }
+        let weight = of_sample(&|at| self.weighting.weight(at, &self.parameterization));
+        Example { x_t, t: of_sample(&|at| self.parameterization.time(at)), target, weight }
     }
 }
 

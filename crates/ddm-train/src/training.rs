@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
-use ddm_samplers::HostNoise;
+use ddm_noise::HostNoise;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Ema, TrainError};

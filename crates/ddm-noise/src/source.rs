@@ -1,14 +1,6 @@
 //! Where the Gaussian noise of a run comes from.
 
-mod device;
-mod host;
-mod recorded;
-
 use burn::tensor::{Device, Tensor};
-
-pub use device::DeviceNoise;
-pub use host::HostNoise;
-pub use recorded::RecordedNoise;
 
 /// A source of standard normal noise, draw after draw.
 ///

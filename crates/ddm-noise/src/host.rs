@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use rayon::prelude::*;
 
-use super::NoiseSource;
+use crate::NoiseSource;
 
 /// Noise keyed by (seed, sample, draw): sample i gets the same numbers whatever the batch size, the
 /// backend, the device and the other threads do.
@@ -17,7 +17,7 @@ use super::NoiseSource;
 ///
 /// ```
 /// use burn::tensor::Device;
-/// use ddm_samplers::{HostNoise, NoiseSource};
+/// use ddm_noise::{HostNoise, NoiseSource};
 /// let device = Device::flex();
 /// let pair = HostNoise::new(7).draw([2, 3], &device);
 /// let second_alone = HostNoise::new(7).starting_at(1).draw([1, 3], &device);

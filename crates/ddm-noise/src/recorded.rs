@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::NoiseSource;
+use crate::NoiseSource;
 
 /// Draws from a record, in order: to replay a run, also one of another program.
 ///
@@ -11,7 +11,7 @@ use super::NoiseSource;
 ///
 /// ```
 /// use burn::tensor::Device;
-/// use ddm_samplers::{NoiseSource, RecordedNoise};
+/// use ddm_noise::{NoiseSource, RecordedNoise};
 /// let mut noise = RecordedNoise::new([vec![1.0, -1.0]]);
 /// assert_eq!(noise.draw([2, 1], &Device::flex()).into_data().to_vec::<f32>()?, [1.0, -1.0]);
 /// assert_eq!(noise.remaining(), 0);

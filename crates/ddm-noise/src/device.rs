@@ -2,13 +2,13 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 
-use super::NoiseSource;
+use crate::NoiseSource;
 
 /// Noise from the device's own generator: fast on GPUs, and nothing is copied.
 ///
 /// The numbers depend on the backend, the batch size and whatever else draws from the device:
 /// seed it with [`Device::seed`], which may act on the whole process. Where a sample must be the
-/// same everywhere, take [`HostNoise`](super::HostNoise).
+/// same everywhere, take [`HostNoise`](crate::HostNoise).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceNoise;
 

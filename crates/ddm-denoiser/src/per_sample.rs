@@ -1,0 +1,27 @@
+//! Numbers that differ from sample to sample.
+
+use burn::tensor::{Tensor, TensorData};
+
+/// One number a sample, `[batch, 1, …]`, of the device and float type of x: a factor to broadcast.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::{column, sum_each};
+/// let x = Tensor::<3>::ones([2, 4, 5], &Device::flex());
+/// let scaled = x.clone() * column(&x, [0.5, 2.0]);
+/// assert_eq!(sum_each(scaled).into_data().to_vec::<f32>()?, [10.0, 40.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn column<const D: usize>(x: &Tensor<D>, values: impl IntoIterator<Item = f64>) -> Tensor<D> {
+    let values: Vec<f64> = values.into_iter().collect();
+    let mut shape = [1; D];
+    shape[0] = values.len();
+    Tensor::from_data(TensorData::new(values, shape), (&x.device(), x.dtype()))
+}
+
+/// The sum over all but the first axis, `[batch]`.
+pub fn sum_each<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    let batch = x.dims()[0];
+    let rows: Tensor<2> = x.reshape([batch as i64, -1]);
+    rows.sum_dim(1).squeeze_dim(1)
+}

@@ -1,0 +1,79 @@
+//! The ideal denoiser of a finite data set.
+
+use burn::tensor::{Tensor, activation::softmax};
+use ddm_denoiser::{Denoiser, ModelError, column};
+use ddm_schedule::NoiseLevel;
+
+/// The ideal denoiser of a finite data set y_1 … y_n, of any rank: what a network that knows its
+/// training set by heart would answer.
+///
+/// ```text
+/// E[x₀ | x] = Σ_k softmax_k( −|x − α y_k|²/(2σ²) ) y_k
+/// ```
+///
+/// It makes nothing new: from wherever it starts, it ends at one of the y_k. Memory is batch times
+/// n times the size of one y. Source: Karras et al., *Elucidating the Design Space of
+/// Diffusion-Based Generative Models*, eq. 57, arXiv 2206.00364.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::Denoiser;
+/// use ddm_schedule::NoiseLevel;
+/// use ddm_testkit::FiniteData;
+/// let images = Tensor::<3>::from_floats([[[0.0, 1.0]], [[1.0, 0.0]]], &Device::flex());
+/// let ideal = FiniteData::new(images.clone())?;
+/// let at = NoiseLevel { t: 1.0, alpha: 1.0, sigma: 0.1 };
+/// let x0 = ideal.denoise(images.clone() + 0.1, at);
+/// assert!(x0.all_close(images, None, Some(1e-6)));
+/// # Ok::<(), ddm_denoiser::ModelError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FiniteData<const D: usize> {
+    data: Tensor<D>,
+}
+
+impl<const D: usize> FiniteData<D> {
+    /// Of the samples `[n, …]`, at least one.
+    pub fn new(data: Tensor<D>) -> Result<Self, ModelError> {
+        if data.dims()[0] > 0 {
+            return Ok(Self { data });
+        }
+        Err(ModelError::Setting {
+            what: "the number of samples in the data set",
+            found: 0.0,
+            allowed: "at least 1",
+        })
+    }
+
+    /// x̂₀ at one level for all or one for each sample.
+    fn expected(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        let (shape, n) = (x.dims(), self.data.dims()[0]);
+        let x: Tensor<3> = x.reshape([shape[0] as i64, 1, -1]);
+        let y: Tensor<3> = self.data.clone().reshape([1, n as i64, -1]).cast(x.dtype());
+        let away = x.clone() - y.clone() * column(&x, at.iter().map(|at| at.alpha));
+        // At sigma = 0 the softmax is all the nearest one's: sigma is kept above 0.
+        let precision = column(&x, at.iter().map(|at| 0.5 / at.sigma.powi(2).max(1e-20)));
+        let weight = softmax(away.square().sum_dim(2) * -precision, 1);
+        (y * weight).sum_dim(1).reshape(shape)
+    }
+}
+
+impl<const D: usize> Denoiser<D> for FiniteData<D> {
+    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        self.expected(x, &[at])
+    }
+
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        self.expected(x, at)
+    }
+
+    fn check(&self, shape: [usize; D], _: NoiseLevel) -> Result<(), ModelError> {
+        let mut expected = self.data.dims();
+        expected[0] = shape[0];
+        if shape == expected {
+            return Ok(());
+        }
+        let (found, expected) = (format!("{shape:?}"), format!("{expected:?}"));
+        Err(ModelError::Shape { what: "the shape of x", found, expected })
+    }
+}
