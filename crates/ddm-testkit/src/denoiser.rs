@@ -16,7 +16,8 @@ pub fn all<const D: usize>(
 ) -> Result<(), Violation> {
     keeps_shape(denoiser, schedule, shape, device)?;
     repeats(denoiser, schedule, shape, device)?;
-    samples_are_apart(denoiser, schedule, shape, device)
+    samples_are_apart(denoiser, schedule, shape, device)?;
+    levels_are_apart(denoiser, schedule, shape, device)
 }
 
 /// A few levels and an x of each, as a run may meet them.
@@ -82,6 +83,27 @@ pub fn samples_are_apart<const D: usize>(
         let here = denoiser.denoise(x, at);
         compare::close_tensors("samples do not mix", there, here, 1e-5)
     })
+}
+
+/// Where every sample is at a level of its own ([`Denoiser::denoise_each`]), each has the x̂₀ that it
+/// has where all are at that level.
+pub fn levels_are_apart<const D: usize>(
+    denoiser: &dyn Denoiser<D>,
+    schedule: &dyn NoiseSchedule,
+    shape: [usize; D],
+    device: &Device,
+) -> Result<(), Violation> {
+    const LAW: &str = "a sample's x0 depends on its own level only";
+    let (levels, xs): (Vec<_>, Vec<_>) = examples(schedule, shape, device).take(shape[0]).unzip();
+    let rows = |of: &dyn Fn(usize) -> Tensor<D>| {
+        let row = |i: usize| of(i).narrow(0, i % shape[0], 1);
+        Tensor::cat((0..shape[0]).map(row).collect(), 0)
+    };
+    let at: Vec<NoiseLevel> = (0..shape[0]).map(|i| levels[i % levels.len()]).collect();
+    let x = rows(&|i| xs[i % xs.len()].clone());
+    let demanded = rows(&|i| denoiser.denoise(x.clone(), at[i]));
+    let found = denoiser.denoise_each(x.clone(), &at);
+    compare::close_tensors(LAW, found, demanded, 1e-5)
 }
 
 /// Both answer the same x̂₀ and learned variance: a wrapper whose settings say "change nothing", or

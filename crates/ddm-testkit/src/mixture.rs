@@ -105,6 +105,10 @@ impl GaussianMixture {
     pub fn of_class(&self, class: usize) -> Result<Self, ModelError> {
         let inside: Vec<usize> =
             (0..self.means.len()).filter(|&k| self.classes[k] == class).collect();
+        if inside.is_empty() {
+            let (found, allowed) = (class as f64, "the class of a component");
+            return Err(ModelError::Setting { what: "the class", found, allowed });
+        }
         Self::new(
             inside.iter().map(|&k| self.means[k].clone()),
             inside.iter().map(|&k| self.stds[k]),

@@ -43,6 +43,18 @@ fn broken_parameterizations_are_caught() {
     catches(law, parameterization::gives_x0_back(&WrongWay, &schedule, &device));
 }
 
+/// Takes the first sample's level for all.
+struct OneForAll;
+
+impl Denoiser<2> for OneForAll {
+    fn denoise(&self, x: Tensor<2>, at: NoiseLevel) -> Tensor<2> {
+        x * at.alpha
+    }
+    fn denoise_each(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Tensor<2> {
+        self.denoise(x, at[0])
+    }
+}
+
 #[test]
 fn broken_denoisers_are_caught() {
     let (device, schedule) = (Device::flex(), Cosine::default());
@@ -51,6 +63,7 @@ fn broken_denoisers_are_caught() {
     holds(all(&from_fn(good)));
     let wide = from_fn(|x: Tensor<2>, _: NoiseLevel| Tensor::cat(vec![x.clone(), x], 1));
     catches("x0 has the shape of x", all(&wide));
+    catches("a sample's x0 depends on its own level only", all(&OneForAll));
     let nan = from_fn(|x: Tensor<2>, at: NoiseLevel| x / (at.sigma - at.sigma));
     catches("x0 has the shape of x", all(&nan));
     let calls = AtomicUsize::new(0);

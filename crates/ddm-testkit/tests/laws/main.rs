@@ -6,6 +6,7 @@ mod broken_models;
 mod broken_schedules;
 mod chain;
 mod denoisers;
+mod densities;
 mod facts;
 mod grids;
 mod mixture_orders;
