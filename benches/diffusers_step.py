@@ -27,7 +27,7 @@ SCHEDULERS = {
     "unipc_2": ("UniPCMultistepScheduler", dict(solver_order=2)),
     "deis_2": ("DEISMultistepScheduler", dict(solver_order=2)),
     "lms_4": ("LMSDiscreteScheduler", {}),
-    "pndm": ("PNDMScheduler", {}),
+    "pndm": ("PNDMScheduler", dict(skip_prk_steps=True)),
     "sa_solver": ("SASolverScheduler", {}),
     "lcm": ("LCMScheduler", {}),
 }
