@@ -75,7 +75,7 @@ impl GeometricLadder {
         ScheduleError::require(dimensions >= 5, "dimensions", value, allowed)?;
         let root = (2.0 * value).sqrt();
         let gamma = root / (root - 3.0);
-        let rungs = ((sigma_max / sigma_min).ln() / gamma.ln()).ceil();
+        let rungs = ((sigma_max.ln() - sigma_min.ln()) / gamma.ln()).ceil();
         Self::new(sigma_min, sigma_max, 1 + rungs.max(1.0) as usize)
     }
 
@@ -85,7 +85,7 @@ impl GeometricLadder {
     }
 
     fn log_ratio(&self) -> f64 {
-        (self.sigma_max / self.sigma_min).ln() / (self.steps - 1) as f64
+        (self.sigma_max.ln() - self.sigma_min.ln()) / (self.steps - 1) as f64
     }
 }
 

@@ -15,11 +15,13 @@ use crate::score_of;
 /// ```
 ///
 /// One model call a step; weak order 1; stochastic; no state. The step to σ = 0 gives `α_to x̂₀`.
-/// Where variance explodes (r = 1) its mean is that of [`Ddim`](ddm_samplers::Ddim) at η = 1, the
-/// ancestral sampler of the paper, and its noise a little more (w > c). Where it is preserved, the
-/// paper's ancestral sampler, `(x + w² s)/r + w z`, is [`Ddpm`](ddm_samplers::Ddpm) with the large
-/// variance, and this one differs from it in second order. Source: Song et al., *Score-Based
-/// Generative Modeling through Stochastic Differential Equations*, app. E, eq. 46, arXiv 2011.13456.
+/// Where variance explodes (r = 1) it is [`Ddpm`](ddm_samplers::Ddpm) with the large variance, and
+/// the ancestral sampler of the paper, of the same mean and less noise, is
+/// [`Ddim`](ddm_samplers::Ddim) at η = 1. Where variance is preserved, the paper's ancestral
+/// sampler, `(x + w² s)/r + w z`, is `Ddpm` with the large variance, from which this one differs in
+/// second order. Source: Song et al., *Score-Based Generative
+/// Modeling through Stochastic Differential Equations*, app. E and F, eq. 46 and 47,
+/// arXiv 2011.13456.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
