@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
-use crate::{Denoiser, Model, ModelError, NoisePredictor, Parameterization};
+use crate::{Denoiser, Model, ModelError, Network, Parameterization};
 
 /// A network with twice the channels of x: the first half is F, the second says where between the
 /// posterior's variance β̃ and the chain's β the noise of a step lies.
@@ -46,7 +46,7 @@ pub fn split_variance<const D: usize>(answer: Tensor<D>) -> (Tensor<D>, Tensor<D
 
 impl<const D: usize, N, P> Denoiser<D> for LearnedVariance<N, P>
 where
-    N: NoisePredictor<D>,
+    N: Network<D>,
     P: Parameterization,
 {
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
