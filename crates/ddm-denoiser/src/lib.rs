@@ -45,7 +45,7 @@ pub use from_fn::{FromFn, from_fn};
 pub use gradient::gradient;
 pub use guidance::{
     Classifier, ClassifierFree, ClassifierGuided, Composed, GaussianLikelihood, Guided, Interval,
-    Likelihood, NormalizedLikelihood, Operator, Reconstruction, Scale,
+    NormalizedLikelihood, ObservationLikelihood, Operator, Reconstruction, Scale,
 };
 pub use learned_variance::{LearnedVariance, split_variance};
 pub use model::Model;

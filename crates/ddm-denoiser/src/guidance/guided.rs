@@ -18,7 +18,7 @@ use crate::{Denoiser, ModelError, Scale};
 /// [`ClassifierFree`](crate::ClassifierFree). With an unconditional network as the bad one it is
 /// classifier-free guidance with two networks. At w = 1 the bad one is not asked, nor the good one
 /// at w = 0; a learned variance is that of the good one where it is asked.
-/// Source: Karras et al., *Guiding a Diffusion Model with a Bad Version of Itself*, eq. 5,
+/// Source: Karras et al., *Guiding a Diffusion Model with a Bad Version of Itself*, sec. 4,
 /// arXiv 2406.02507.
 ///
 /// ```

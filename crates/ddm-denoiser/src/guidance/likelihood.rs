@@ -11,7 +11,7 @@ use crate::per_sample::times;
 ///
 /// What x_t says about x₀ is not exact, so what y says about x_t depends on how far x̂₀ is trusted.
 /// The published methods differ in this alone.
-pub trait Likelihood {
+pub trait ObservationLikelihood {
     /// `ln p(y | x_t)` up to a constant, from the misfit of each sample (`[batch]`); at one level
     /// for all samples, or one a sample.
     fn log_likelihood(&self, misfit: Tensor<1>, at: &[NoiseLevel]) -> Tensor<1>;
@@ -30,10 +30,10 @@ pub trait Likelihood {
 ///
 /// * s = 1: r² = σ²/(α² + σ²), as in ΠGDM: Song et al., *Pseudoinverse-Guided Diffusion Models for
 ///   Inverse Problems*, ICLR 2023;
-/// * s = ∞: r² = σ²/α², reconstruction guidance: Ho et al., *Video Diffusion Models*, eq. 7,
+/// * s = ∞: r² = σ²/α², reconstruction guidance: Ho et al., *Video Diffusion Models*, sec. 3.1,
 ///   arXiv 2204.03458 (s_y = 0, their w_r being the scale);
 /// * s = 0: x̂₀ is taken for x₀ itself, as in DPS: Chung et al., *Diffusion Posterior Sampling for
-///   General Noisy Inverse Problems*, eq. 16, arXiv 2209.14687 (their ρ is 1/(2 s_y²)).
+///   General Noisy Inverse Problems*, eq. 16, arXiv 2209.14687 (ρ = 1/(2 s_y²)).
 ///
 /// ```
 /// use ddm_denoiser::GaussianLikelihood;
@@ -92,7 +92,7 @@ impl GaussianLikelihood {
     }
 }
 
-impl Likelihood for GaussianLikelihood {
+impl ObservationLikelihood for GaussianLikelihood {
     fn log_likelihood(&self, misfit: Tensor<1>, at: &[NoiseLevel]) -> Tensor<1> {
         // Without any noise (σ = 0, s_y = 0) there is nothing to be moved.
         let weight = |&at: &NoiseLevel| match self.variance(at) {
@@ -114,7 +114,7 @@ impl Likelihood for GaussianLikelihood {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use ddm_denoiser::{Likelihood, NormalizedLikelihood};
+/// use ddm_denoiser::{ObservationLikelihood, NormalizedLikelihood};
 /// use ddm_schedule::NoiseLevel;
 /// let misfit = Tensor::from_floats([9.0], &Device::flex());
 /// let value = NormalizedLikelihood.log_likelihood(misfit, &[NoiseLevel::DATA]);
@@ -124,7 +124,7 @@ impl Likelihood for GaussianLikelihood {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NormalizedLikelihood;
 
-impl Likelihood for NormalizedLikelihood {
+impl ObservationLikelihood for NormalizedLikelihood {
     fn log_likelihood(&self, misfit: Tensor<1>, _: &[NoiseLevel]) -> Tensor<1> {
         // The root has no slope at 0, where there is nothing left to do.
         misfit.clamp_min(1e-30).sqrt() * -2.0

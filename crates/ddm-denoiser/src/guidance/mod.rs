@@ -14,6 +14,6 @@ pub use classifier::{Classifier, ClassifierGuided};
 pub use classifier_free::ClassifierFree;
 pub use composed::Composed;
 pub use guided::Guided;
-pub use likelihood::{GaussianLikelihood, Likelihood, NormalizedLikelihood};
+pub use likelihood::{GaussianLikelihood, NormalizedLikelihood, ObservationLikelihood};
 pub use reconstruction::{Operator, Reconstruction};
 pub use scale::{Interval, Scale};

@@ -6,7 +6,7 @@ use ddm_schedule::NoiseLevel;
 use super::scale::at_each;
 use super::tweedie::{check_start, require_finite, shift};
 use crate::per_sample::times;
-use crate::{Denoiser, FromFn, Likelihood, ModelError, Scale, gradient, sum_each};
+use crate::{Denoiser, FromFn, ModelError, ObservationLikelihood, Scale, gradient, sum_each};
 
 /// What is observed of the data: `y = A(x₀)`, plus noise; E is the rank of y.
 ///
@@ -45,7 +45,7 @@ impl<const D: usize, const E: usize, F: Fn(Tensor<D>) -> Tensor<E>> Operator<D, 
 /// x̂₀ ← x̂₀ + s (σ²/α) ∇ₓ ln p(y | x),    p(y | x) from ‖y − A(x̂₀(x))‖²
 /// ```
 ///
-/// How p follows from the misfit is the [`Likelihood`]: [`GaussianLikelihood`] (ΠGDM,
+/// How p follows from the misfit is the [`ObservationLikelihood`]: [`GaussianLikelihood`] (ΠGDM,
 /// reconstruction guidance) or [`NormalizedLikelihood`] (DPS). For Gaussian data and a linear A the
 /// answer is exactly E[x₀ | x, y]. The gradient goes through the denoiser, which has to be
 /// differentiable with respect to x, and costs about two more calls of it. s = 0 is the denoiser
@@ -145,7 +145,7 @@ impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
     }
 }
 
-impl<M, A, L: Likelihood, const E: usize, S: Scale> Reconstruction<M, A, L, E, S> {
+impl<M, A, L: ObservationLikelihood, const E: usize, S: Scale> Reconstruction<M, A, L, E, S> {
     /// x̂₀ and learned variance at one level for all samples, or x̂₀ at one level a sample.
     fn guided<const D: usize>(
         &self,
@@ -205,7 +205,7 @@ impl<const D: usize, M, A, L, const E: usize, S> Denoiser<D> for Reconstruction<
 where
     M: Denoiser<D>,
     A: Operator<D, E>,
-    L: Likelihood,
+    L: ObservationLikelihood,
     S: Scale,
 {
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {

@@ -72,7 +72,7 @@ pub(crate) fn at_each(scale: &impl Scale, at: &[NoiseLevel]) -> Vec<f64> {
 /// Guidance does harm at high noise, where it narrows what the samples can become, and nothing at
 /// low noise, where it costs a second branch all the same; so limiting it is better and cheaper.
 /// Source: Kynkäänniemi et al., *Applying Guidance in a Limited Interval Improves Sample and
-/// Distribution Quality in Diffusion Models*, eq. 5, arXiv 2404.07724; their σ is σ/α, and their
+/// Distribution Quality in Diffusion Models*, arXiv 2404.07724; their σ is σ/α, and their
 /// lower end is excluded.
 ///
 /// ```

@@ -8,6 +8,8 @@ mod chain;
 mod denoisers;
 mod facts;
 mod grids;
+mod guidance;
+mod guidance_gradients;
 mod mixture_orders;
 mod noise;
 mod refused;
