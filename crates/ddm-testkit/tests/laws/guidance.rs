@@ -191,7 +191,7 @@ fn asked<const D: usize>(
     shape: [usize; D],
     ratio: f64,
 ) -> (f64, usize) {
-    let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: ratio };
+    let at = NoiseLevel { t: 0.0, alpha: 0.5, sigma: 0.5 * ratio };
     let x0 = Model::new(network, X0Prediction).denoise(Tensor::zeros(shape, &Device::flex()), at);
     let x0 = x0.mean().into_scalar::<f64>();
     (x0, recorded.0.lock().unwrap().drain(..).sum())
@@ -214,7 +214,7 @@ fn branches_that_do_not_count_are_not_asked() {
     }
     // The scale as a function, and a negative prompt of scale 0 is that prompt.
     let free = |scale| ClassifierFree::new(&network, labels([3]), labels([1]), scale).unwrap();
-    let ratio = |at: NoiseLevel| at.sigma;
+    let ratio = |at: NoiseLevel| at.sigma / at.alpha;
     let function = ClassifierFree::new(&network, labels([3]), labels([1]), ratio).unwrap();
     assert_eq!(asked(function.clone(), &network, [1, 2], 5.0), (11.0, 2));
     assert_eq!(asked(function.clone(), &network, [1, 2], 1.0), (3.0, 1));
@@ -355,11 +355,11 @@ fn a_worse_model_is_led_away_from() {
 #[test]
 fn guided_denoisers_obey_the_laws() {
     let (device, schedule) = (Device::flex(), Cosine::default());
-    let scale = |at: NoiseLevel| if at.sigma > 0.8 { 1.0 } else { 1.0 + 2.0 * at.sigma };
+    let scale = |at: NoiseLevel| if at.sigma > 0.9 { 1.0 } else { 1.0 + 2.0 * at.sigma };
     let composed = [(all(0), 0.5), (all(1), 1.5)];
     let composed = Composed::new(Perfect(classes()), all(-1), composed).unwrap();
     let rescaled = free(2.0).network.rescale(0.7).unwrap();
-    let partly = free(|at: NoiseLevel| if at.sigma > 0.8 { 0.0 } else { 2.0 });
+    let partly = free(|at: NoiseLevel| if at.sigma > 0.9 { 0.0 } else { 2.0 });
     let partly = partly.network.rescale(0.7).unwrap();
     let models: [Box<dyn Denoiser<2>>; 8] = [
         Box::new(Model::new(partly, X0Prediction)),

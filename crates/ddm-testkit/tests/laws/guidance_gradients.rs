@@ -233,7 +233,7 @@ fn guidance_by_gradients_obeys_the_laws() {
     let likelihood = GaussianLikelihood::new(0.2).unwrap();
     let by_sight = Reconstruction::new(classes(), first, y.clone(), likelihood).unwrap();
     let varying =
-        by_sight.clone().scale(|at: NoiseLevel| if at.sigma > 0.5 { at.sigma } else { 0.0 });
+        by_sight.clone().scale(|at: NoiseLevel| if at.sigma > 0.9 { at.sigma } else { 0.0 });
     let normalized = Reconstruction::new(classes(), first, y, NormalizedLikelihood).unwrap();
     let by_class = ClassifierGuided::new(classes(), is_of(0), 2.0, &device).unwrap();
     let interval = Interval::new(3.0, 0.5..=2.0).unwrap();
