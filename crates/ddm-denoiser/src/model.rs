@@ -53,6 +53,32 @@ impl<N, P> Model<N, P> {
         self.predict(x, (seen, t), &[at])
     }
 
+    /// As [`ask`](Self::ask), where every sample is at a level of its own.
+    pub(crate) fn ask_each<const D: usize>(&self, x: &Tensor<D>, at: &[NoiseLevel]) -> Tensor<D>
+    where
+        N: Network<D>,
+        P: Parameterization,
+    {
+        let t = column(x, at.iter().map(|&at| self.parameterization.time(at)));
+        let scale = column(x, at.iter().map(|&at| self.parameterization.input_scale(at)));
+        self.predict(x, (x.clone() * scale, t.reshape([at.len()])), at)
+    }
+
+    /// `x̂₀ = a x + b F`, where every sample is at a level of its own.
+    pub(crate) fn x0_each<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        prediction: Tensor<D>,
+        at: &[NoiseLevel],
+    ) -> Tensor<D>
+    where
+        P: Parameterization,
+    {
+        let a = column(&x, at.iter().map(|&at| self.parameterization.x0_from(at).0));
+        let b = column(&x, at.iter().map(|&at| self.parameterization.x0_from(at).1));
+        x * a + prediction * b
+    }
+
     fn predict<const D: usize>(
         &self,
         x: &Tensor<D>,
@@ -77,13 +103,8 @@ impl<const D: usize, N: Network<D>, P: Parameterization> Denoiser<D> for Model<N
     }
 
     fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(&x, at.iter().map(|&at| of(at)));
-        let t = factor(&|at| self.parameterization.time(at)).reshape([at.len()]);
-        let seen = x.clone() * factor(&|at| self.parameterization.input_scale(at));
-        let prediction = self.predict(&x, (seen, t), at);
-        let a = factor(&|at| self.parameterization.x0_from(at).0);
-        let b = factor(&|at| self.parameterization.x0_from(at).1);
-        x * a + prediction * b
+        let prediction = self.ask_each(&x, at);
+        self.x0_each(x, prediction, at)
     }
 
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
