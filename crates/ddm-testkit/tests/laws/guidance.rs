@@ -258,6 +258,7 @@ fn rescaling_gives_the_spread_of_the_conditional_answer() {
     impl<const D: usize> ConditionalPredictor<D> for Spread {
         type Condition = Tensor<D>;
         fn predict_with(&self, x: Tensor<D>, _: Tensor<1>, c: Tensor<D>) -> Tensor<D> {
+            let c = c.cast(x.dtype());
             x * c.clone() + c.square()
         }
     }
@@ -277,6 +278,11 @@ fn rescaling_gives_the_spread_of_the_conditional_answer() {
     }
     let model = Model::new(plain.rescale(0.6).unwrap(), X0Prediction);
     each_is_at_its_level(&model, [2, 3, 4]);
+    // Of a network in half precision the spread is taken in f32.
+    let halved = model.network_dtype(FloatDType::F16);
+    let far = x.clone() * 500.0; // whose squares f16 cannot hold
+    let wanted = Model::new(halved.network.clone(), X0Prediction).denoise(far.clone(), at);
+    holds(compare::close_tensors("rescaled in f16", halved.denoise(far, at), wanted, 3e-3));
     // One element a sample has no spread; it stays.
     let one = |c: f32| Tensor::<2>::from_floats([[c]], &device);
     let lonely = ClassifierFree::new(Spread, one(2.0), one(1.0), 3.0).unwrap();
