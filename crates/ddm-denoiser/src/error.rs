@@ -34,6 +34,28 @@ pub enum ModelError {
         /// Name of the parameterization.
         parameterization: &'static str,
     },
+    /// Guidance by a gradient was asked for where x holds no signal.
+    #[error(
+        "the run starts at alpha = {alpha}, sigma = {sigma}, where x says nothing about x0 and \
+         {what} cannot act; let its scale be 0 there, or start below zero terminal SNR"
+    )]
+    NoSignalToGuide {
+        /// Which guidance.
+        what: &'static str,
+        /// Signal scale at the start.
+        alpha: f64,
+        /// Noise std at the start.
+        sigma: f64,
+    },
+    /// What guides by its gradient has none.
+    #[error(
+        "{what} has no gradient with respect to its input; make its answer from the input by \
+         tensor operations that burn can differentiate, without `detach` or `inner`"
+    )]
+    NoGradient {
+        /// Which function.
+        what: &'static str,
+    },
     /// A setting is outside its range.
     #[error("{what} is {found}, but must be {allowed}")]
     Setting {

@@ -1,4 +1,4 @@
-//! Closures as networks and as denoisers.
+//! Closures as networks, as denoisers and as what guides them.
 
 use std::fmt;
 
@@ -8,7 +8,9 @@ use ddm_schedule::NoiseLevel;
 use crate::{Denoiser, NoisePredictor};
 
 /// A closure as a [`NoisePredictor`] (`|x, t: Tensor<1>| …`) or, where it takes a level, as a
-/// [`Denoiser`] (`|x, at: NoiseLevel| …`). This is also how conditions are bound by hand.
+/// [`Denoiser`] (`|x, at: NoiseLevel| …`). This is also how conditions are bound by hand. What
+/// guides is had in the same way: a [`Classifier`](crate::Classifier) or an
+/// [`Operator`](crate::Operator).
 ///
 /// ```
 /// use burn::tensor::Tensor;
@@ -25,7 +27,7 @@ pub fn from_fn<F>(function: F) -> FromFn<F> {
 
 /// See [`from_fn`].
 #[derive(Clone, Copy)]
-pub struct FromFn<F>(F);
+pub struct FromFn<F>(pub(crate) F);
 
 impl<F> fmt::Debug for FromFn<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

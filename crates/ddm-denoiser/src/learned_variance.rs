@@ -3,13 +3,14 @@
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
-use crate::{Denoiser, Model, ModelError, NoisePredictor, Parameterization};
+use crate::{Denoiser, Model, ModelError, Network, Parameterization};
 
 /// A network with twice the channels of x: the first half is F, the second says where between the
 /// posterior's variance β̃ and the chain's β the noise of a step lies.
 ///
 /// The second half u is read as `v = (u + 1)/2`, and DDPM with learned variance then adds noise of
 /// variance `β^v β̃^(1−v)`. Samplers that choose their own noise use F alone. Channels are axis 1.
+/// Of a guided network F is guided, and u the conditional answer's.
 /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, eq. 15,
 /// arXiv 2102.09672.
 ///
@@ -46,7 +47,7 @@ pub fn split_variance<const D: usize>(answer: Tensor<D>) -> (Tensor<D>, Tensor<D
 
 impl<const D: usize, N, P> Denoiser<D> for LearnedVariance<N, P>
 where
-    N: NoisePredictor<D>,
+    N: Network<D>,
     P: Parameterization,
 {
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
@@ -61,6 +62,11 @@ where
         let (prediction, v) = split_variance(self.model.ask(&x, at));
         let (a, b) = self.model.parameterization.x0_from(at);
         (x * a + prediction * b, Some(v))
+    }
+
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        let (prediction, _) = split_variance(self.model.ask_each(&x, at));
+        self.model.x0_each(x, prediction, at)
     }
 
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {

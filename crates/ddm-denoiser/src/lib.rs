@@ -3,7 +3,9 @@
 //! * [`NoisePredictor`] is what people implement on their burn module;
 //! * a [`Parameterization`] says what it predicts: ε, x₀, v, the score or a velocity;
 //! * [`Model`] joins the two into a [`Denoiser`], which answers x̂₀ whatever the network predicts;
-//! * [`ClassifierFree`], [`Clipped`] and [`DynamicThreshold`] wrap one into another.
+//! * [`ClassifierFree`] and [`Composed`] guide a network, [`ClassifierGuided`], [`Reconstruction`] and
+//!   [`Guided`] a denoiser, at a [`Scale`] that may depend on the level;
+//! * [`Clipped`] and [`DynamicThreshold`] keep x̂₀ in range.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -28,6 +30,7 @@ mod gradient;
 mod guidance;
 mod learned_variance;
 mod model;
+mod network;
 mod parameterization;
 mod per_sample;
 mod predictor;
@@ -40,9 +43,13 @@ pub use edm::EdmPrediction;
 pub use error::ModelError;
 pub use from_fn::{FromFn, from_fn};
 pub use gradient::gradient;
-pub use guidance::ClassifierFree;
+pub use guidance::{
+    Classifier, ClassifierFree, ClassifierGuided, Composed, GaussianLikelihood, Guided, Interval,
+    NormalizedLikelihood, ObservationLikelihood, Operator, Reconstruction, Scale,
+};
 pub use learned_variance::{LearnedVariance, split_variance};
 pub use model::Model;
+pub use network::Network;
 pub use parameterization::{
     EpsilonPrediction, FlowPrediction, Parameterization, ScaledInput, ScorePrediction, VPrediction,
     X0Prediction,

@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Tensor};
 use ddm_schedule::NoiseLevel;
 
-use crate::{Denoiser, ModelError, NoisePredictor, Parameterization, column};
+use crate::{Denoiser, ModelError, Network, Parameterization, column};
 
 /// A network and what it predicts: together a [`Denoiser`].
 ///
@@ -41,7 +41,7 @@ impl<N, P> Model<N, P> {
     /// The network's own answer: x scaled and cast at its door, and the time that it is told.
     pub(crate) fn ask<const D: usize>(&self, x: &Tensor<D>, at: NoiseLevel) -> Tensor<D>
     where
-        N: NoisePredictor<D>,
+        N: Network<D>,
         P: Parameterization,
     {
         let told = self.parameterization.time(at);
@@ -50,21 +50,52 @@ impl<N, P> Model<N, P> {
             1.0 => x.clone(),
             scale => x.clone() * scale,
         };
-        self.predict(x, seen, t)
+        self.predict(x, (seen, t), &[at])
     }
 
-    fn predict<const D: usize>(&self, x: &Tensor<D>, seen: Tensor<D>, t: Tensor<1>) -> Tensor<D>
+    /// As [`ask`](Self::ask), where every sample is at a level of its own.
+    pub(crate) fn ask_each<const D: usize>(&self, x: &Tensor<D>, at: &[NoiseLevel]) -> Tensor<D>
     where
-        N: NoisePredictor<D>,
+        N: Network<D>,
+        P: Parameterization,
+    {
+        let t = column(x, at.iter().map(|&at| self.parameterization.time(at)));
+        let scale = column(x, at.iter().map(|&at| self.parameterization.input_scale(at)));
+        self.predict(x, (x.clone() * scale, t.reshape([at.len()])), at)
+    }
+
+    /// `x̂₀ = a x + b F`, where every sample is at a level of its own.
+    pub(crate) fn x0_each<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        prediction: Tensor<D>,
+        at: &[NoiseLevel],
+    ) -> Tensor<D>
+    where
+        P: Parameterization,
+    {
+        let a = column(&x, at.iter().map(|&at| self.parameterization.x0_from(at).0));
+        let b = column(&x, at.iter().map(|&at| self.parameterization.x0_from(at).1));
+        x * a + prediction * b
+    }
+
+    fn predict<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        (seen, t): (Tensor<D>, Tensor<1>),
+        at: &[NoiseLevel],
+    ) -> Tensor<D>
+    where
+        N: Network<D>,
     {
         match self.dtype {
-            Some(dtype) => self.network.predict(seen.cast(dtype), t).cast(x.dtype()),
-            None => self.network.predict(seen, t),
+            Some(dtype) => self.network.answer(seen.cast(dtype), t, at).cast(x.dtype()),
+            None => self.network.answer(seen, t, at),
         }
     }
 }
 
-impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for Model<N, P> {
+impl<const D: usize, N: Network<D>, P: Parameterization> Denoiser<D> for Model<N, P> {
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
         let prediction = self.ask(&x, at);
         let (a, b) = self.parameterization.x0_from(at);
@@ -72,17 +103,12 @@ impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for 
     }
 
     fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(&x, at.iter().map(|&at| of(at)));
-        let t = factor(&|at| self.parameterization.time(at)).reshape([at.len()]);
-        let seen = x.clone() * factor(&|at| self.parameterization.input_scale(at));
-        let prediction = self.predict(&x, seen, t);
-        let a = factor(&|at| self.parameterization.x0_from(at).0);
-        let b = factor(&|at| self.parameterization.x0_from(at).1);
-        x * a + prediction * b
+        let prediction = self.ask_each(&x, at);
+        self.x0_each(x, prediction, at)
     }
 
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
         self.parameterization.check(noisiest)?;
-        self.network.check(shape)
+        self.network.check_run(shape, noisiest)
     }
 }

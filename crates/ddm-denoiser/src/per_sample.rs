@@ -25,3 +25,14 @@ pub fn sum_each<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let rows: Tensor<2> = x.reshape([batch as i64, -1]);
     rows.sum_dim(1).squeeze_dim(1)
 }
+
+/// x times one factor for all samples, or one a sample.
+pub(crate) fn times<const D: usize>(x: Tensor<D>, factors: &[f64]) -> Tensor<D> {
+    match factors {
+        [first, others @ ..] if others.iter().all(|other| other == first) => x * *first,
+        factors => {
+            let factors = column(&x, factors.iter().copied());
+            x * factors
+        }
+    }
+}

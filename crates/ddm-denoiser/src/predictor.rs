@@ -36,7 +36,8 @@ pub trait NoisePredictor<const D: usize> {
 /// A network that is also told a condition: class labels, a text embedding, an image.
 ///
 /// [`Conditioned`](crate::Conditioned) binds a condition and makes it a [`NoisePredictor`];
-/// [`ClassifierFree`](crate::ClassifierFree) guides with it.
+/// [`ClassifierFree`](crate::ClassifierFree) guides with one, [`Composed`](crate::Composed) with
+/// several.
 pub trait ConditionalPredictor<const D: usize> {
     /// What the network is told, one entry a sample.
     type Condition: Condition;

@@ -30,6 +30,17 @@ impl<M> DynamicThreshold<M> {
         }
         Ok(Self { inner, quantile, max })
     }
+
+    fn limit<const D: usize>(&self, x0: Tensor<D>) -> Tensor<D> {
+        let shape = x0.dims();
+        let rows: Tensor<2> = x0.reshape([shape[0] as i64, -1]);
+        let mut s = quantile(rows.clone().abs(), self.quantile).clamp_min(1.0);
+        if self.max.is_finite() {
+            s = s.clamp_max(self.max);
+        }
+        let kept = rows.min_pair(s.clone()).max_pair(s.clone().neg()) / s;
+        kept.reshape(shape)
+    }
 }
 
 /// The p-quantile of each row of `[batch, n]`, between neighbours linearly; `[batch, 1]`.
@@ -52,14 +63,11 @@ impl<const D: usize, M: Denoiser<D>> Denoiser<D> for DynamicThreshold<M> {
         at: NoiseLevel,
     ) -> (Tensor<D>, Option<Tensor<D>>) {
         let (x0, variance) = self.inner.denoise_with_variance(x, at);
-        let shape = x0.dims();
-        let rows: Tensor<2> = x0.reshape([shape[0] as i64, -1]);
-        let mut s = quantile(rows.clone().abs(), self.quantile).clamp_min(1.0);
-        if self.max.is_finite() {
-            s = s.clamp_max(self.max);
-        }
-        let kept = rows.min_pair(s.clone()).max_pair(s.clone().neg()) / s;
-        (kept.reshape(shape), variance)
+        (self.limit(x0), variance)
+    }
+
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        self.limit(self.inner.denoise_each(x, at))
     }
 
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {

@@ -1,9 +1,7 @@
 //! The model that a config means: network, parameterization, clipping and thresholding.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{
-    Clipped, Denoiser, DynamicThreshold, LearnedVariance, Model, NoisePredictor, from_fn,
-};
+use ddm_denoiser::{Clipped, Denoiser, DynamicThreshold, LearnedVariance, Model, Network, from_fn};
 use ddm_samplers::Consistent;
 use ddm_schedule::NoiseLevel;
 
@@ -19,7 +17,7 @@ impl SchedulerConfig {
     /// sampler limits x̂₀. The inversion of DDIM cannot be clipped.
     pub fn denoiser<'a, const D: usize>(
         &self,
-        network: impl NoisePredictor<D> + 'a,
+        network: impl Network<D> + 'a,
     ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
         let settings = self.settings();
         if settings.class == Class::Ddpm && settings.variance == VarianceType::LearnedRange {

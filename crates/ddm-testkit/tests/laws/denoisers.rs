@@ -3,13 +3,13 @@
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::{
     ClassifierFree, Clipped, Condition, ConditionalPredictor, Conditioned, Denoiser,
-    DynamicThreshold, EpsilonPrediction, FlowPrediction, Model, Parameterization, ScaledInput,
-    ScorePrediction, VPrediction, X0Prediction, from_fn,
+    DynamicThreshold, EdmPrediction, EpsilonPrediction, FlowPrediction, LearnedVariance, Model,
+    Parameterization, ScaledInput, ScorePrediction, VPrediction, X0Prediction, from_fn,
 };
 use ddm_schedule::{Cosine, NoiseLevel};
 use ddm_testkit::{Gaussian, Head, compare, denoiser, parameterization};
 
-use crate::{holds, schedules::schedules};
+use crate::{guidance::each_is_at_its_level, holds, schedules::schedules};
 
 const PARAMETERIZATIONS: [&dyn Parameterization; 6] = [
     &EpsilonPrediction,
@@ -61,6 +61,7 @@ fn wrappers_that_change_nothing_change_nothing() {
     for wrapped in wrapped {
         holds(denoiser::agree(&*wrapped, &plain, &schedule, [2, 2, 4, 3], &device));
         holds(denoiser::all(&*wrapped, &schedule, [2, 2, 4, 3], &device));
+        each_is_at_its_level(&*wrapped, [5, 2, 4, 3]);
     }
     let network = Head { denoiser: &plain, parameterization: VPrediction, schedule: &schedule };
     let model = Model::new(network, VPrediction);
@@ -138,4 +139,10 @@ fn learned_variance_goes_through_wrappers() {
     let threshold = DynamicThreshold::new(Learned, 0.9, 9.0).unwrap();
     holds(denoiser::agree::<2>(&threshold, &Learned, &schedule, [2, 3], &device));
     holds(denoiser::agree::<2>(&&Learned, &Learned, &schedule, [2, 3], &device));
+    // Twice the channels, of which the first half is told t.
+    let network = from_fn(|x: Tensor<2>, t: Tensor<1>| {
+        let told = x.clone() + t.unsqueeze_dim(1) * 1e-3;
+        Tensor::cat(vec![told, x], 1)
+    });
+    each_is_at_its_level(&LearnedVariance::new(network, EdmPrediction::default()), [6, 3]);
 }

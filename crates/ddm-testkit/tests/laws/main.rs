@@ -10,6 +10,8 @@ mod denoisers;
 mod densities;
 mod facts;
 mod grids;
+mod guidance;
+mod guidance_gradients;
 mod mixture_orders;
 mod noise;
 mod refused;

@@ -14,7 +14,7 @@ use ddm_schedule::{
 };
 
 #[track_caller]
-fn says<T, E: Display>(result: Result<T, E>, parts: &[&str]) {
+pub(crate) fn says<T, E: Display>(result: Result<T, E>, parts: &[&str]) {
     let Err(error) = result else { panic!("nothing was refused; {parts:?} should be") };
     let message = error.to_string();
     for part in parts {

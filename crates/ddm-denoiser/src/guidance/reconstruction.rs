@@ -1,0 +1,235 @@
+//! Guidance by an observation of the data.
+
+use burn::tensor::Tensor;
+use ddm_schedule::NoiseLevel;
+
+use super::scale::at_each;
+use super::tweedie::{check_start, require_finite, shift};
+use crate::per_sample::times;
+use crate::{Denoiser, FromFn, ModelError, ObservationLikelihood, Scale, gradient, sum_each};
+
+/// What is observed of the data: `y = A(x₀)`, plus noise; E is the rank of y.
+///
+/// Anything that burn can differentiate, and that keeps the samples of a batch (axis 0) apart: the
+/// pixels that a mask shows, a smaller image, a blurred one, a sum, the output of a network. A
+/// closure is one through [`from_fn`](crate::from_fn).
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::{Operator, from_fn};
+/// // The mean of each image: of rank 4, seen as rank 2.
+/// let mean = from_fn(|x0: Tensor<4>| x0.flatten::<2>(1, 3).mean_dim(1));
+/// assert_eq!(mean.apply(Tensor::ones([2, 3, 4, 4], &Device::flex())).dims(), [2, 1]);
+/// ```
+pub trait Operator<const D: usize, const E: usize> {
+    /// `A(x₀)`, with the samples along axis 0 as in x₀.
+    fn apply(&self, x0: Tensor<D>) -> Tensor<E>;
+}
+
+impl<const D: usize, const E: usize, A: Operator<D, E> + ?Sized> Operator<D, E> for &A {
+    fn apply(&self, x0: Tensor<D>) -> Tensor<E> {
+        (**self).apply(x0)
+    }
+}
+
+impl<const D: usize, const E: usize, F: Fn(Tensor<D>) -> Tensor<E>> Operator<D, E> for FromFn<F> {
+    fn apply(&self, x0: Tensor<D>) -> Tensor<E> {
+        (self.0)(x0)
+    }
+}
+
+/// A denoiser, led by an observation `y = A(x₀) + noise`: super-resolution, deblurring,
+/// inpainting.
+///
+/// ```text
+/// x̂₀ ← x̂₀ + s (σ²/α) ∇ₓ ln p(y | x),    p(y | x) from ‖y − A(x̂₀(x))‖²
+/// ```
+///
+/// How p follows from the misfit is the [`ObservationLikelihood`]: [`GaussianLikelihood`] (ΠGDM,
+/// reconstruction guidance) or [`NormalizedLikelihood`] (DPS). For Gaussian data and a linear A the
+/// answer is exactly E[x₀ | x, y]. The gradient goes through the denoiser, which has to be
+/// differentiable with respect to x, and costs about two more calls of it. s = 0 is the denoiser
+/// alone.
+///
+/// A mask is a linear operator too: `|x0| x0 * mask` with `y = known * mask` inpaints, and is exact
+/// where the replacement of RePaint is not; but it has to differentiate the network, and RePaint
+/// has not.
+///
+/// Where x holds no signal (α = 0) x̂₀ does not depend on x and cannot be led: a run that starts
+/// there is refused. Start it below, or let s be 0 there, as with
+/// [`ClassifierGuided`](crate::ClassifierGuided).
+///
+/// [`GaussianLikelihood`]: crate::GaussianLikelihood
+/// [`NormalizedLikelihood`]: crate::NormalizedLikelihood
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::{Denoiser, GaussianLikelihood, Reconstruction, from_fn};
+/// use ddm_schedule::NoiseLevel;
+/// // Data N(0, 1) in two dimensions, of which the first is known to be 0.5.
+/// let model = from_fn(|x: Tensor<2>, at: NoiseLevel| x * (at.alpha / at.scale().powi(2)));
+/// let first = from_fn(|x0: Tensor<2>| x0.narrow(1, 0, 1));
+/// let device = Device::flex();
+/// let y = Tensor::<2>::from_floats([[0.5]], &device);
+/// let guided = Reconstruction::new(model, first, y, GaussianLikelihood::new(0.0)?)?;
+/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let x0 = guided.denoise(Tensor::ones([1, 2], &device), at);
+/// let exact = Tensor::from_floats([[0.5, 0.6]], &device); // α x/(α² + σ²) = 0.6 for the second
+/// assert!(x0.all_close(exact, Some(1e-6), None));
+/// # Ok::<(), ddm_denoiser::ModelError>(())
+/// ```
+#[doc(alias = "DPS")]
+#[doc(alias = "inpainting")]
+#[doc(alias = "inverse problem")]
+#[doc(alias = "super-resolution")]
+#[derive(Clone, Debug)]
+pub struct Reconstruction<M, A, L, const E: usize, S = f64> {
+    inner: M,
+    operator: A,
+    observed: Tensor<E>,
+    likelihood: L,
+    scale: S,
+}
+
+impl<M, A, L, const E: usize> Reconstruction<M, A, L, E> {
+    /// Guides `inner` by `observed`, finite, one for each sample or one (`[1, …]`) for all; at
+    /// scale 1. Whether the operator gives that shape is asked when a run starts.
+    pub fn new(
+        inner: M,
+        operator: A,
+        observed: Tensor<E>,
+        likelihood: L,
+    ) -> Result<Self, ModelError> {
+        require_finite("an element of y", observed.clone())?;
+        Ok(Self { inner, operator, observed, likelihood, scale: 1.0 })
+    }
+}
+
+impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
+    /// With another scale.
+    pub fn scale<T: Scale>(self, scale: T) -> Result<Reconstruction<M, A, L, E, T>, ModelError> {
+        scale.check()?;
+        let Self { inner, operator, observed, likelihood, .. } = self;
+        Ok(Reconstruction { inner, operator, observed, likelihood, scale })
+    }
+
+    /// `‖y − A(x̂₀)‖²` of each sample.
+    fn misfit<const D: usize>(&self, x0: Tensor<D>) -> Tensor<1>
+    where
+        A: Operator<D, E>,
+    {
+        let seen = self.operator.apply(x0);
+        let observed = self.observed.clone().cast(seen.dtype());
+        sum_each((observed - seen).square())
+    }
+
+    /// A(0) is finite, can be differentiated and has the shape of y.
+    fn check_operator<const D: usize>(&self, shape: [usize; D]) -> Result<(), ModelError>
+    where
+        A: Operator<D, E>,
+    {
+        let zeros = Tensor::zeros(shape, &self.observed.device());
+        let seen = self.operator.apply(zeros.clone());
+        let (found, mut wanted) = (seen.dims(), self.observed.dims());
+        if wanted[0] == 1 {
+            wanted[0] = shape[0];
+        }
+        if found != wanted || found[0] != shape[0] {
+            let (found, expected) =
+                (format!("of shape {found:?}"), format!("that of y, {wanted:?}"));
+            return Err(ModelError::Shape { what: "the operator's answer", found, expected });
+        }
+        require_finite("an element of A(0)", seen)?;
+        let (_, slope) = gradient(zeros, |x0| sum_each(self.operator.apply(x0)));
+        slope.map(drop).ok_or(ModelError::NoGradient { what: "the operator" })
+    }
+}
+
+impl<M, A, L: ObservationLikelihood, const E: usize, S: Scale> Reconstruction<M, A, L, E, S> {
+    /// x̂₀ and learned variance at one level for all samples, or x̂₀ at one level a sample.
+    fn guided<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        at: &[NoiseLevel],
+    ) -> (Tensor<D>, Option<Tensor<D>>)
+    where
+        M: Denoiser<D>,
+        A: Operator<D, E>,
+    {
+        let scales = at_each(&self.scale, at);
+        let shifts: Vec<f64> = scales.iter().zip(at).map(|(&s, &at)| shift(s, at)).collect();
+        if shifts.iter().all(|&shift| shift == 0.0) {
+            return unguided(&self.inner, x, at);
+        }
+        let (slope, mut answer) = self.slope(x.clone(), at);
+        if x.is_tracked() {
+            // Whoever differentiates this answer needs x̂₀ in terms of their own x.
+            answer = unguided(&self.inner, x, at);
+        }
+        let (x0, variance) = answer;
+        // That there is a gradient was checked; without one nothing here looks like a result.
+        let slope = slope.unwrap_or_else(|| x0.full_like(f64::NAN));
+        (x0 + times(slope, &shifts), variance)
+    }
+
+    /// `∇ₓ ln p(y | x)`, and on the way x̂₀ and its variance.
+    fn slope<const D: usize>(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Slope<D>
+    where
+        M: Denoiser<D>,
+        A: Operator<D, E>,
+    {
+        let mut answer = (x.clone(), None);
+        let (_, slope) = gradient(x, |x| {
+            let (x0, variance) = unguided(&self.inner, x, at);
+            answer = (x0.clone().inner(), variance.map(Tensor::inner));
+            self.likelihood.log_likelihood(self.misfit(x0), at)
+        });
+        (slope, answer)
+    }
+}
+
+type Slope<const D: usize> = (Option<Tensor<D>>, (Tensor<D>, Option<Tensor<D>>));
+
+fn unguided<const D: usize>(
+    inner: &impl Denoiser<D>,
+    x: Tensor<D>,
+    at: &[NoiseLevel],
+) -> (Tensor<D>, Option<Tensor<D>>) {
+    match at {
+        &[at] => inner.denoise_with_variance(x, at),
+        at => (inner.denoise_each(x, at), None),
+    }
+}
+
+impl<const D: usize, M, A, L, const E: usize, S> Denoiser<D> for Reconstruction<M, A, L, E, S>
+where
+    M: Denoiser<D>,
+    A: Operator<D, E>,
+    L: ObservationLikelihood,
+    S: Scale,
+{
+    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+        self.guided(x, &[at]).0
+    }
+
+    fn denoise_with_variance(
+        &self,
+        x: Tensor<D>,
+        at: NoiseLevel,
+    ) -> (Tensor<D>, Option<Tensor<D>>) {
+        self.guided(x, &[at])
+    }
+
+    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+        self.guided(x, at).0
+    }
+
+    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.inner.check(shape, noisiest)?;
+        check_start("guidance by an observation", &self.scale, noisiest)?;
+        self.check_operator(shape)?;
+        let zeros = Tensor::zeros(shape, &self.observed.device());
+        let (_, slope) = gradient(zeros, |x| sum_each(self.inner.denoise(x, noisiest)));
+        slope.map(drop).ok_or(ModelError::NoGradient { what: "the denoiser" })
+    }
+}

@@ -1,0 +1,430 @@
+//! Guidance of networks and by a worse model: the known combinations of exact models, and nothing
+//! where it should be nothing.
+
+use std::sync::Mutex;
+
+use burn::tensor::{Device, FloatDType, Int, Tensor};
+use ddm_denoiser::{
+    ClassifierFree, Composed, Condition, ConditionalPredictor, Conditioned, Denoiser,
+    EpsilonPrediction, Guided, Interval, LearnedVariance, Model, Network, Scale, X0Prediction,
+    from_fn, gradient,
+};
+use ddm_samplers::{HostNoise, NoiseSource};
+use ddm_schedule::{Cosine, NoiseLevel, NoiseSchedule};
+use ddm_testkit::{Gaussian, GaussianMixture, compare, denoiser};
+
+use crate::{holds, refused::says};
+
+const SHAPE: [usize; 2] = [6, 2];
+
+/// Two classes, 0 and 1, that overlap at every level.
+pub(crate) fn classes() -> GaussianMixture {
+    let means = [vec![-1.0, 0.2], vec![0.4, 0.9], vec![1.0, -0.3], vec![-0.2, -1.1]];
+    let mixture = GaussianMixture::new(means, [0.3, 0.5, 0.4, 0.2], [1.0, 2.0, 1.5, 0.5]);
+    mixture.unwrap().with_classes([0, 0, 1, 1]).unwrap()
+}
+
+/// Levels of the cosine schedule, and an x in f64 at each.
+pub(crate) fn levels() -> impl Iterator<Item = (NoiseLevel, Tensor<2>)> {
+    let mut noise = HostNoise::new(5);
+    [0.9, 0.7, 0.5, 0.3, 0.1].into_iter().map(move |t| {
+        let x: Tensor<2> = noise.draw(SHAPE, &Device::flex());
+        (Cosine::default().level(t), x.cast(FloatDType::F64))
+    })
+}
+
+/// Every sample at a level of its own answers as if all were at it.
+#[track_caller]
+pub(crate) fn each_is_at_its_level<const D: usize>(model: &dyn Denoiser<D>, shape: [usize; D]) {
+    let x: Tensor<D> = HostNoise::new(3).draw(shape, &Device::flex());
+    let at: Vec<NoiseLevel> =
+        (0..shape[0]).map(|i| Cosine::default().level(0.9 - 0.13 * (i / 2) as f64)).collect();
+    let rows = (0..shape[0]).map(|i| model.denoise(x.clone(), at[i]).narrow(0, i, 1)).collect();
+    let each = model.denoise_each(x, &at);
+    holds(compare::close_tensors("each at its level", each, Tensor::cat(rows, 0), 1e-5));
+}
+
+/// The same numbers, bit for bit, x̂₀ and learned variance, at one level and at many.
+#[track_caller]
+pub(crate) fn same<const D: usize>(
+    found: &dyn Denoiser<D>,
+    demanded: &dyn Denoiser<D>,
+    shape: [usize; D],
+) {
+    let law = "the same numbers";
+    let x: Tensor<D> = HostNoise::new(4).draw(shape, &Device::flex());
+    for at in [0.8, 0.2].map(|t| Cosine::default().level(t)) {
+        let (x0, variance) = found.denoise_with_variance(x.clone(), at);
+        let (wanted, wanted_variance) = demanded.denoise_with_variance(x.clone(), at);
+        holds(compare::close_tensors(law, x0, wanted, 0.0));
+        assert_eq!(variance.map(Tensor::into_data), wanted_variance.map(Tensor::into_data));
+    }
+    let at: Vec<_> = (0..shape[0]).map(|i| Cosine::default().level(0.1 + 0.1 * i as f64)).collect();
+    let (found, wanted) = (found.denoise_each(x.clone(), &at), demanded.denoise_each(x, &at));
+    holds(compare::close_tensors(law, found, wanted, 0.0));
+}
+
+/// The perfect conditional network of a mixture: x̂₀ of the label's class, −1 being "any".
+#[derive(Clone)]
+struct Perfect(GaussianMixture);
+
+impl ConditionalPredictor<2> for Perfect {
+    type Condition = Tensor<1, Int>;
+
+    fn predict_with(&self, x: Tensor<2>, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<2> {
+        let t = compare::values("t", t).unwrap();
+        let at: Vec<_> = t.iter().map(|t| Cosine::default().level(t / 1000.0)).collect();
+        let labels: Vec<i64> = labels.try_into_vec_as().unwrap();
+        let row = |(i, &label): (usize, &i64)| {
+            let data =
+                usize::try_from(label).map_or(self.0.clone(), |c| self.0.of_class(c).unwrap());
+            data.denoise(x.clone().narrow(0, i, 1), at[i])
+        };
+        Tensor::cat(labels.iter().enumerate().map(row).collect(), 0)
+    }
+}
+
+fn labels<const N: usize>(of: [i64; N]) -> Tensor<1, Int> {
+    Tensor::from_data(of, &Device::flex())
+}
+
+fn all(label: i64) -> Tensor<1, Int> {
+    labels([label; SHAPE[0]])
+}
+
+fn free<S: Scale>(scale: S) -> Model<ClassifierFree<Perfect, Tensor<1, Int>, S>, X0Prediction> {
+    let network = ClassifierFree::new(Perfect(classes()), all(1), all(-1), scale);
+    Model::new(network.unwrap(), X0Prediction)
+}
+
+fn bound(label: i64) -> Model<Conditioned<Perfect, Tensor<1, Int>>, X0Prediction> {
+    Model::new(Conditioned::new(Perfect(classes()), all(label)), X0Prediction)
+}
+
+/// `(x + σ² score)/α`.
+fn tweedie(x: Tensor<2>, score: Tensor<2>, at: NoiseLevel) -> Tensor<2> {
+    (x + score * at.sigma.powi(2)) / at.alpha
+}
+
+fn score(x: &Tensor<2>, of: &GaussianMixture, at: NoiseLevel) -> Tensor<2> {
+    gradient(x.clone(), |x| of.log_density(x, at)).1.unwrap()
+}
+
+/// The largest difference, for the record.
+pub(crate) fn off(found: &Tensor<2>, demanded: &Tensor<2>) -> f64 {
+    (found.clone() - demanded.clone()).abs().max().into_scalar::<f64>()
+}
+
+#[test]
+fn classifier_free_guidance_is_the_known_score() {
+    let (any, one) = (classes(), classes().of_class(1).unwrap());
+    for (at, x) in levels() {
+        for s in [0.0, 0.5, 1.0, 3.0, -1.0] {
+            let x0 = free(s).denoise(x.clone(), at);
+            let apart = score(&x, &one, at) - score(&x, &any, at);
+            let demanded = tweedie(x.clone(), score(&x, &any, at) + apart * s, at);
+            println!("s = {s}, sigma = {:.3}: off by {:.1e}", at.sigma, off(&x0, &demanded));
+            holds(compare::close_tensors("the guided score", x0.clone(), demanded, 1e-9));
+            // ∇ ln p(x|c) − ∇ ln p(x) is the perfect classifier's gradient.
+            let slope = gradient(x.clone(), |x| any.log_probability(x, at, 1)).1.unwrap();
+            let demanded = tweedie(x.clone(), score(&x, &any, at) + slope * s, at);
+            holds(compare::close_tensors("the classifier's score", x0, demanded, 1e-9));
+        }
+    }
+}
+
+#[test]
+fn two_classes_at_once_are_the_product_of_their_densities() {
+    // N(μ_k, s_k²) twice over N(0, 1): precisions and precision-weighted means add up.
+    struct Gaussians;
+    const DATA: [(f64, f64); 3] = [(0.0, 1.0), (-0.5, 0.6), (0.8, 0.4)];
+    impl ConditionalPredictor<2> for Gaussians {
+        type Condition = Tensor<1, Int>;
+        fn predict_with(&self, x: Tensor<2>, t: Tensor<1>, of: Tensor<1, Int>) -> Tensor<2> {
+            let t = compare::values("t", t).unwrap()[0];
+            let of: Vec<i64> = of.try_into_vec_as().unwrap();
+            let row = |(i, &k): (usize, &i64)| {
+                let (mean, std) = DATA[k as usize];
+                let x = x.clone().narrow(0, i, 1);
+                Gaussian::new([mean], std).unwrap().denoise(x, Cosine::default().level(t / 1000.0))
+            };
+            Tensor::cat(of.iter().enumerate().map(row).collect(), 0)
+        }
+    }
+    let weights = [1.0, 0.7];
+    let terms = [(all(1), weights[0]), (all(2), weights[1])];
+    let network = Composed::new(Gaussians, all(0), terms).unwrap();
+    let model = Model::new(network, X0Prediction);
+    for (at, x) in levels() {
+        let (mut precision, mut weighted) = (0.0, 0.0);
+        let of_null = 1.0 - weights[0] - weights[1];
+        for ((mean, std), weight) in DATA.into_iter().zip([of_null, weights[0], weights[1]]) {
+            let variance = (at.alpha * std).powi(2) + at.sigma.powi(2);
+            precision += weight / variance;
+            weighted += weight * at.alpha * mean / variance;
+        }
+        let demanded = tweedie(x.clone(), x.clone() * -precision + weighted, at);
+        let x0 = model.denoise(x, at);
+        println!("sigma = {:.3}: off by {:.1e}", at.sigma, off(&x0, &demanded));
+        holds(compare::close_tensors("the product of Gaussians", x0, demanded, 1e-9));
+    }
+}
+
+/// F = label, beside the size of every batch that was asked.
+struct Recorded(Mutex<Vec<usize>>);
+
+impl<const D: usize> ConditionalPredictor<D> for &Recorded {
+    type Condition = Tensor<1, Int>;
+    fn predict_with(&self, x: Tensor<D>, _: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<D> {
+        self.0.lock().unwrap().push(labels.batch());
+        assert_eq!(x.dims()[0], labels.batch());
+        let mut shape = [1; D];
+        shape[0] = labels.batch();
+        x.zeros_like() + labels.float().reshape(shape)
+    }
+}
+
+/// What of class 1, class 2 and null is answered and how many samples were asked.
+fn asked<const D: usize>(
+    network: impl Network<D>,
+    recorded: &Recorded,
+    shape: [usize; D],
+    ratio: f64,
+) -> (f64, usize) {
+    let at = NoiseLevel { t: 0.0, alpha: 0.5, sigma: 0.5 * ratio };
+    let x0 = Model::new(network, X0Prediction).denoise(Tensor::zeros(shape, &Device::flex()), at);
+    let x0 = x0.mean().into_scalar::<f64>();
+    (x0, recorded.0.lock().unwrap().drain(..).sum())
+}
+
+#[test]
+fn branches_that_do_not_count_are_not_asked() {
+    let network = Recorded(Mutex::default());
+    let interval = ClassifierFree::new(
+        &network,
+        labels([3, 3]),
+        labels([1, 1]),
+        Interval::new(4.0, 0.5..=2.0).unwrap(),
+    );
+    let interval = interval.unwrap();
+    for (ratio, demanded) in
+        [(0.4, (3.0, 2)), (0.5, (9.0, 4)), (2.0, (9.0, 4)), (2.1, (3.0, 2)), (1e3, (3.0, 2))]
+    {
+        assert_eq!(asked(interval.clone(), &network, [2, 3], ratio), demanded, "at {ratio}");
+    }
+    // The scale as a function, and a negative prompt of scale 0 is that prompt.
+    let free = |scale| ClassifierFree::new(&network, labels([3]), labels([1]), scale).unwrap();
+    let ratio = |at: NoiseLevel| at.sigma / at.alpha;
+    let function = ClassifierFree::new(&network, labels([3]), labels([1]), ratio).unwrap();
+    assert_eq!(asked(function.clone(), &network, [1, 2], 5.0), (11.0, 2));
+    assert_eq!(asked(function.clone(), &network, [1, 2], 1.0), (3.0, 1));
+    assert_eq!(asked(free(0.0), &network, [1, 2], 1.0), (1.0, 1));
+    assert_eq!(asked(free(2.0).rescale(1.0).unwrap(), &network, [1, 2], 1.0), (5.0, 2));
+    let composed = |a: f64, b: f64| {
+        Composed::new(&network, labels([1]), [(labels([3]), a), (labels([4]), b)]).unwrap()
+    };
+    for (a, b, demanded) in [
+        (2.0, 3.0, (14.0, 3)),
+        (2.0, -1.0, (2.0, 2)), // 2 F(3) − F(4): the weights sum to 1
+        (0.0, 2.0, (7.0, 2)),
+        (0.0, 1.0, (4.0, 1)),
+        (0.0, 0.0, (1.0, 1)),
+    ] {
+        assert_eq!(asked(composed(a, b), &network, [1, 5, 2], 1.0), demanded, "{a}, {b}");
+    }
+    let empty: [(Tensor<1, Int>, f64); 0] = [];
+    let empty = Composed::new(&network, labels([1]), empty).unwrap();
+    assert_eq!(asked(empty, &network, [1, 2], 1.0), (1.0, 1));
+}
+
+#[test]
+fn a_negative_prompt_is_led_away_from() {
+    // Away from class 0, towards class 1: p(x|1) (p(x|1)/p(x|0))^(s − 1).
+    let network = ClassifierFree::new(Perfect(classes()), all(1), all(0), 2.5).unwrap();
+    let model = Model::new(network, X0Prediction);
+    let [zero, one] = [0, 1].map(|class| classes().of_class(class).unwrap());
+    for (at, x) in levels() {
+        let demanded = score(&x, &one, at) * 2.5 - score(&x, &zero, at) * 1.5;
+        let demanded = tweedie(x.clone(), demanded, at);
+        holds(compare::close_tensors("negative prompt", model.denoise(x, at), demanded, 1e-9));
+    }
+}
+
+#[test]
+fn rescaling_gives_the_spread_of_the_conditional_answer() {
+    /// F = c x + c² , so std(F) = c std(x).
+    #[derive(Clone, Copy)]
+    struct Spread;
+    impl<const D: usize> ConditionalPredictor<D> for Spread {
+        type Condition = Tensor<D>;
+        fn predict_with(&self, x: Tensor<D>, _: Tensor<1>, c: Tensor<D>) -> Tensor<D> {
+            let c = c.cast(x.dtype());
+            x * c.clone() + c.square()
+        }
+    }
+    let device = Device::flex();
+    let (c, null) = (Tensor::<3>::from_floats([[[2.0]], [[0.5]]], &device), [[[1.0]], [[1.0]]]);
+    let null = Tensor::<3>::from_floats(null, &device);
+    let plain = ClassifierFree::new(Spread, c.clone(), null, 3.0).unwrap();
+    let x: Tensor<3> = HostNoise::new(1).draw([2, 3, 4], &device);
+    let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 1.0 };
+    let ask = |network| Model::new(network, X0Prediction).denoise(x.clone(), at);
+    let guided = ask(plain.clone());
+    // F = x + 1 + 3 (c x + c² − x − 1): its std is |3 c − 2| that of x, where c's is c.
+    for phi in [0.0, 0.7, 1.0] {
+        let factor = c.clone() / (c.clone() * 3.0 - 2.0).abs() * phi + (1.0 - phi);
+        let found = ask(plain.clone().rescale(phi).unwrap());
+        holds(compare::close_tensors("rescaled", found, guided.clone() * factor, 1e-5));
+    }
+    let model = Model::new(plain.rescale(0.6).unwrap(), X0Prediction);
+    each_is_at_its_level(&model, [2, 3, 4]);
+    // Of a network in half precision the spread is taken in f32.
+    let halved = model.network_dtype(FloatDType::F16);
+    let far = x.clone() * 500.0; // whose squares f16 cannot hold
+    let wanted = Model::new(halved.network.clone(), X0Prediction).denoise(far.clone(), at);
+    holds(compare::close_tensors("rescaled in f16", halved.denoise(far, at), wanted, 3e-3));
+    // One element a sample has no spread; it stays.
+    let one = |c: f32| Tensor::<2>::from_floats([[c]], &device);
+    let lonely = ClassifierFree::new(Spread, one(2.0), one(1.0), 3.0).unwrap();
+    let x0 = Model::new(lonely.rescale(1.0).unwrap(), X0Prediction).denoise(one(1.0), at);
+    assert_eq!(x0.into_scalar::<f32>(), 2.0 + 3.0 * (6.0 - 2.0));
+}
+
+#[test]
+fn a_learned_variance_is_the_conditional_branchs() {
+    /// F = label, u = label/10.
+    struct Two;
+    impl ConditionalPredictor<3> for Two {
+        type Condition = Tensor<1, Int>;
+        fn predict_with(&self, x: Tensor<3>, _: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<3> {
+            let batch = labels.batch();
+            let f = x.zeros_like() + labels.float().reshape([batch, 1, 1]);
+            Tensor::cat(vec![f.clone(), f * 0.1], 1)
+        }
+    }
+    let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 1.0 };
+    let x = Tensor::<3>::zeros([1, 2, 2], &Device::flex());
+    // x̂₀ = 2 + s (4 − 2), while u stays that of label 4; at s = 0 it is that of the null label.
+    for (scale, x0, u) in [(3.0, 8.0, 0.4), (1.0, 4.0, 0.4), (0.0, 2.0, 0.2)] {
+        let network = ClassifierFree::new(Two, labels([4]), labels([2]), scale).unwrap();
+        let network = network.rescale(0.5).unwrap(); // of constants: changes nothing
+        let model = LearnedVariance::new(network, X0Prediction);
+        let (found, v) = model.denoise_with_variance(x.clone(), at);
+        holds(compare::close_tensors("x0", found, x.full_like(x0), 1e-6));
+        let v_wanted = x.full_like((u + 1.0) / 2.0);
+        holds(compare::close_tensors("v", v.unwrap(), v_wanted, 1e-6));
+    }
+    let terms = [(labels([4]), 2.0), (labels([7]), 1.0)];
+    let composed = Composed::new(Two, labels([2]), terms).unwrap();
+    let (found, v) = LearnedVariance::new(composed, X0Prediction).denoise_with_variance(x, at);
+    assert_eq!(found.mean().into_scalar::<f32>(), 2.0 + 2.0 * 2.0 + 5.0);
+    assert!((v.unwrap().mean().into_scalar::<f32>() - 0.7).abs() < 1e-6);
+}
+
+#[test]
+fn identity_settings_change_nothing() {
+    same(&free(1.0), &bound(1), SHAPE);
+    same(&free(0.0), &bound(-1), SHAPE);
+    same(&free(Interval::new(9.0, 1e6..=1e7).unwrap()), &bound(1), SHAPE);
+    same(&free(|_: NoiseLevel| 1.0), &bound(1), SHAPE);
+    let rescaled = free(3.0).network.rescale(0.0).unwrap();
+    same(&Model::new(rescaled, X0Prediction), &free(3.0), SHAPE);
+    let composed = |terms: Vec<(Tensor<1, Int>, f64)>| {
+        Model::new(Composed::new(Perfect(classes()), all(-1), terms).unwrap(), X0Prediction)
+    };
+    same(&composed(vec![(all(1), 0.0), (all(0), 0.0)]), &bound(-1), SHAPE);
+    same(&composed(vec![(all(1), 1.0), (all(0), 0.0)]), &bound(1), SHAPE);
+    same(&composed(vec![(all(1), 3.0)]), &free(3.0), SHAPE);
+    let (good, bad) = (classes().of_class(0).unwrap(), classes());
+    same(&Guided::new(&good, &bad, 1.0).unwrap(), &good, SHAPE);
+    same(&Guided::new(&good, &bad, 0.0).unwrap(), &bad, SHAPE);
+    same(&Guided::new(&good, &good, 7.0).unwrap(), &good, SHAPE);
+}
+
+#[test]
+fn a_worse_model_is_led_away_from() {
+    let (good, bad) = (classes().of_class(0).unwrap(), classes());
+    let guided = Guided::new(&good, &bad, |at: NoiseLevel| 1.0 + at.sigma).unwrap();
+    for (at, x) in levels() {
+        // In scores: bad + w (good − bad).
+        let (good, bad) = (score(&x, &good, at), score(&x, &bad, at));
+        let demanded = tweedie(x.clone(), bad.clone() + (good - bad) * (1.0 + at.sigma), at);
+        holds(compare::close_tensors("guided", guided.denoise(x, at), demanded, 1e-9));
+    }
+    // At w = 1 the bad one is not asked.
+    let never = from_fn(|_: Tensor<2>, _: NoiseLevel| -> Tensor<2> { panic!("asked") });
+    let interval = Interval::new(2.0, 0.0..=0.1).unwrap();
+    let outside = Guided::new(&good, never, interval).unwrap();
+    holds(denoiser::all(&outside, &Cosine::default(), SHAPE, &Device::flex()));
+}
+
+#[test]
+fn guided_denoisers_obey_the_laws() {
+    let (device, schedule) = (Device::flex(), Cosine::default());
+    let scale = |at: NoiseLevel| if at.sigma > 0.9 { 1.0 } else { 1.0 + 2.0 * at.sigma };
+    let composed = [(all(0), 0.5), (all(1), 1.5)];
+    let composed = Composed::new(Perfect(classes()), all(-1), composed).unwrap();
+    let rescaled = free(2.0).network.rescale(0.7).unwrap();
+    let partly = free(|at: NoiseLevel| if at.sigma > 0.9 { 0.0 } else { 2.0 });
+    let partly = partly.network.rescale(0.7).unwrap();
+    let models: [Box<dyn Denoiser<2>>; 8] = [
+        Box::new(Model::new(partly, X0Prediction)),
+        Box::new(free(scale)),
+        Box::new(free(-2.0)),
+        Box::new(free(Interval::new(3.0, 0.5..=1.5).unwrap())),
+        Box::new(Model::new(rescaled, X0Prediction)),
+        Box::new(Model::new(composed, X0Prediction)),
+        Box::new(Guided::new(classes(), bound(0), scale).unwrap()),
+        Box::new(Guided::new(bound(1), classes(), 3.0).unwrap()),
+    ];
+    for model in models {
+        holds(denoiser::all(&*model, &schedule, SHAPE, &device));
+        each_is_at_its_level(&*model, SHAPE);
+    }
+}
+
+#[test]
+fn senseless_guidance_is_refused() {
+    let (three, two) = (labels([1, 2, 3]), labels([1, 2]));
+    let free = |scale| ClassifierFree::new((), three.clone(), three.clone(), scale).unwrap();
+    says(free(2.0).rescale(1.5), &["rescale", "1.5", "[0, 1]"]);
+    says(free(2.0).rescale(-0.1), &["-0.1"]);
+    says(free(2.0).rescale(f64::NAN), &["NaN"]);
+    says(Interval::new(f64::INFINITY, 0.1..=1.0), &["guidance scale", "inf"]);
+    says(Interval::new(2.0, 3.0..=1.0), &["upper end", "1", "lower end"]);
+    says(Interval::new(2.0, -1.0..=1.0), &["lower end", "-1"]);
+    says(Interval::new(2.0, f64::NAN..=1.0), &["NaN"]);
+    says(Interval::new(2.0, 0.0..=f64::NAN), &["NaN"]);
+    let composed = |terms: Vec<(Tensor<1, Int>, f64)>| Composed::new((), three.clone(), terms);
+    says(composed(vec![(two.clone(), 1.0)]), &["condition", "2 samples", "3 samples"]);
+    says(composed(vec![(three.clone(), 1.0), (three.clone(), f64::NAN)]), &["scale", "NaN"]);
+    says(Guided::new((), (), f64::NEG_INFINITY), &["guidance scale", "-inf"]);
+    // What only a run can tell: the batch, and what a closure answers where the run starts.
+    let at = NoiseLevel { t: 0.0, alpha: 0.0, sigma: 1.0 };
+    let ratio = |at: NoiseLevel| at.sigma / at.alpha;
+    let perfect = || Perfect(classes());
+    let network = ClassifierFree::new(perfect(), three.clone(), three.clone(), ratio).unwrap();
+    says(Model::new(network, X0Prediction).check([3, 2], at), &["guidance scale", "inf"]);
+    let terms = [(three.clone(), 1.0)];
+    let network = Composed::new(perfect(), three.clone(), terms).unwrap();
+    says(Model::new(network.clone(), X0Prediction).check([2, 2], at), &["3 samples", "2 samples"]);
+    assert_eq!(Model::new(network, X0Prediction).check([3, 2], at), Ok(()));
+    let network = from_fn(|x: Tensor<2>, _: Tensor<1>| x);
+    let epsilon = Model::new(network, EpsilonPrediction);
+    says(Guided::new(&epsilon, classes(), 2.0).unwrap().check([3, 2], at), &["epsilon"]);
+    says(Guided::new(classes(), &epsilon, 2.0).unwrap().check([3, 2], at), &["epsilon"]);
+    says(Guided::new(classes(), classes(), ratio).unwrap().check([3, 2], at), &["inf"]);
+}
+
+#[test]
+fn intervals_read_and_write() {
+    let interval = Interval::new(3.0, 0.25..=5.0).unwrap();
+    let written = serde_json::to_string(&interval).unwrap();
+    assert_eq!(written, r#"{"scale":3.0,"lowest":0.25,"highest":5.0}"#);
+    assert_eq!(serde_json::from_str::<Interval>(&written).unwrap(), interval);
+    let open = Interval::new(3.0, 0.25..=f64::INFINITY).unwrap();
+    let written = serde_json::to_string(&open).unwrap();
+    assert_eq!(serde_json::from_str::<Interval>(&written).unwrap(), open);
+    let wrong = serde_json::from_str::<Interval>(r#"{"scale":3.0,"lowest":5.0,"highest":1.0}"#);
+    says(wrong, &["upper end", "1"]);
+}
