@@ -94,7 +94,7 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
 
     /// With another tolerance of the error of one step, relative and absolute; finite, above 0.
     ///
-    /// In f32, rounding hides whatever lies below about 1e-6.
+    /// In f32, rounding hides whatever lies below about 1e-7.
     pub fn tolerance(mut self, tolerance: f64) -> Result<Self, ScoreError> {
         let holds = tolerance.is_finite() && tolerance > 0.0;
         ScoreError::require(holds, "tolerance", tolerance, "finite and above 0")?;
