@@ -13,6 +13,7 @@ mod flow;
 mod interpolate;
 mod likelihood;
 mod pace;
+mod path;
 mod quantized;
 mod state;
 

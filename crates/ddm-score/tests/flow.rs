@@ -495,6 +495,33 @@ fn the_bound_is_one_and_tightens_with_the_steps() {
     }
 }
 
+/// Weights that are being trained and weights that are not give the same, and no graph is left.
+#[test]
+fn networks_need_not_leave_the_device_they_are_trained_on() {
+    let plain = Device::flex();
+    let trained = plain.clone().autodiff();
+    let schedule = LinearVp::default();
+    let weight = Tensor::<2>::from_floats([[0.5, 0.2], [-0.1, 0.4]], &plain);
+    let of = |weight: Tensor<2>| {
+        Model::new(from_fn(move |x: Tensor<2>, _: Tensor<1>| x.matmul(weight.clone())), VPrediction)
+    };
+    let (still, learning) =
+        (of(weight.clone()), of(Tensor::from_data(weight.into_data(), &trained).require_grad()));
+    let x: Tensor<2> = HostNoise::new(1).draw([3, 2], &plain);
+    let data = schedule.level(0.0).sigma.max(0.1);
+    let data = schedule.level_at(-data.ln());
+    for x in [x.clone(), Tensor::from_data(x.into_data(), &trained)] {
+        let flow = ProbabilityFlow::new(&still, &schedule);
+        let known = flow.solve(x.clone().inner(), data, schedule.level(1.0)).unwrap();
+        let known_density = Likelihood::new(flow).log_density(x.clone().inner(), data).unwrap();
+        let flow = ProbabilityFlow::new(&learning, &schedule);
+        let found = flow.solve(x.clone(), data, schedule.level(1.0)).unwrap();
+        assert_eq!(host(found.x.clone()), host(known.x));
+        assert!(!found.x.is_tracked());
+        assert_eq!(Likelihood::new(flow).log_density(x, data).unwrap(), known_density);
+    }
+}
+
 fn evaluate(bound: VariationalBound<'_, impl Denoiser<2>>, x0: &Tensor<2>, seed: u64) -> Bound {
     bound.evaluate(x0.clone(), &mut HostNoise::new(seed)).unwrap()
 }
