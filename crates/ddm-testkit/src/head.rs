@@ -7,8 +7,9 @@ use ddm_schedule::{NoiseLevel, NoiseSchedule};
 /// The network that predicts `F = p x̂₀ + q ε̂` of a given denoiser, `ε̂ = (x − α x̂₀)/σ`: what a
 /// perfectly trained ε-, v- or flow-network would answer.
 ///
-/// Like a real network it is told x and t only, and finds the level of t on its schedule. It reads
-/// t back from the device. Not for levels without noise (σ = 0), where ε̂ has no meaning.
+/// Like a real network it is told x and t only, and finds the level of each sample's t on its
+/// schedule. It reads t back from the device. Not for levels without noise (σ = 0), where ε̂ has no
+/// meaning.
 #[derive(Clone, Copy)]
 pub struct Head<'a, M, P> {
     /// Whose answers to give.
@@ -29,14 +30,14 @@ impl<M: std::fmt::Debug, P: std::fmt::Debug> std::fmt::Debug for Head<'_, M, P> 
 }
 
 impl<M, P> Head<'_, M, P> {
-    /// The level of each timestep, which is a straight line in time. A t that cannot be read is
-    /// NaN, and so is then the answer.
+    /// The levels of the samples' timesteps, which are a straight line in time. A t that cannot be
+    /// read is NaN, and so is then the answer.
     fn levels(&self, t: Tensor<1>) -> Vec<NoiseLevel> {
         let samples = t.dims()[0];
         let timesteps = t.try_into_vec_as::<f64>().unwrap_or_else(|_| vec![f64::NAN; samples]);
         let (first, last) = (self.schedule.timestep(0.0), self.schedule.timestep(1.0));
-        let level = |t: f64| self.schedule.level((t - first) / (last - first));
-        timesteps.into_iter().map(level).collect()
+        let time = |timestep: f64| (timestep - first) / (last - first);
+        timesteps.into_iter().map(|timestep| self.schedule.level(time(timestep))).collect()
     }
 }
 
@@ -44,9 +45,12 @@ impl<const D: usize, M: Denoiser<D>, P: Parameterization> NoisePredictor<D> for 
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
         let at = self.levels(t);
         let x0 = self.denoiser.denoise_each(x.clone(), &at);
-        let of_noise = |at: &NoiseLevel| self.parameterization.target(*at).1 / at.sigma;
-        let of_x0 = |at: &NoiseLevel| self.parameterization.target(*at).0 - of_noise(at) * at.alpha;
-        let (a, b) = (column(&x, at.iter().map(of_noise)), column(&x, at.iter().map(of_x0)));
-        x * a + x0 * b
+        let target = |at: &NoiseLevel| {
+            let (p, q) = self.parameterization.target(*at);
+            (q / at.sigma, p - q * at.alpha / at.sigma)
+        };
+        let of_x = column(&x, at.iter().map(|at| target(at).0));
+        let of_x0 = column(&x, at.iter().map(|at| target(at).1));
+        x * of_x + x0 * of_x0
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * an [`Objective`] makes [`Example`]s from data and weighs the loss; you call your network;
 //! * a [`Weighting`] says which noise levels matter;
+//! * [`Hybrid`] also teaches the variance, by the terms of the variational bound ([`ChainRows`]);
 //! * [`Ema`] averages the weights of any burn module;
 //! * [`ConditionDropout`] makes a network fit for classifier-free guidance;
 //! * [`Training`] is a plain loop with a progress bar, for those who do not bring their own.
@@ -22,6 +23,7 @@
 //! # Ok::<(), ddm_denoiser::ModelError>(())
 //! ```
 
+mod chain;
 mod dropout;
 mod ema;
 mod error;
@@ -30,6 +32,7 @@ mod objective;
 mod training;
 mod weighting;
 
+pub use chain::ChainRows;
 pub use dropout::ConditionDropout;
 pub use ema::Ema;
 pub use error::TrainError;
