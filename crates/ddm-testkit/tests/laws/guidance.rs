@@ -33,17 +33,6 @@ pub(crate) fn levels() -> impl Iterator<Item = (NoiseLevel, Tensor<2>)> {
     })
 }
 
-/// Every sample at a level of its own answers as if all were at it.
-#[track_caller]
-pub(crate) fn each_is_at_its_level<const D: usize>(model: &dyn Denoiser<D>, shape: [usize; D]) {
-    let x: Tensor<D> = HostNoise::new(3).draw(shape, &Device::flex());
-    let at: Vec<NoiseLevel> =
-        (0..shape[0]).map(|i| Cosine::default().level(0.9 - 0.13 * (i / 2) as f64)).collect();
-    let rows = (0..shape[0]).map(|i| model.denoise(x.clone(), at[i]).narrow(0, i, 1)).collect();
-    let each = model.denoise_each(x, &at);
-    holds(compare::close_tensors("each at its level", each, Tensor::cat(rows, 0), 1e-5));
-}
-
 /// The same numbers, bit for bit, x̂₀ and learned variance, at one level and at many.
 #[track_caller]
 pub(crate) fn same<const D: usize>(
@@ -277,7 +266,8 @@ fn rescaling_gives_the_spread_of_the_conditional_answer() {
         holds(compare::close_tensors("rescaled", found, guided.clone() * factor, 1e-5));
     }
     let model = Model::new(plain.rescale(0.6).unwrap(), X0Prediction);
-    each_is_at_its_level(&model, [2, 3, 4]);
+    let schedule = Cosine::default();
+    holds(denoiser::levels_are_apart(&model, &schedule, [2, 3, 4], &Device::flex()));
     // Of a network in half precision the spread is taken in f32.
     let halved = model.network_dtype(FloatDType::F16);
     let far = x.clone() * 500.0; // whose squares f16 cannot hold
@@ -379,7 +369,6 @@ fn guided_denoisers_obey_the_laws() {
     ];
     for model in models {
         holds(denoiser::all(&*model, &schedule, SHAPE, &device));
-        each_is_at_its_level(&*model, SHAPE);
     }
 }
 
