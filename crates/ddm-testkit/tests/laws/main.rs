@@ -8,6 +8,7 @@ mod chain;
 mod denoisers;
 mod facts;
 mod grids;
+mod inpainting;
 mod mixture_orders;
 mod noise;
 mod refused;
@@ -15,6 +16,7 @@ mod replay;
 mod samplers;
 mod schedules;
 mod serialised;
+mod short_runs;
 
 use ddm_testkit::Violation;
 
