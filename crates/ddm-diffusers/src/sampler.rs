@@ -15,6 +15,9 @@ use crate::{Class, ConfigError, Prediction, SchedulerConfig, StepArgs};
 
 impl SchedulerConfig {
     /// The sampler, with the defaults of diffusers' `step`.
+    ///
+    /// It takes runs of fewer steps than its order, too, at the lower orders that they allow, as
+    /// diffusers does.
     pub fn sampler<const D: usize>(&self) -> Result<BoxedSampler<D>, ConfigError> {
         self.sampler_with(&StepArgs::default())
     }
@@ -28,7 +31,7 @@ impl SchedulerConfig {
         let class = self.class();
         args.check(class)?;
         let s = self.settings();
-        Ok(match class {
+        let sampler = match class {
             Class::Ddpm => BoxedSampler::new(Ddpm { variance: s.variance() }),
             Class::Ddim => BoxedSampler::new(LimitedDdim::new(args.eta.unwrap_or(0.0), s)?),
             Class::DpmSolverMultistep | Class::EdmDpmSolverMultistep => s.multistep()?,
@@ -61,7 +64,8 @@ impl SchedulerConfig {
                 let change = "walk the levels upwards with ddm_samplers::invert";
                 return Err(ConfigError::Unsupported { what, change });
             }
-        })
+        };
+        Ok(BoxedSampler::new(AnySteps(sampler)))
     }
 
     fn euler<const D: usize>(&self, args: &StepArgs) -> Result<BoxedSampler<D>, ConfigError> {
@@ -146,6 +150,28 @@ impl Settings {
         // diffusers counts the answer at the end of the step, too.
         let solver = SaSolver::new(self.order, Some(self.corrector_order - 1))?;
         Ok(solver.lower_order_final(self.lower_order_final))
+    }
+}
+
+/// A sampler that is not asked whether the steps are enough for its order.
+///
+/// diffusers begins every run with lower orders, and so never gets beyond them in a run of fewer
+/// steps. Our samplers begin in the same way; that they refuse such a run is all that is left out.
+#[derive(Clone, Debug)]
+struct AnySteps<S>(S);
+
+impl<const D: usize, S: Sampler<D>> Sampler<D> for AnySteps<S> {
+    type State = S::State;
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        state: &mut S::State,
+    ) -> Tensor<D> {
+        self.0.step(cx, x, from, to, state)
     }
 }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Levels, NoiseLevel};
 
-use crate::{Context, Sampler};
+use crate::{Context, Sampler, SamplingError};
 
 /// Any sampler behind one type, for programs that choose it at run time.
 ///
@@ -89,6 +89,7 @@ trait Erased<const D: usize>: Send + Sync {
         to: NoiseLevel,
         state: &mut BoxedState,
     ) -> Tensor<D>;
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError>;
 }
 
 impl<const D: usize, S> Erased<D> for S
@@ -113,6 +114,10 @@ where
             None => unreachable!("the state was made for this sampler above"),
         }
     }
+
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        Sampler::check(self, shape, levels)
+    }
 }
 
 impl<const D: usize> Sampler<D> for BoxedSampler<D> {
@@ -127,5 +132,9 @@ impl<const D: usize> Sampler<D> for BoxedSampler<D> {
         state: &mut BoxedState,
     ) -> Tensor<D> {
         self.0.step(cx, x, from, to, state)
+    }
+
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.0.check(shape, levels)
     }
 }

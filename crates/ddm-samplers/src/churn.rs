@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::Parameterization;
-use ddm_schedule::{NoiseLevel, kernel};
+use ddm_schedule::{Levels, NoiseLevel, kernel};
 
 use crate::answer::{answer_of, x0_of};
 use crate::settings::NonNegative;
@@ -93,6 +93,10 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for Churn<S> {
         }
         let x = self.raise(cx, x, from, raised);
         self.inner.step(cx, x, raised, to, state)
+    }
+
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.inner.check(shape, levels)
     }
 }
 

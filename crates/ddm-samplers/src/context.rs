@@ -15,7 +15,8 @@ pub struct Context<'a, const D: usize> {
     denoiser: &'a dyn Denoiser<D>,
     schedule: &'a dyn NoiseSchedule,
     noise: &'a mut dyn NoiseSource<D>,
-    done: usize,
+    /// A step may take earlier ones again, and then sets it back.
+    pub(crate) done: usize,
     steps: usize,
     evaluations: usize,
     denoised: Option<Tensor<D>>,

@@ -1,7 +1,7 @@
 //! DEIS: exponential integrators by exact integrals.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::{Context, Correction, DpmSolver, Ending, History, Sampler, SamplingError};
@@ -52,5 +52,9 @@ impl<const D: usize> Sampler<D> for Deis {
         history: &mut History<D>,
     ) -> Tensor<D> {
         self.0.step(cx, x, from, to, history)
+    }
+
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.0.check(shape, levels)
     }
 }

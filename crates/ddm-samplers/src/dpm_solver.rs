@@ -1,7 +1,7 @@
 //! DPM-Solver: multistep in the noise.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{NoiseLevel, kernel};
+use ddm_schedule::{Levels, NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
@@ -93,5 +93,9 @@ impl<const D: usize> Sampler<D> for DpmSolver {
         let noise = cx.noise_like(&x) * (stretch * kernel::forward(to, from).noise);
         let drift = history.combine(&weights) * (2.0 * (stretch * from.sigma - to.sigma));
         x * stretch - drift + noise
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.order.check(levels)
     }
 }

@@ -1,7 +1,7 @@
 //! DPM-Solver++: multistep in the data.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{NoiseLevel, kernel};
+use ddm_schedule::{Levels, NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
@@ -90,5 +90,9 @@ impl<const D: usize> Sampler<D> for DpmSolverPp {
         let weights = self.correction.weights(&nodes, e, eta > 0.0);
         let step = Move { from, to, c: kernel::sde_std(from, to, eta) };
         step.take(cx, x, x0, Answer::Data.kind(), history, &weights)
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.order.check(levels)
     }
 }

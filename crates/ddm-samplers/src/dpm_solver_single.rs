@@ -1,7 +1,7 @@
 //! DPM-Solver and DPM-Solver++, singlestep.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{NoiseLevel, kernel};
+use ddm_schedule::{Levels, NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
@@ -146,5 +146,9 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
         block.begin = Some((begin, start.clone()));
         let step = Move { from: begin, to, c: kernel::sde_std(begin, to, self.eta.0) };
         step.take(cx, start, x0, self.answer.kind(), &block.answers, &weights)
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.order.check(levels)
     }
 }

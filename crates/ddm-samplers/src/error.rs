@@ -19,6 +19,27 @@ pub enum SamplingError {
         /// The shape that was asked for.
         shape: Vec<usize>,
     },
+    /// The run is over before the sampler has the answers that its order takes.
+    #[error(
+        "order {order} needs at least {order} steps, but the run has {steps}: \
+         take a lower order or more steps"
+    )]
+    TooFewSteps {
+        /// The sampler's order: the answers that it combines.
+        order: usize,
+        /// Steps of the run.
+        steps: usize,
+    },
+    /// A tensor of a sampler cannot be stretched to the shape that it has to fit.
+    #[error("the shape of {what} is {found:?}, which does not broadcast against {wanted:?}")]
+    Shape {
+        /// Which tensor, and against what.
+        what: &'static str,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape to fit.
+        wanted: Vec<usize>,
+    },
     /// A sampler's setting is outside its range.
     #[error("{name} = {value}, but must be {allowed}")]
     Setting {

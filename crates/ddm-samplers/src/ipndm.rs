@@ -1,7 +1,7 @@
 //! iPNDM: PNDM without its costly start.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::Move;
@@ -64,5 +64,9 @@ impl<const D: usize> Sampler<D> for Ipndm {
         }
         let weights = adams_bashforth(history.len());
         Move { from, to, c: 0.0 }.take(cx, x, x0, Answer::Noise.kind(), history, &weights)
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.answers.check(levels)
     }
 }

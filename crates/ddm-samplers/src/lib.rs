@@ -69,7 +69,7 @@ pub use lms::Lms;
 pub use midpoint::Midpoint;
 pub use multistep::{Answer, Correction, Ending};
 pub use pndm::{Pndm, PndmStart};
-pub use repaint::RePaint;
+pub use repaint::{Jump, RePaint};
 pub use run::{Frame, Run};
 pub use sa_solver::SaSolver;
 pub use sampler::Sampler;

@@ -2,12 +2,13 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{EpsilonPrediction, Parameterization};
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{answer_of, x0_of};
 use crate::multistep::Move;
-use crate::{Context, History, Sampler, integral};
+use crate::settings::Order;
+use crate::{Context, History, Sampler, SamplingError, integral};
 
 /// PNDM: classical methods for even steps, with the reverse kernel as their transfer.
 ///
@@ -37,7 +38,8 @@ pub enum PndmStart {
     /// of two and three answers. Diffusers calls it `skip_prk_steps`.
     #[default]
     Heun,
-    /// Three steps of the classical Runge–Kutta method (four model calls each), halfway in time.
+    /// Three steps of the classical Runge–Kutta method (four model calls each), halfway in time. A
+    /// run of fewer than 4 steps, which would be nothing else, is refused.
     RungeKutta,
 }
 
@@ -83,6 +85,13 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
         };
         let x0 = x0_of(kind, x.clone(), mean, from);
         cx.reverse(x, x0, from, to, 0.0)
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        match self.start {
+            PndmStart::Heun => Ok(()),
+            PndmStart::RungeKutta => Order::<4>(4).check(levels),
+        }
     }
 }
 

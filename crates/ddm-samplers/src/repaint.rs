@@ -1,21 +1,27 @@
 //! RePaint: inpainting with a model that knows nothing of masks.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Levels, NoiseLevel};
 
 use crate::{Context, Sampler, SamplingError};
 
 /// RePaint around any sampler: after each step the known region is replaced by the known data with
-/// the level's noise on it, and the step is taken r times over, with the forward kernel between:
+/// the level's noise on it,
 ///
 /// ```text
-/// r times:  x' = m (α_to x_known + σ_to z) + (1 − m) step(x),   then x = forward(x', to → from)
+/// x' = m (α_to x_known + σ_to z) + (1 − m) step(x)
 /// ```
 ///
-/// so that the unknown region has the time to fit the known one. At σ_to = 0 the known region is
-/// exact. Jumps are one step long. Stochastic; r times the model calls of the inner sampler, whose
-/// state is that of the last time. Source: Lugmayr et al., *RePaint*, algorithm 1,
-/// arXiv 2201.09865: there around [`Ddpm`](crate::Ddpm) with r = 10.
+/// and every j steps, and at the end of the run, x goes back up to where these steps began by the
+/// forward kernel, and comes down again, until the j steps have been taken r times. So the unknown
+/// region has the time to fit the known one. At σ_to = 0 the known region is exact. Stochastic; r
+/// times the model calls of the inner sampler, which takes the j steps each time from the state
+/// that it had at their begin.
+///
+/// Source: Lugmayr et al., *RePaint*, algorithm 1 (j = 1) and appendix B (resampling r, jump
+/// length j), arXiv 2201.09865: there around [`Ddpm`](crate::Ddpm), 250 steps with j = r = 10. There
+/// the last step, to the data, is not taken again, and jumps are counted from there and not from
+/// the start. They go up step by step, which is the forward kernel in law.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -26,8 +32,8 @@ use crate::{Context, Sampler, SamplingError};
 /// let mask = Tensor::from_floats(mask, &Device::flex());
 /// let model = from_fn(|x: Tensor<2>, at: NoiseLevel| x * at.alpha); // data N(0, 1)
 /// let schedule = Cosine::default();
-/// let sampler = RePaint::new(Ddpm::default(), known, mask, 3)?;
-/// let run = Sampling::new(&model, &schedule).sampler(sampler).steps(5);
+/// let sampler = RePaint::new(Ddpm::default(), known, mask, 3)?.jump(2)?;
+/// let run = Sampling::new(&model, &schedule).sampler(sampler).steps(6);
 /// let x = run.sample([1, 2], &Device::flex())?;
 /// assert_eq!(x.narrow(1, 0, 1).into_scalar::<f32>(), 1.0);
 /// # Ok::<(), ddm_samplers::SamplingError>(())
@@ -38,49 +44,116 @@ pub struct RePaint<S, const D: usize> {
     known: Tensor<D>,
     mask: Tensor<D>,
     times: usize,
+    jump: usize,
+}
+
+/// A count of at least 1.
+fn positive(name: &'static str, value: usize) -> Result<usize, SamplingError> {
+    let error = SamplingError::Setting { name, value: value as f64, allowed: "at least 1" };
+    if value > 0 { Ok(value) } else { Err(error) }
+}
+
+/// Refuses shapes with an axis on which `fits` does not hold.
+fn shapes<const D: usize>(
+    what: &'static str,
+    found: [usize; D],
+    wanted: [usize; D],
+    fits: impl Fn(usize, usize) -> bool,
+) -> Result<(), SamplingError> {
+    if found.iter().zip(wanted).all(|(&found, wanted)| fits(found, wanted)) {
+        return Ok(());
+    }
+    Err(SamplingError::Shape { what, found: found.to_vec(), wanted: wanted.to_vec() })
 }
 
 impl<S, const D: usize> RePaint<S, D> {
     /// Around `inner`, with data that is known where `mask` is 1 and of no matter where it is 0,
-    /// each step r = `times ≥ 1` times. Both broadcast against x: `[1, …]` serves a whole batch.
+    /// each step r = `times ≥ 1` times. Both broadcast against x, and are cast to its type: `[1, …]`
+    /// serves a whole batch.
     pub fn new(
         inner: S,
         known: Tensor<D>,
         mask: Tensor<D>,
         times: usize,
     ) -> Result<Self, SamplingError> {
-        if times > 0 {
-            return Ok(Self { inner, known, mask, times });
-        }
-        Err(SamplingError::Setting { name: "times", value: 0.0, allowed: "at least 1" })
+        let either = |known, mask| known == mask || known == 1 || mask == 1;
+        shapes("the known data (beside the mask)", known.dims(), mask.dims(), either)?;
+        Ok(Self { inner, known, mask, times: positive("times", times)?, jump: 1 })
+    }
+
+    /// With jumps of j ≥ 1 steps; by default 1.
+    pub fn jump(self, steps: usize) -> Result<Self, SamplingError> {
+        Ok(Self { jump: positive("jump", steps)?, ..self })
+    }
+
+    /// One step down, with the known region in its place after it.
+    fn down(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        (from, to): (NoiseLevel, NoiseLevel),
+        state: &mut S::State,
+    ) -> Tensor<D>
+    where
+        S: Sampler<D>,
+    {
+        let unknown = self.inner.step(cx, x, from, to, state);
+        let of_x = |tensor: &Tensor<D>| tensor.clone().cast(unknown.dtype());
+        let (known, mask) = (of_x(&self.known).expand(unknown.dims()), of_x(&self.mask));
+        let known = match to.sigma {
+            0.0 => known * to.alpha,
+            _ => cx.forward(known, NoiseLevel::DATA, to),
+        };
+        known * mask.clone() + unknown * (1.0 - mask)
     }
 }
 
+/// The state of [`RePaint`]: the inner sampler's, now and where the present jump began, and the
+/// levels from which the steps since then were taken.
+#[derive(Clone, Debug, Default)]
+pub struct Jump<T> {
+    now: T,
+    begin: T,
+    from: Vec<NoiseLevel>,
+}
+
 impl<const D: usize, S: Sampler<D>> Sampler<D> for RePaint<S, D> {
-    type State = S::State;
+    type State = Jump<S::State>;
 
     fn step(
         &self,
         cx: &mut Context<'_, D>,
-        mut x: Tensor<D>,
+        x: Tensor<D>,
         from: NoiseLevel,
         to: NoiseLevel,
-        state: &mut S::State,
+        Jump { now, begin, from: levels }: &mut Jump<S::State>,
     ) -> Tensor<D> {
-        let before = state.clone();
-        for time in 1..=self.times {
-            *state = before.clone();
-            let unknown = self.inner.step(cx, x, from, to, state);
-            let known = self.known.clone().expand(unknown.dims());
-            let known = match to.sigma {
-                0.0 => known * to.alpha,
-                _ => cx.forward(known, NoiseLevel::DATA, to),
-            };
-            x = known * self.mask.clone() + unknown * (1.0 - self.mask.clone());
-            if time < self.times {
-                x = cx.forward(x, to, from);
+        if levels.is_empty() {
+            *begin = now.clone();
+        }
+        levels.push(from);
+        let mut x = self.down(cx, x, (from, to), now);
+        let done = cx.done();
+        if levels.len() < self.jump && done + 1 < cx.steps() {
+            return x;
+        }
+        for _ in 1..self.times {
+            x = cx.forward(x, to, levels[0]);
+            *now = begin.clone();
+            for (k, &from) in levels.iter().enumerate() {
+                cx.done = (done + 1 + k).saturating_sub(levels.len());
+                let to = levels.get(k + 1).copied().unwrap_or(to);
+                x = self.down(cx, x, (from, to), now);
             }
         }
+        levels.clear();
         x
+    }
+
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        let stretches = |found, wanted| found == wanted || found == 1;
+        shapes("the known data (beside x)", self.known.dims(), shape, stretches)?;
+        shapes("the mask (beside x)", self.mask.dims(), shape, stretches)?;
+        self.inner.check(shape, levels)
     }
 }

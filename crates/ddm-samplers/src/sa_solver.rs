@@ -1,7 +1,7 @@
 //! SA-Solver: predictor and corrector for the reverse SDE.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{NonNegative, Order};
@@ -93,5 +93,10 @@ impl<const D: usize> Sampler<D> for SaSolver {
             eta: Some(if on { self.tau.0.powi(2) } else { 0.0 }),
         };
         scheme.step(cx, x, from, to, state)
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.predictor.check(levels)?;
+        self.corrector.map_or(Ok(()), |order| order.check(levels))
     }
 }

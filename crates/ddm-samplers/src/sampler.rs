@@ -1,9 +1,9 @@
 //! The trait of samplers.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Levels, NoiseLevel};
 
-use crate::Context;
+use crate::{Context, SamplingError};
 
 /// A rule that moves x from one noise level to a less noisy one.
 ///
@@ -42,6 +42,13 @@ pub trait Sampler<const D: usize> {
         to: NoiseLevel,
         state: &mut Self::State,
     ) -> Tensor<D>;
+
+    /// Refuses, before the run, an x of this shape or levels that the steps cannot do with: too few
+    /// for the order, a mask of another shape. [`Sampling`](crate::Sampling) asks; by default all
+    /// is well. A sampler around another asks that one, too.
+    fn check(&self, _shape: [usize; D], _levels: &Levels) -> Result<(), SamplingError> {
+        Ok(())
+    }
 }
 
 impl<const D: usize, S: Sampler<D>> Sampler<D> for &S {
@@ -55,5 +62,9 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for &S {
         state: &mut Self::State,
     ) -> Tensor<D> {
         (**self).step(cx, x, from, to, state)
+    }
+
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        (**self).check(shape, levels)
     }
 }

@@ -131,6 +131,7 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
     {
         let levels = self.visits.levels(self.schedule)?;
         self.model.check(x.dims(), levels[0])?;
+        self.sampler.check(x.dims(), &levels)?;
         let Self { model, schedule, sampler, noise, .. } = self;
         let (x, state) = (Some(x), S::State::default());
         Ok(Run { model, schedule, sampler, levels, noise, state, x, done: 0, evaluations: 0 })

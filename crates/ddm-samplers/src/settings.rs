@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use ddm_schedule::Levels;
+
 use crate::SamplingError;
 
 macro_rules! checked {
@@ -51,6 +53,12 @@ impl<const MAX: usize> Order<MAX> {
         }
         let allowed = if MAX == 3 { "1, 2 or 3" } else { "1, 2, 3 or 4" };
         Err(SamplingError::Setting { name, value: order as f64, allowed })
+    }
+
+    /// Refuses levels of fewer steps than that: the method would never have its answers together.
+    pub(crate) fn check(self, levels: &Levels) -> Result<(), SamplingError> {
+        let (Self(order), steps) = (self, levels.steps());
+        if steps < order { Err(SamplingError::TooFewSteps { order, steps }) } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! UniPC, and the predictor-corrector scheme that it shares with SA-Solver.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{NoiseLevel, kernel};
+use ddm_schedule::{Levels, NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::answer_of;
@@ -106,6 +106,10 @@ impl<const D: usize> Sampler<D> for UniPc {
             eta: None,
         };
         scheme.step(cx, x, from, to, state)
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.order.check(levels)
     }
 }
 

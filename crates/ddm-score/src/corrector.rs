@@ -2,12 +2,13 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::sum_each;
-use ddm_samplers::{Context, Sampler};
-use ddm_schedule::NoiseLevel;
+use ddm_samplers::{Context, Sampler, SamplingError};
+use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
+use crate::ScoreError;
 use crate::langevin::{langevin_move, require_step};
-use crate::{ScoreError, score_of};
+use crate::score::score;
 
 /// Any sampler with Langevin moves after each of its steps, which take x nearer to the marginal of
 /// the level that the step has reached:
@@ -103,7 +104,7 @@ impl Rule {
             Self::OfVariance(step) => langevin_move(cx, x, at, step),
             Self::Snr(snr) => {
                 let x0 = cx.denoise(x.clone(), at);
-                let score = score_of(x.clone(), x0, at);
+                let score = score(x.clone(), x0, at);
                 let z = cx.noise_like(&x);
                 let a = (from.alpha / at.alpha).powi(2);
                 let ratio = norm_square(z.clone()) / norm_square(score.clone());
@@ -146,6 +147,10 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for PredictorCorrector<S> {
             x = rule.correct(cx, x, from, to);
         }
         x
+    }
+
+    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        self.predictor.check(shape, levels)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The reverse SDE, discretised as it stands.
 
 use burn::tensor::Tensor;
-use ddm_samplers::{Context, Sampler};
-use ddm_schedule::{NoiseLevel, NoiseSchedule, kernel};
+use ddm_samplers::{Context, Sampler, SamplingError};
+use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::score_of;
+use crate::score::score;
 
 /// The reverse-diffusion predictor: the forward kernel's own coefficients, `x_from = r x_to + w z`,
 /// turned round.
@@ -55,7 +55,7 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
             return x0 * to.alpha;
         }
         let up = kernel::forward(to, from);
-        let score = score_of(x.clone(), x0, from);
+        let score = score(x.clone(), x0, from);
         cx.add_noise(x * (2.0 - up.x) + score * up.noise.powi(2), up.noise)
     }
 }
@@ -74,7 +74,7 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
 /// out. Small steps only: it is the plainest method, and less exact than
 /// [`Ddim`](ddm_samplers::Ddim) at η = 1, which takes the linear part exactly. f has no value where
 /// α = 0: on schedules that end so ([`Cosine`](ddm_schedule::Cosine),
-/// [`RectifiedFlow`](ddm_schedule::RectifiedFlow)), start below. Source: Song et al., *Score-Based
+/// [`RectifiedFlow`](ddm_schedule::RectifiedFlow)), runs that start there are refused: start below. Source: Song et al., *Score-Based
 /// Generative Modeling through Stochastic Differential Equations*, eq. 6 and sec. 4.1,
 /// arXiv 2011.13456.
 ///
@@ -121,7 +121,23 @@ impl<const D: usize, N: NoiseSchedule> Sampler<D> for EulerMaruyama<N> {
         let t = self.schedule.time_at(from.lambda());
         let dt = t - self.schedule.time_at(to.lambda());
         let (f, g) = (self.schedule.drift(t), self.schedule.diffusion(t));
-        let score = score_of(x.clone(), x0, from);
+        let score = score(x.clone(), x0, from);
         cx.add_noise(x * (1.0 - f * dt) + score * (g * g * dt), g * dt.sqrt())
+    }
+
+    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+        let refuse = |name, value, allowed| Err(SamplingError::Setting { name, value, allowed });
+        if levels[0].alpha == 0.0 {
+            let allowed = "above 0 for Euler-Maruyama, whose drift is infinite there";
+            return refuse("alpha of the first level", 0.0, allowed);
+        }
+        for level in levels.iter().filter(|level| level.sigma > 0.0) {
+            let own = self.schedule.level_at(level.lambda());
+            if (own.alpha / level.alpha - 1.0).abs() > 1e-6 {
+                let allowed = "that of a level of the schedule that Euler-Maruyama was made for";
+                return refuse("alpha", level.alpha, allowed);
+            }
+        }
+        Ok(())
     }
 }

@@ -3,13 +3,15 @@
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
+use crate::ScoreError;
+
 /// The score of a model that answers x̂₀ for x at a level:
 ///
 /// ```text
 /// s(x) = ∇ₓ ln p_t(x) = (α x̂₀ − x)/σ² = −ε̂/σ
 /// ```
 ///
-/// x and x̂₀ of one shape, σ above 0; in units of 1/x. It is Tweedie's formula the other way round.
+/// x and x̂₀ of one shape; in units of 1/x. Refuses σ = 0, where there is no score. It is Tweedie's formula the other way round.
 /// Source: Vincent, *A Connection Between Score Matching and Denoising Autoencoders*, 2011; Song et
 /// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, sec. 3.3,
 /// arXiv 2011.13456.
@@ -21,9 +23,21 @@ use ddm_schedule::NoiseLevel;
 /// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
 /// let x = Tensor::<2>::ones([1, 2], &Device::flex());
 /// // Of data N(0, 1), x̂₀ is α x, and x itself is N(0, 1) at a level that preserves variance.
-/// let score = score_of(x.clone(), x.clone() * at.alpha, at);
-/// assert!(score.all_close(-x, None, None));
+/// let score = score_of(x.clone(), x.clone() * at.alpha, at)?;
+/// assert!(score.all_close(-x.clone(), None, None));
+/// assert!(score_of(x.clone(), x, NoiseLevel::DATA).is_err());
+/// # Ok::<(), ddm_score::ScoreError>(())
 /// ```
-pub fn score_of<const D: usize>(x: Tensor<D>, x0: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+pub fn score_of<const D: usize>(
+    x: Tensor<D>,
+    x0: Tensor<D>,
+    at: NoiseLevel,
+) -> Result<Tensor<D>, ScoreError> {
+    ScoreError::require(at.sigma > 0.0, "sigma", at.sigma, "above 0, where there is a score")?;
+    Ok(score(x, x0, at))
+}
+
+/// The same, for steps, which start where there is noise.
+pub(crate) fn score<const D: usize>(x: Tensor<D>, x0: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
     (x0 * at.alpha - x) / (at.sigma * at.sigma)
 }

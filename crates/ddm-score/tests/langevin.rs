@@ -137,7 +137,7 @@ fn one_step<S: Sampler<2>>(
     let mut noise = HostNoise::new(4);
     let mut cx = Context::new(&data, schedule, &mut noise);
     let after = sampler.step(&mut cx, x.clone(), from, to, &mut S::State::default());
-    let score = score_of(x.clone(), data.denoise(x.clone(), from), from);
+    let score = score_of(x.clone(), data.denoise(x.clone(), from), from).unwrap();
     (x, score, z, after)
 }
 
@@ -402,6 +402,27 @@ fn senseless_settings_are_refused() {
     assert!(said(AnnealedLangevin::ncsn_v2(1.5, 0).unwrap_err()).contains("times = 0"));
     assert!(said(CorrectorStep::snr(-0.16).unwrap_err()).contains("snr = -0.16"));
     assert!(said(CorrectorStep::of_variance(2.5).unwrap_err()).contains("step = 2.5"));
+}
+
+#[test]
+fn runs_that_cannot_be_are_refused_when_they_start() {
+    let (device, model) = (Device::flex(), Gaussian::new([0.0], 1.0).unwrap());
+    let (cosine, linear, exploding) =
+        (Cosine::default(), LinearVp::default(), VarianceExploding::default());
+    let refused = |sampler: &dyn Fn() -> EulerMaruyama<LinearVp>, schedule: &dyn NoiseSchedule| {
+        let run = Sampling::new(&model, schedule).sampler(sampler()).steps(20);
+        run.sample([2, 1], &device).unwrap_err().to_string()
+    };
+    let of_linear = || EulerMaruyama::new(linear);
+    assert!(refused(&of_linear, &cosine).contains("alpha of the first level = 0"));
+    assert!(refused(&of_linear, &exploding).contains("was made for"));
+    let corrected = |step| PredictorCorrector::new(of_linear(), step, 1);
+    let run = Sampling::new(&model, &cosine).sampler(corrected(CorrectorStep::snr(0.1).unwrap()));
+    let error = run.sample([2, 1], &device).unwrap_err().to_string();
+    assert!(error.contains("alpha of the first level = 0"), "{error}");
+    let x = Tensor::<2>::zeros([2, 1], &device);
+    let error = score_of(x.clone(), x, NoiseLevel::DATA).unwrap_err().to_string();
+    assert!(error.contains("sigma = 0"), "{error}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod facts;
 mod grids;
 mod guidance;
 mod guidance_gradients;
+mod inpainting;
 mod mixture_orders;
 mod noise;
 mod refused;
@@ -19,6 +20,7 @@ mod replay;
 mod samplers;
 mod schedules;
 mod serialised;
+mod short_runs;
 
 use ddm_testkit::Violation;
 
