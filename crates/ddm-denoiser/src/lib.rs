@@ -54,6 +54,6 @@ pub use parameterization::{
     EpsilonPrediction, FlowPrediction, Parameterization, ScaledInput, ScorePrediction, VPrediction,
     X0Prediction,
 };
-pub use per_sample::{column, sum_each};
+pub use per_sample::{column, norm_square, sum_each};
 pub use predictor::{ConditionalPredictor, NoisePredictor};
 pub use threshold::DynamicThreshold;

@@ -26,6 +26,13 @@ pub fn sum_each<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     rows.sum_dim(1).squeeze_dim(1)
 }
 
+/// `‖x‖²` of each sample, `[batch, 1, …]`: a factor to broadcast.
+pub fn norm_square<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let mut shape = [1; D];
+    shape[0] = x.dims()[0];
+    sum_each(x.square()).reshape(shape)
+}
+
 /// x times one factor for all samples, or one a sample.
 pub(crate) fn times<const D: usize>(x: Tensor<D>, factors: &[f64]) -> Tensor<D> {
     match factors {

@@ -1,7 +1,7 @@
 //! Correctors: Langevin moves between the steps of another sampler.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::sum_each;
+use ddm_denoiser::norm_square;
 use ddm_samplers::{Context, Sampler, SamplingError};
 use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
@@ -118,13 +118,6 @@ impl Rule {
     fn is_nothing(self) -> bool {
         matches!(self, Self::Snr(0.0) | Self::OfVariance(0.0))
     }
-}
-
-/// `‖x‖²` of each sample, `[batch, 1, …]`.
-fn norm_square<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let mut shape = [1; D];
-    shape[0] = x.dims()[0];
-    sum_each(x.square()).reshape(shape)
 }
 
 impl<const D: usize, S: Sampler<D>> Sampler<D> for PredictorCorrector<S> {

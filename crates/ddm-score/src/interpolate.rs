@@ -1,7 +1,7 @@
 //! Between two latents, along the sphere.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{ModelError, column, sum_each};
+use ddm_denoiser::{ModelError, column, norm_square, sum_each};
 
 use crate::ScoreError;
 use crate::dormand_prince::read;
@@ -41,7 +41,7 @@ pub fn slerp<const D: usize>(a: Tensor<D>, b: Tensor<D>, u: f64) -> Result<Tenso
         let expected = format!("{:?}, the shape of the first", a.dims());
         return Err(ModelError::Shape { what, found, expected }.into());
     }
-    let (norm_a, norm_b) = (norm(&a), norm(&b));
+    let (norm_a, norm_b) = (norm_square(a.clone()).sqrt(), norm_square(b.clone()).sqrt());
     // A latent of norm 0 has no direction: it stays 0.
     let direction = |x: Tensor<D>, norm: &Tensor<D>| x / norm.clone().clamp_min(1e-30);
     let (a, b) = (direction(a, &norm_a), direction(b, &norm_b));
@@ -65,11 +65,4 @@ pub fn slerp<const D: usize>(a: Tensor<D>, b: Tensor<D>, u: f64) -> Result<Tenso
 /// sin(u Ω)/sin Ω, and its limit u where Ω is 0.
 fn share(u: f64, angle: f64) -> f64 {
     if angle < 1e-4 { u } else { (u * angle).sin() / angle.sin() }
-}
-
-/// |x| of each sample, `[batch, 1, …]`.
-fn norm<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
-    let mut shape = [1; D];
-    shape[0] = x.dims()[0];
-    sum_each(x.clone().square()).sqrt().reshape(shape)
 }

@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::Denoiser;
 use ddm_samplers::{
-    Context, Ddim, Ddpm, HostNoise, NoiseSource, RecordedNoise, Sampler, Sampling, Variance,
+    Churn, Context, Ddim, Ddpm, DpmSolver, DpmSolverPp, DpmSolverSingle, Heun, HostNoise, Midpoint,
+    NoiseSource, RecordedNoise, SaSolver, Sampler, Sampling, Variance,
 };
 use ddm_schedule::{
     BetaTable, Cosine, Exponential, GeometricLadder, Levels, LinearVp, NoiseLevel, NoiseSchedule,
@@ -83,6 +84,22 @@ fn euler_maruyama_samples_are_right() {
 fn ancestral_samples_are_right() {
     samples_are_right("DDPM, large variance, VP", &LARGE, &LinearVp::default(), STEPS);
     samples_are_right("DDIM(1), VE", &ddim(1.0), &exploding(), STEPS);
+}
+
+/// The solvers of the same equation that are exact where it is linear need fewer steps.
+#[test]
+fn samples_of_the_sde_solvers_are_right() {
+    let vp = LinearVp::default();
+    samples_are_right("DPM-Solver++ 2M SDE", &DpmSolverPp::sde(2, 1.0).unwrap(), &vp, 300);
+    samples_are_right("DPM-Solver++ 3M SDE", &DpmSolverPp::sde(3, 1.0).unwrap(), &vp, 300);
+    samples_are_right("DPM-Solver 2M SDE", &DpmSolver::sde(2).unwrap(), &vp, 300);
+    let single = DpmSolverSingle::sde(2, 1.0).unwrap();
+    samples_are_right("DPM-Solver++ singlestep SDE", &single, &vp, 600);
+    samples_are_right("SA-Solver", &SaSolver::default(), &vp, 300);
+    samples_are_right("KDPM2 ancestral", &Midpoint::KDPM2_ANCESTRAL, &vp, 600);
+    samples_are_right("DPM++ 2S ancestral", &Midpoint::DPM_PP_2S_ANCESTRAL, &vp, 600);
+    let churned = Churn::new(Heun::default(), 40.0).unwrap();
+    samples_are_right("Heun with churn", &churned, &vp, 300);
 }
 
 #[test]
