@@ -93,8 +93,9 @@ fn samples_of_the_sde_solvers_are_right() {
     samples_are_right("DPM-Solver++ 2M SDE", &DpmSolverPp::sde(2, 1.0).unwrap(), &vp, 300);
     samples_are_right("DPM-Solver++ 3M SDE", &DpmSolverPp::sde(3, 1.0).unwrap(), &vp, 300);
     samples_are_right("DPM-Solver 2M SDE", &DpmSolver::sde(2).unwrap(), &vp, 300);
+    // Of weak order 1: the bias of the variance is 4 standard errors at 300 steps.
     let single = DpmSolverSingle::sde(2, 1.0).unwrap();
-    samples_are_right("DPM-Solver++ singlestep SDE", &single, &vp, 600);
+    samples_are_right("DPM-Solver++ singlestep SDE", &single, &vp, 2400);
     samples_are_right("SA-Solver", &SaSolver::default(), &vp, 300);
     samples_are_right("KDPM2 ancestral", &Midpoint::KDPM2_ANCESTRAL, &vp, 600);
     samples_are_right("DPM++ 2S ancestral", &Midpoint::DPM_PP_2S_ANCESTRAL, &vp, 600);
