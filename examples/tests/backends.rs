@@ -8,6 +8,7 @@ use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::prelude::*;
 use ddm_examples::device::parse_device;
 use ddm_examples::tensors::numbers;
+use ddm_testkit::GaussianMixture;
 
 fn devices() -> Vec<(String, Device)> {
     let names = std::env::var("DDM_TEST_DEVICES").unwrap_or_else(|_| "flex".into());
@@ -63,6 +64,50 @@ fn laws_hold_on_every_backend() {
         holds(ddm_testkit::sampler::all(&Ddpm::default(), &schedule, &device));
         holds(ddm_testkit::sampler::all(&DpmSolverPp::default(), &schedule, &device));
         holds(ddm_testkit::order::has_order(&Ddim::default(), 1.0, &schedule, &device));
+    }
+}
+
+/// What takes gradients of the model is the same everywhere: guidance by a classifier and by an
+/// observation, and the flow's log-densities; and the flow itself.
+#[test]
+fn gradients_agree_between_backends() {
+    let reference = Device::flex();
+    reference.seed(5);
+    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(8);
+    let network = config.with_classes(Some(3)).init(&reference).unwrap();
+    let network = few_steps(network, &reference).0;
+    let means = [vec![-1.0, 0.2], vec![0.8, -0.5]];
+    let data = GaussianMixture::new(means, [0.3, 0.4], [1.0, 2.0]).unwrap();
+    let data = data.with_classes([0, 1]).unwrap();
+    let schedule = LinearVp::default();
+    let answers = |device: &Device| {
+        let flow = ProbabilityFlow::new(&data, &schedule).tolerance(1e-4).unwrap();
+        let [_, least] = flow.ends();
+        let x = Tensor::<2>::from_floats([[0.5, 0.1], [-0.9, 0.3]], device);
+        let mut answers = numbers(flow.encode(x.clone()).unwrap().x);
+        let likelihood = Likelihood::new(flow).probe(Probe::Exact);
+        let found = likelihood.log_density(x.clone(), least).unwrap();
+        answers.extend(found.log_density.iter().map(|&ln_p| ln_p as f32));
+        let classifier = from_fn(|x: Tensor<2>, at: NoiseLevel| data.log_probability(x, at, 1));
+        let guided = ClassifierGuided::new(&data, classifier, 1.0, device).unwrap();
+        let samples = Sampling::new(&guided, &schedule).steps(10).seed(1);
+        answers.extend(numbers(samples.sample([2, 2], device).unwrap()));
+
+        let network = network.clone().to_device(device);
+        let labels = Tensor::<1, Int>::from_data([0, 2], device);
+        let model = Model::new(Conditioned::new(&network, labels), VPrediction);
+        let brightness = from_fn(|x0: Tensor<4>| x0.mean_dim(3).mean_dim(2));
+        let observed = Tensor::<4>::full([1, 1, 1, 1], 0.3, device);
+        let by_sight = GaussianLikelihood::new(0.1).unwrap();
+        let model = Reconstruction::new(model, brightness, observed, by_sight).unwrap();
+        let x = Tensor::<1, Int>::arange(0..128, device).float().reshape([2, 1, 8, 8]) / 64.0 - 1.0;
+        answers.extend(numbers(model.denoise(x, schedule.level(0.4))));
+        answers
+    };
+    let expected = answers(&reference);
+    assert!(expected.iter().all(|value| value.is_finite()), "{expected:?}");
+    for (name, device) in devices() {
+        close(&answers(&device), &expected, 2e-3, &name);
     }
 }
 
