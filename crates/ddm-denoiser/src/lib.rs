@@ -22,6 +22,7 @@
 
 mod clip;
 mod condition;
+mod consistent;
 mod denoiser;
 mod edm;
 mod error;
@@ -38,6 +39,7 @@ mod threshold;
 
 pub use clip::Clipped;
 pub use condition::{Condition, Conditioned};
+pub use consistent::Consistent;
 pub use denoiser::Denoiser;
 pub use edm::EdmPrediction;
 pub use error::ModelError;

@@ -117,13 +117,14 @@ impl SchedulerConfig {
     ///
     /// `mu` is the resolution-dependent shift that flow matching asks for where
     /// `use_dynamic_shifting` is set. Where diffusers repeats the last sigma, the last level lies
-    /// 1e-10 of itself lower. Of `DDIMInverseScheduler` they are the levels of the way down; the
-    /// sampler goes them upwards, see [`inverts`](Self::inverts).
+    /// 1e-10 of itself lower. Of `DDIMInverseScheduler` they are the levels of the way down; they are
+    /// walked upwards, see [`invert`](Self::invert).
     pub fn levels(&self, steps: usize, mu: Option<f64>) -> Result<Levels, ConfigError> {
         self.settings.levels(steps, mu)
     }
 
-    /// Whether the sampler goes from the data to noise.
+    /// Whether the run goes from the data to noise: then [`invert`](Self::invert) is in place of a
+    /// sampler.
     pub fn inverts(&self) -> bool {
         self.settings.class == Class::DdimInverse
     }

@@ -100,6 +100,15 @@ pub enum Contradiction {
          set both or neither"
     )]
     FlowWithoutFlow,
+    /// SA-Solver in ε with what diffusers cannot turn into ε.
+    #[error(
+        "algorithm_type \"noise_prediction\" and {key} do not go together; \
+         set algorithm_type to \"data_prediction\""
+    )]
+    NoiseFrom {
+        /// The setting.
+        key: &'static str,
+    },
     /// A spacing of σ/α on flow levels.
     #[error(
         "use_flow_sigmas and another spacing of sigmas were both set; set one of them to false"
@@ -135,6 +144,12 @@ impl Settings {
             }
             Self { algorithm: Algorithm::Dpm | Algorithm::SdeDpm, .. } if ode_to_zero => {
                 Contradiction::NoiseToZero { algorithm: self.algorithm.name() }
+            }
+            Self { algorithm: Algorithm::NoisePrediction, .. } if flow => {
+                Contradiction::NoiseFrom { key: "prediction_type \"flow_prediction\"" }
+            }
+            Self { algorithm: Algorithm::NoisePrediction, threshold: Some(_), .. } => {
+                Contradiction::NoiseFrom { key: "thresholding" }
             }
             Self { zero_snr: true, predicts: Predicts::Epsilon, .. } => {
                 Contradiction::ZeroSnrEpsilon
@@ -198,10 +213,10 @@ impl Settings {
         if self.class == Class::SaSolver {
             let corrector = self.corrector_order;
             ConfigError::require(
-                (2..=4).contains(&corrector),
+                (1..=4).contains(&corrector),
                 "corrector_order",
                 corrector,
-                "2 to 4",
+                "1 to 4",
             )?;
         }
         if let Some(range) = self.clip {

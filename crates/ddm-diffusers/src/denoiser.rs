@@ -1,8 +1,9 @@
 //! The model that a config means: network, parameterization, clipping and thresholding.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Clipped, Denoiser, DynamicThreshold, LearnedVariance, Model, Network, from_fn};
-use ddm_samplers::Consistent;
+use ddm_denoiser::{
+    Clipped, Consistent, Denoiser, DynamicThreshold, LearnedVariance, Model, Network, from_fn,
+};
 use ddm_schedule::NoiseLevel;
 
 use crate::settings::{Settings, VarianceType};
@@ -13,8 +14,8 @@ impl SchedulerConfig {
     /// boundary condition of a consistency model.
     ///
     /// With `learned_range` the network answers with twice the channels, see [`LearnedVariance`].
-    /// DDIM limits x̂₀ but not the noise that goes with it: its network is taken as it is, and its
-    /// sampler limits x̂₀. The inversion of DDIM cannot be clipped.
+    /// DDIM and its inversion limit x̂₀ but not the noise that goes with it: their network is taken
+    /// as it is, and the sampler, or [`invert`](Self::invert), limits x̂₀.
     pub fn denoiser<'a, const D: usize>(
         &self,
         network: impl Network<D> + 'a,
@@ -33,10 +34,6 @@ impl Settings {
         &self,
         model: impl Denoiser<D> + 'a,
     ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
-        if self.class == Class::DdimInverse && self.clip.is_some() {
-            let what = format!("clip_sample of {}", self.class);
-            return Err(ConfigError::Unsupported { what, change: "set clip_sample to false" });
-        }
         match (self.threshold, self.clip) {
             _ if self.limits_in_sampler() || self.class == Class::Tcd => Ok(Box::new(model)),
             (Some((ratio, max)), _) => {
@@ -59,7 +56,7 @@ impl Settings {
 
     /// Whether x̂₀ is limited after the noise ε̂ was taken from it.
     pub(crate) fn limits_in_sampler(&self) -> bool {
-        self.class == Class::Ddim
+        matches!(self.class, Class::Ddim | Class::DdimInverse)
     }
 }
 

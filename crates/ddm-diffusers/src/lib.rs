@@ -35,6 +35,7 @@ mod defaults;
 mod denoiser;
 mod error;
 mod flow;
+mod inversion;
 pub mod json;
 mod levels;
 mod prediction;

@@ -61,7 +61,7 @@ impl SchedulerConfig {
             Class::Tcd => BoxedSampler::new(Tcd::new(args.eta.unwrap_or(0.3))?),
             Class::DdimInverse => {
                 let what = format!("a sampler for {class}");
-                let change = "walk the levels upwards with ddm_samplers::invert";
+                let change = "walk the levels upwards with SchedulerConfig::invert";
                 return Err(ConfigError::Unsupported { what, change });
             }
         };
@@ -142,14 +142,11 @@ impl Settings {
     }
 
     fn sa_solver(&self) -> Result<SaSolver, ConfigError> {
-        if self.algorithm == Algorithm::NoisePrediction {
-            let what = "algorithm_type \"noise_prediction\" of SASolverScheduler".to_owned();
-            let change = "set algorithm_type to \"data_prediction\"";
-            return Err(ConfigError::Unsupported { what, change });
-        }
+        let noise = self.algorithm == Algorithm::NoisePrediction;
+        let answer = if noise { Answer::Noise } else { Answer::Data };
         // diffusers counts the answer at the end of the step, too.
         let solver = SaSolver::new(self.order, Some(self.corrector_order - 1))?;
-        Ok(solver.lower_order_final(self.lower_order_final))
+        Ok(solver.answer(answer).lower_order_final(self.lower_order_final))
     }
 }
 

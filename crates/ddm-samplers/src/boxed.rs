@@ -23,16 +23,15 @@ use crate::{Context, Sampler, SamplingError};
 /// };
 /// let sampler = choose("ddpm");
 /// ```
-pub struct BoxedSampler<const D: usize>(Arc<dyn Erased<D>>);
+pub struct BoxedSampler<const D: usize>(Arc<dyn Sampler<D, State = BoxedState> + Send + Sync>);
 
 impl<const D: usize> BoxedSampler<D> {
     /// Hides the type of `sampler`.
     pub fn new<S>(sampler: S) -> Self
     where
-        S: Sampler<D> + Send + Sync + 'static,
-        S::State: Send + 'static,
+        S: Sampler<D, State: Send + 'static> + Send + Sync + 'static,
     {
-        Self(Arc::new(sampler))
+        Self(Arc::new(Erased(sampler)))
     }
 }
 
@@ -80,23 +79,11 @@ impl<T: Clone + Send + 'static> State for T {
 }
 
 /// A sampler that keeps its state behind [`BoxedState`].
-trait Erased<const D: usize>: Send + Sync {
-    fn step(
-        &self,
-        cx: &mut Context<'_, D>,
-        x: Tensor<D>,
-        from: NoiseLevel,
-        to: NoiseLevel,
-        state: &mut BoxedState,
-    ) -> Tensor<D>;
-    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError>;
-}
+struct Erased<S>(S);
 
-impl<const D: usize, S> Erased<D> for S
-where
-    S: Sampler<D> + Send + Sync,
-    S::State: Send + 'static,
-{
+impl<const D: usize, S: Sampler<D, State: Send + 'static>> Sampler<D> for Erased<S> {
+    type State = BoxedState;
+
     fn step(
         &self,
         cx: &mut Context<'_, D>,
@@ -110,13 +97,13 @@ where
             state.0 = Some(Box::new(S::State::default()));
         }
         match state.0.as_mut().and_then(|state| (**state).as_any().downcast_mut()) {
-            Some(state) => Sampler::step(self, cx, x, from, to, state),
+            Some(state) => self.0.step(cx, x, from, to, state),
             None => unreachable!("the state was made for this sampler above"),
         }
     }
 
     fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        Sampler::check(self, shape, levels)
+        self.0.check(shape, levels)
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_denoiser::Parameterization;
 use ddm_schedule::{Levels, NoiseLevel, kernel};
+use serde::{Deserialize, Serialize};
 
 use crate::answer::{answer_of, x0_of};
 use crate::settings::NonNegative;
@@ -26,12 +27,13 @@ use crate::{Context, Ddim, Sampler, SamplingError};
 /// assert!(Churn::new(Heun::default(), -1.0).is_err());
 /// # Ok::<(), ddm_samplers::SamplingError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Settings<S>")]
 pub struct Churn<S> {
     inner: S,
     s_churn: f64,
     s_tmin: f64,
-    s_tmax: f64,
+    s_tmax: Option<f64>,
     s_noise: f64,
 }
 
@@ -39,13 +41,15 @@ impl<S> Churn<S> {
     /// Around `inner`, with `S_churn ≥ 0`, at every s, with S_noise = 1.
     pub fn new(inner: S, s_churn: f64) -> Result<Self, SamplingError> {
         let NonNegative(s_churn) = NonNegative::new("s_churn", s_churn)?;
-        Ok(Self { inner, s_churn, s_tmin: 0.0, s_tmax: f64::INFINITY, s_noise: 1.0 })
+        Ok(Self { inner, s_churn, s_tmin: 0.0, s_tmax: None, s_noise: 1.0 })
     }
 
     /// Only where s = σ/α is in `[s_tmin, s_tmax]`.
     pub fn between(self, s_tmin: f64, s_tmax: f64) -> Result<Self, SamplingError> {
         let NonNegative(s_tmin) = NonNegative::new("s_tmin", s_tmin)?;
         if s_tmax >= s_tmin {
+            // No bound is none: JSON has no infinity.
+            let s_tmax = Some(s_tmax).filter(|s| s.is_finite());
             return Ok(Self { s_tmin, s_tmax, ..self });
         }
         Err(SamplingError::Setting { name: "s_tmax", value: s_tmax, allowed: "at least s_tmin" })
@@ -58,7 +62,8 @@ impl<S> Churn<S> {
     }
 
     fn gamma(&self, at: NoiseLevel, steps: usize) -> f64 {
-        let inside = (self.s_tmin..=self.s_tmax).contains(&(at.sigma / at.alpha));
+        let s = at.sigma / at.alpha;
+        let inside = s >= self.s_tmin && self.s_tmax.is_none_or(|most| s <= most);
         if inside { (self.s_churn / steps as f64).min(2f64.sqrt() - 1.0) } else { 0.0 }
     }
 
@@ -72,6 +77,23 @@ impl<S> Churn<S> {
         let up = kernel::forward(from, to);
         let z = cx.noise_like(&x);
         x * up.x + z * (up.noise * self.s_noise)
+    }
+}
+
+#[derive(Deserialize)]
+struct Settings<S> {
+    inner: S,
+    s_churn: f64,
+    s_tmin: f64,
+    s_tmax: Option<f64>,
+    s_noise: f64,
+}
+
+impl<S> TryFrom<Settings<S>> for Churn<S> {
+    type Error = SamplingError;
+    fn try_from(of: Settings<S>) -> Result<Self, SamplingError> {
+        let s_tmax = of.s_tmax.unwrap_or(f64::INFINITY);
+        Self::new(of.inner, of.s_churn)?.between(of.s_tmin, s_tmax)?.s_noise(of.s_noise)
     }
 }
 
@@ -106,7 +128,7 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for Churn<S> {
 /// With S_churn = 0 it is [`Ddim`]. To reproduce their samples; else take [`Churn`], which asks at
 /// the raised level, as the paper does. One model call a step; no state. `parameterization` is the
 /// model's own.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LaggingChurn<P> {
     /// How much is raised, and the sampler that follows.
     pub churn: Churn<Ddim>,

@@ -1,7 +1,6 @@
 //! Consistency models: one call to the data, then noise again.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, ModelError};
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +14,7 @@ use crate::{Context, Sampler, SamplingError};
 /// reverse kernel that forgets x. With [`floor`](Self::floor) σ_min the model's answer counts as
 /// data with noise σ_min on it, `c² = σ_to² − α_to² σ_min²`, the multistep sampling of consistency
 /// models. For models that map every x to the end of its path; give latent consistency models the
-/// wrapper [`Consistent`]. Stochastic; one model call a step; no order; no state. Source: Song et
+/// wrapper [`Consistent`](ddm_denoiser::Consistent). Stochastic; one model call a step; no order; no state. Source: Song et
 /// al., *Consistency Models*, algorithm 1, arXiv 2303.01469; Luo et al., *Latent Consistency
 /// Models*, arXiv 2310.04378.
 ///
@@ -106,48 +105,5 @@ impl<const D: usize> Sampler<D> for Tcd {
         let above = below.lambda() > to.lambda();
         let c = if above { kernel::forward(below, to).noise } else { 0.0 };
         cx.reverse(x, x0, from, to, c)
-    }
-}
-
-/// The boundary condition of latent consistency models around a denoiser's x̂₀:
-///
-/// ```text
-/// f(x, t) = c_skip x + c_out x̂₀,   c_skip = σ_d²/(τ² + σ_d²),   c_out = τ/√(τ² + σ_d²)
-/// ```
-///
-/// with τ the timestep times a scaling and σ_d = ½, so that f(x, 0) = x. Source: Luo et al., *Latent
-/// Consistency Models*, sec. 4.1, arXiv 2310.04378.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Consistent<M> {
-    inner: M,
-    timestep_scaling: f64,
-}
-
-impl<M> Consistent<M> {
-    /// Around `inner`, with timestep scaling 10, as the released models have it.
-    pub fn new(inner: M) -> Self {
-        Self { inner, timestep_scaling: 10.0 }
-    }
-
-    /// With another timestep scaling, finite and above 0.
-    pub fn timestep_scaling(self, timestep_scaling: f64) -> Result<Self, SamplingError> {
-        if timestep_scaling > 0.0 && timestep_scaling.is_finite() {
-            return Ok(Self { timestep_scaling, ..self });
-        }
-        let (name, allowed) = ("timestep_scaling", "finite and above 0");
-        Err(SamplingError::Setting { name, value: timestep_scaling, allowed })
-    }
-}
-
-impl<const D: usize, M: Denoiser<D>> Denoiser<D> for Consistent<M> {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        let tau = at.t * self.timestep_scaling;
-        let norm = tau.hypot(0.5);
-        let x0 = self.inner.denoise(x.clone(), at);
-        x * (0.5 / norm).powi(2) + x0 * (tau / norm)
-    }
-
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        self.inner.check(shape, noisiest)
     }
 }

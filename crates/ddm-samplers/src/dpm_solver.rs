@@ -16,13 +16,13 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 /// ```
 ///
 /// where ε̄ weighs the last ε̂ by the polynomial through them under `e^(−λ)`. The ODE is the reverse
-/// kernel with the x̂₀ that ε̄ implies. The SDE is not: its noise can exceed σ_to, up to what the
-/// forward chain adds (with [`Variance::Large`](crate::Variance)), so it has coefficients of its
-/// own, and where those do not exist (σ_to = 0, α_from = 0) takes the ancestral step.
+/// kernel with the x̂₀ that ε̄ implies. The SDE is not ([`kernel::noise_sde`]); where its factors do
+/// not exist (σ_to = 0, α_from = 0) it takes the ancestral step.
 ///
 /// One model call a step; the state is the last `order` answers. The ODE is of the stated order,
 /// order 3 with [`Correction::Exact`] (its default, and the same as [`Deis`](crate::Deis)); order 1
-/// is [`Ddim`](crate::Ddim). For guided or few-step sampling
+/// is [`Ddim`](crate::Ddim). The SDE, in mean and variance on Gaussian data, is of order 1, 2 and 2
+/// (measured 1.0, 1.9 and 1.9): a third answer makes the error smaller only. For guided or few-step sampling
 /// [`DpmSolverPp`](crate::DpmSolverPp) is the better one.
 /// Source: Lu et al., *DPM-Solver*, eq. 3.4 and prop. 3.1, arXiv 2206.00927; the SDE: Lu et al.,
 /// *DPM-Solver++*, arXiv 2211.01095.
@@ -88,11 +88,9 @@ impl<const D: usize> Sampler<D> for DpmSolver {
         if !h.is_finite() {
             return cx.reverse(x, x0, from, to, kernel::sde_std(from, to, 1.0));
         }
-        // σ_to e^h = α_to σ_from / α_from
-        let stretch = to.alpha / from.alpha;
-        let noise = cx.noise_like(&x) * (stretch * kernel::forward(to, from).noise);
-        let drift = history.combine(&weights) * (2.0 * (stretch * from.sigma - to.sigma));
-        x * stretch - drift + noise
+        let [of_x, of_noise, of_z] = kernel::noise_sde(from, to, 1.0);
+        let z = cx.noise_like(&x);
+        x * of_x + history.combine(&weights) * of_noise + z * of_z
     }
 
     fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {

@@ -48,28 +48,3 @@ pub(crate) fn weights(nodes: &[f64], moments: [f64; 4]) -> Vec<f64> {
     };
     (0..nodes.len()).map(weight).collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{moments, weights};
-
-    #[test]
-    fn both_ways_to_the_moments_meet() {
-        for sign in [-1.0, 1.0] {
-            let (series, parts) = (moments(sign * (1.0 - 1e-12)), moments(sign));
-            for (a, b) in series.iter().zip(parts) {
-                assert!((a - b).abs() < 1e-10, "{series:?} {parts:?}");
-            }
-        }
-        assert_eq!(moments(0.0), [1.0, 0.5, 1.0 / 3.0, 0.25]);
-        assert!(moments(-900.0)[1].is_finite() && moments(900.0)[1].is_finite());
-    }
-
-    #[test]
-    fn even_nodes_give_adams_and_bashforth() {
-        let found = weights(&[0.0, -1.0, -2.0, -3.0], moments(0.0));
-        for (w, wanted) in found.iter().zip([55.0, -59.0, 37.0, -9.0]) {
-            assert!((w - wanted / 24.0).abs() < 1e-12, "{found:?}");
-        }
-    }
-}

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, ModelError};
+use ddm_denoiser::{Denoiser, ModelError, Parameterization};
 use ddm_schedule::{Levels, NoiseLevel};
 
 use crate::Frame;
+use crate::answer::answer_of;
 
 /// Walks `levels` backwards from data `x0`, last level to first: the DDIM step (η = 0) upwards. A
 /// [`Ddim`](crate::Ddim) run on the same levels from its last x leads back to `x0`, the closer the
@@ -38,7 +39,7 @@ pub fn invert<'a, const D: usize, M: Denoiser<D> + ?Sized>(
     x0: Tensor<D>,
 ) -> Result<Inversion<'a, D, M>, ModelError> {
     model.check(x0.dims(), levels[0])?;
-    Ok(Inversion { model, levels, x: x0, done: 0 })
+    Ok(Inversion { model, levels, x: x0, done: 0, predicts: None, limit: Box::new(|x0| x0) })
 }
 
 /// The [`Frame`]s of [`invert`], one a step.
@@ -47,6 +48,48 @@ pub struct Inversion<'a, const D: usize, M: ?Sized> {
     levels: &'a [NoiseLevel],
     x: Tensor<D>,
     done: usize,
+    predicts: Option<Box<dyn Parameterization + 'a>>,
+    limit: Box<dyn Fn(Tensor<D>) -> Tensor<D> + 'a>,
+}
+
+impl<'a, const D: usize, M: ?Sized> Inversion<'a, D, M> {
+    /// Told what the network predicts, F, the model's own. The data's noise, where σ = 0, is then
+    /// `ε̂ = (F − p x₀)/q` exactly; else the model is asked as if the data had a little noise, which
+    /// is exact for ε only. Refuses a prediction of x₀, which says nothing of the noise (q = 0).
+    pub fn predicting(self, predicts: impl Parameterization + 'a) -> Result<Self, ModelError> {
+        let last = self.levels[self.levels.len() - 1];
+        if last.sigma == 0.0 && predicts.target(last).1 == 0.0 {
+            let allowed = "above 0 where the network predicts x0, which says nothing of the noise";
+            return Err(ModelError::Setting { what: "the last sigma", found: 0.0, allowed });
+        }
+        Ok(Self { predicts: Some(Box::new(predicts)), ..self })
+    }
+
+    /// With each x̂₀ limited, to the range of the data say, and ε̂ left alone.
+    pub fn limit(self, limit: impl Fn(Tensor<D>) -> Tensor<D> + 'a) -> Self {
+        Self { limit: Box::new(limit), ..self }
+    }
+}
+
+impl<const D: usize, M: Denoiser<D> + ?Sized> Inversion<'_, D, M> {
+    /// ε̂ at `from`, of a network that is told the timestep of `to`.
+    fn noise(&self, from: NoiseLevel, to: NoiseLevel) -> Tensor<D> {
+        let x = self.x.clone();
+        match &self.predicts {
+            Some(kind) if from.sigma == 0.0 => {
+                let x0 = self.model.denoise(x.clone(), to);
+                let ((p, q), answer) = (kind.target(from), answer_of(&**kind, x.clone(), x0, to));
+                answer * q.recip() - x * (p / (q * from.alpha))
+            }
+            _ => {
+                // As if data had next to no noise, where it has none.
+                let sigma = from.sigma.max(1e-3_f64.min(to.sigma / 8.0));
+                let at = NoiseLevel { t: to.t, sigma, ..from };
+                let x0 = self.model.denoise(x.clone(), at);
+                x * sigma.recip() - x0 * (from.alpha / sigma)
+            }
+        }
+    }
 }
 
 impl<const D: usize, M: ?Sized> fmt::Debug for Inversion<'_, D, M> {
@@ -62,13 +105,10 @@ impl<const D: usize, M: Denoiser<D> + ?Sized> Iterator for Inversion<'_, D, M> {
         let last = self.levels.len() - 1 - self.done;
         let to = *self.levels.get(last.checked_sub(1)?)?;
         let from = self.levels[last];
-        // Data has no noise to tell from signal: the model is asked as if it had next to none.
-        let sigma = from.sigma.max(1e-3_f64.min(to.sigma / 8.0));
-        let denoised = self.model.denoise(self.x.clone(), NoiseLevel { t: to.t, sigma, ..from });
-        // x' = α_to/α_from x + (σ_to − α_to/α_from σ_from) ε̂,  ε̂ = (x − α_from x̂₀)/σ
-        let shrink = to.alpha / from.alpha;
-        let slope = (to.sigma - shrink * from.sigma) / sigma;
-        let x = self.x.clone() * (shrink + slope) - denoised.clone() * (slope * from.alpha);
+        let noise = self.noise(from, to);
+        let free = self.x.clone() * from.alpha.recip() - noise.clone() * (from.sigma / from.alpha);
+        let denoised = (self.limit)(free);
+        let x = denoised.clone() * to.alpha + noise * to.sigma;
         (self.x, self.done) = (x.clone(), self.done + 1);
         Some(Frame { x, denoised, level: to, evaluations: self.done })
     }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_schedule::{Levels, NoiseLevel};
 
+use crate::settings::Count;
 use crate::{Context, Sampler, SamplingError};
 
 /// RePaint around any sampler: after each step the known region is replaced by the known data with
@@ -13,15 +14,13 @@ use crate::{Context, Sampler, SamplingError};
 /// ```
 ///
 /// and every j steps, and at the end of the run, x goes back up to where these steps began by the
-/// forward kernel, and comes down again, until the j steps have been taken r times. So the unknown
-/// region has the time to fit the known one. At σ_to = 0 the known region is exact. Stochastic; r
-/// times the model calls of the inner sampler, which takes the j steps each time from the state
-/// that it had at their begin.
+/// forward kernel, to take them again, until they have been taken r times: so the unknown region
+/// has the time to fit the known one. At σ_to = 0 the known region is exact. Stochastic; r times
+/// the model calls of the inner sampler, which takes the j steps from the same state each time.
 ///
-/// Source: Lugmayr et al., *RePaint*, algorithm 1 (j = 1) and appendix B (resampling r, jump
-/// length j), arXiv 2201.09865: there around [`Ddpm`](crate::Ddpm), 250 steps with j = r = 10. There
-/// the last step, to the data, is not taken again, and jumps are counted from there and not from
-/// the start. They go up step by step, which is the forward kernel in law.
+/// Source: Lugmayr et al., *RePaint*, sec. 4.2 and algorithm 1, arXiv 2201.09865:
+/// there around [`Ddpm`](crate::Ddpm), with j = r = 10 and 250 steps; the step to the data is taken
+/// once, jumps are counted from there, and go up step by step, the forward kernel in law.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -45,12 +44,6 @@ pub struct RePaint<S, const D: usize> {
     mask: Tensor<D>,
     times: usize,
     jump: usize,
-}
-
-/// A count of at least 1.
-fn positive(name: &'static str, value: usize) -> Result<usize, SamplingError> {
-    let error = SamplingError::Setting { name, value: value as f64, allowed: "at least 1" };
-    if value > 0 { Ok(value) } else { Err(error) }
 }
 
 /// Refuses shapes with an axis on which `fits` does not hold.
@@ -78,12 +71,12 @@ impl<S, const D: usize> RePaint<S, D> {
     ) -> Result<Self, SamplingError> {
         let either = |known, mask| known == mask || known == 1 || mask == 1;
         shapes("the known data (beside the mask)", known.dims(), mask.dims(), either)?;
-        Ok(Self { inner, known, mask, times: positive("times", times)?, jump: 1 })
+        Ok(Self { inner, known, mask, times: Count::new("times", times)?.0, jump: 1 })
     }
 
     /// With jumps of j ≥ 1 steps; by default 1.
     pub fn jump(self, steps: usize) -> Result<Self, SamplingError> {
-        Ok(Self { jump: positive("jump", steps)?, ..self })
+        Ok(Self { jump: Count::new("jump", steps)?.0, ..self })
     }
 
     /// One step down, with the known region in its place after it.
@@ -109,7 +102,7 @@ impl<S, const D: usize> RePaint<S, D> {
 }
 
 /// The state of [`RePaint`]: the inner sampler's, now and where the present jump began, and the
-/// levels from which the steps since then were taken.
+/// levels that the steps since then set out from.
 #[derive(Clone, Debug, Default)]
 pub struct Jump<T> {
     now: T,

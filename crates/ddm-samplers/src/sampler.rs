@@ -43,9 +43,8 @@ pub trait Sampler<const D: usize> {
         state: &mut Self::State,
     ) -> Tensor<D>;
 
-    /// Refuses, before the run, an x of this shape or levels that the steps cannot do with: too few
-    /// for the order, a mask of another shape. [`Sampling`](crate::Sampling) asks; by default all
-    /// is well. A sampler around another asks that one, too.
+    /// Refuses a shape of x, or levels, that the steps cannot do with. Asked once before a run; by
+    /// default all is well. A sampler around another asks that one, too.
     fn check(&self, _shape: [usize; D], _levels: &Levels) -> Result<(), SamplingError> {
         Ok(())
     }

@@ -46,12 +46,19 @@ checked!(
 #[serde(try_from = "usize")]
 pub(crate) struct Order<const MAX: usize = 3>(pub(crate) usize);
 
+/// A number of at least 1.
+pub(crate) type Count = Order<{ usize::MAX }>;
+
 impl<const MAX: usize> Order<MAX> {
     pub(crate) fn new(name: &'static str, order: usize) -> Result<Self, SamplingError> {
         if (1..=MAX).contains(&order) {
             return Ok(Self(order));
         }
-        let allowed = if MAX == 3 { "1, 2 or 3" } else { "1, 2, 3 or 4" };
+        let allowed = match MAX {
+            3 => "1, 2 or 3",
+            4 => "1, 2, 3 or 4",
+            _ => "at least 1",
+        };
         Err(SamplingError::Setting { name, value: order as f64, allowed })
     }
 

@@ -100,7 +100,7 @@ impl<const D: usize> Sampler<D> for UniPc {
         let scheme = Scheme {
             predictor: self.order.0,
             corrector: corrects.then_some(self.order.0),
-            basis: self.basis,
+            basis: Some(self.basis),
             answer: self.answer,
             lower_order_final: self.lower_order_final,
             eta: None,
@@ -139,6 +139,17 @@ impl<const D: usize> Step<D> {
         self.to.lambda() - self.from.lambda()
     }
 
+    /// The factors of x, of the mean of the answers, and of z.
+    fn coefficients(&self) -> [f64; 3] {
+        let &Self { from, to, eta, .. } = self;
+        if self.answer == Answer::Noise && eta > 0.0 {
+            return kernel::noise_sde(from, to, eta);
+        }
+        let reverse = kernel::reverse(from, to, kernel::sde_std(from, to, eta));
+        let (a, b) = self.answer.kind().x0_from(from);
+        [reverse.x + reverse.x0 * a, reverse.x0 * b, reverse.noise]
+    }
+
     /// Where the newest answers lie: 0 is the start of the step, 1 its end.
     fn nodes(&self, history: &History<D>, count: usize) -> Vec<f64> {
         let node = |k| (history.level(k).lambda() - self.from.lambda()) / self.h();
@@ -152,7 +163,8 @@ pub(crate) struct Scheme {
     pub(crate) predictor: usize,
     /// How many answers the corrector takes beside the one at the end, at most.
     pub(crate) corrector: Option<usize>,
-    pub(crate) basis: Basis,
+    /// The weight of a lone difference; if there is none, its exact integral.
+    pub(crate) basis: Option<Basis>,
     pub(crate) answer: Answer,
     pub(crate) lower_order_final: bool,
     /// η of the SDE. Where it is given, every step draws noise, also at η = 0.
@@ -171,7 +183,7 @@ impl Scheme {
         let x0 = cx.denoise(x.clone(), from);
         // From pure noise, where ε̂ says nothing of x̂₀, the step is one with x̂₀.
         let answer = if from.alpha > 0.0 { self.answer } else { Answer::Data };
-        let found = answer_of(answer.kind(), x.clone(), x0, from);
+        let found = answer_of(answer.kind(), x.clone(), x0.clone(), from);
         let x = match last.take().map(|step| (step.corrector, step)) {
             Some((Some(order), step)) => self.take(&step, history, order, Some(found.clone())),
             _ => x,
@@ -180,15 +192,14 @@ impl Scheme {
         // Answers at levels of infinite λ have no place on the axis.
         let finite = |&k: &usize| history.level(k).lambda().is_finite();
         let mut most = (0..history.len()).take_while(finite).count();
-        if !to.lambda().is_finite() {
-            most = 0;
-        }
-        let corrector = self.corrector.filter(|_| most > 0);
         if self.lower_order_final {
             most = most.min(cx.steps().saturating_sub(cx.done()));
         }
         let (eta, z) = (self.eta.unwrap_or(0.0), self.eta.map(|_| cx.noise_like(&x)));
-        let corrector = corrector.map(|order| order.min(most));
+        if to.sigma == 0.0 {
+            return x0 * to.alpha;
+        }
+        let corrector = self.corrector.filter(|_| most > 0).map(|order| order.min(most));
         let step = Step { x, from, to, answer, eta, z, corrector };
         let next = self.take(&step, history, self.predictor.min(most).max(1), None);
         *last = Some(step);
@@ -204,8 +215,8 @@ impl Scheme {
             return vec![1.0];
         }
         let mut moments = moments(-z);
-        if nodes.len() == 2 {
-            moments[1] = match self.basis {
+        if let (2, Some(basis)) = (nodes.len(), self.basis) {
+            moments[1] = match basis {
                 Basis::B1 => 0.5 * z / z.exp_m1(),
                 Basis::B2 => 0.5,
             };
@@ -221,14 +232,12 @@ impl Scheme {
         order: usize,
         end: Option<Tensor<D>>,
     ) -> Tensor<D> {
-        let &Step { from, to, eta, .. } = step;
-        let reverse = kernel::reverse(from, to, kernel::sde_std(from, to, eta));
-        let (a, b) = step.answer.kind().x0_from(from);
+        let [of_x, of_answers, of_z] = step.coefficients();
         let nodes: Vec<f64> =
             step.nodes(history, order).into_iter().chain(end.is_some().then_some(1.0)).collect();
         let weights: Vec<f64> =
-            self.weights(&nodes, step).iter().map(|weight| weight * reverse.x0 * b).collect();
-        let mut next = step.x.clone() * (reverse.x + reverse.x0 * a);
+            self.weights(&nodes, step).iter().map(|weight| weight * of_answers).collect();
+        let mut next = step.x.clone() * of_x;
         if order > 0 {
             next = next + history.combine(&weights[..order]);
         }
@@ -236,7 +245,7 @@ impl Scheme {
             next = next + end * weights[order];
         }
         match &step.z {
-            Some(z) if reverse.noise > 0.0 => next + z.clone() * reverse.noise,
+            Some(z) if of_z > 0.0 => next + z.clone() * of_z,
             _ => next,
         }
     }

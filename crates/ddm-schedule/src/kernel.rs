@@ -93,3 +93,28 @@ pub fn sde_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
     let shrink = (from.alpha * to.sigma) / (from.sigma * to.alpha);
     to.sigma * (-(2.0 * eta * shrink.ln()).exp_m1()).max(0.0).sqrt()
 }
+
+/// The factors of x, ε̂ and z in a step down the reverse SDE in ε̂, with its noise scaled by τ = √η:
+///
+/// ```text
+/// x' = (α_to/α_from) x − (1 + τ²) σ_to (e^h − 1) ε̂ + τ σ_to √(e^(2h) − 1) z
+/// ```
+///
+/// At η = 0 it is [`reverse`] with c = 0. Else it is no reverse kernel: its noise can exceed σ_to,
+/// up to that of the forward chain. Needs α_from > 0 and σ_to > 0. Source: Lu et al.,
+/// *DPM-Solver++* (SDE-DPM-Solver), arXiv 2211.01095; τ: Xue et al., *SA-Solver*, arXiv 2309.05019.
+///
+/// ```
+/// use ddm_schedule::{NoiseLevel, kernel};
+/// let from = NoiseLevel { t: 600.0, alpha: 0.6, sigma: 0.8 };
+/// let to = NoiseLevel { t: 400.0, alpha: 0.8, sigma: 0.6 };
+/// let [x, epsilon, z] = kernel::noise_sde(from, to, 0.0);
+/// // x = 0.6 x₀ + 0.8 ε becomes 0.8 x₀ + 0.6 ε.
+/// assert!((x * 0.6 - 0.8).abs() < 1e-12 && (x * 0.8 + epsilon - 0.6).abs() < 1e-12 && z == 0.0);
+/// ```
+pub fn noise_sde(from: NoiseLevel, to: NoiseLevel, eta: f64) -> [f64; 3] {
+    // σ_to e^h = α_to σ_from / α_from
+    let stretch = to.alpha / from.alpha;
+    let noise = stretch * forward(to, from).noise;
+    [stretch, (1.0 + eta) * (to.sigma - stretch * from.sigma), eta.sqrt() * noise]
+}

@@ -10,7 +10,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::from_fn;
 use ddm_diffusers::{ConfigError, SchedulerConfig, StepArgs, json};
-use ddm_samplers::{Frame, Sampling, SamplingError, invert};
+use ddm_samplers::{Frame, Sampling, SamplingError};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -108,7 +108,7 @@ fn path_error(recording: &Recording, device: &Device) -> Result<Outcome, ConfigE
         (frame.evaluations, frame.x * scale)
     };
     if config.inverts() {
-        return Ok(worst(recording, invert(&*model, &levels, x)?.map(theirs)));
+        return Ok(worst(recording, config.invert(&*model, &levels, x)?.map(theirs)));
     }
     let sampler = config.sampler_with::<4>(&args)?;
     let run = Sampling::new(&*model, &*schedule).sampler(sampler).levels(levels);

@@ -73,6 +73,13 @@ fn solvers_are_not_asked_for_what_they_cannot() {
             says(refused, &["solver_order", &order.to_string(), "1 to 3"]);
         }
     }
+    for (key, value) in
+        [("prediction_type", json!("flow_prediction")), ("thresholding", true.into())]
+    {
+        let mut keys = json!({"algorithm_type": "noise_prediction", key: value});
+        keys["use_flow_sigmas"] = (key == "prediction_type").into();
+        says(contradiction("SASolver", keys), &["noise_prediction", key, "data_prediction"]);
+    }
     // SDE options on ODE solvers.
     for class in ["DEISMultistep", "SASolver", "EDMDPMSolverMultistep"] {
         let refused = error(class, json!({"algorithm_type": "sde-dpmsolver"}));

@@ -1,12 +1,15 @@
 //! Replays recorded runs of diffusers' schedulers and says how far each is off.
 //!
-//! Exits with 0 if all are ok, 1 if any is not, 2 if a file cannot be read.
+//! Exits with 0 if all are ok, 1 if any is not, 2 if a file cannot be read or the report not be
+//! written. Ends quietly where whoever reads the report has had enough (`replay … | head`).
 
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
 use clap::Parser;
+use ddm_testkit::Recording;
 use ddm_testkit::replay::{Outcome, ReplayError, read, replay};
 
 /// Replay recorded runs of diffusers' schedulers.
@@ -37,15 +40,28 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    match report(&recordings, arguments.tolerance, &mut io::stdout().lock()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the report cannot be written: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs all again, with a line for each; whether all are ok.
+fn report(recordings: &[Recording], tolerance: f64, out: &mut impl Write) -> io::Result<bool> {
     let (mut ok, mut off, mut unsupported) = (0, 0, 0);
-    for recording in &recordings {
+    for recording in recordings {
         let outcome = replay(recording, &Device::flex());
         let verdict = match &outcome {
             Outcome::Unsupported { .. } => {
                 unsupported += 1;
                 ""
             }
-            outcome if outcome.is_ok(arguments.tolerance) => {
+            outcome if outcome.is_ok(tolerance) => {
                 ok += 1;
                 "  ok"
             }
@@ -54,9 +70,9 @@ fn main() -> ExitCode {
                 "  not ok"
             }
         };
-        println!("{:<48}  {outcome}{verdict}", recording.name);
+        writeln!(out, "{:<48}  {outcome}{verdict}", recording.name)?;
     }
     let all = recordings.len();
-    println!("{all} cases: {ok} ok, {off} not ok, {unsupported} unsupported");
-    if ok == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    writeln!(out, "{all} cases: {ok} ok, {off} not ok, {unsupported} unsupported")?;
+    Ok(ok == all)
 }

@@ -61,7 +61,7 @@ fn shapes_that_do_not_fit_are_refused() {
     }
 }
 
-/// Appendix B's schedule written out: down j levels, up again, r times; and so on.
+/// The jumps of the paper written out: down j levels, up again, r times; and so on.
 fn by_hand(levels: &Levels, times: usize, jump: usize) -> (Tensor<2>, usize) {
     let (data, cosine, mut noise) = (data(), Cosine::default(), HostNoise::new(5));
     let mut cx = Context::new(&data, &cosine, &mut noise);

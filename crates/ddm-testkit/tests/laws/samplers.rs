@@ -2,8 +2,13 @@
 
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::Denoiser;
-use ddm_samplers::{Ddim, Ddpm, Frame, Sampler, Sampling, Variance};
-use ddm_schedule::{BetaTable, Cosine, LinearVp, NoiseLevel, NoiseSchedule, RectifiedFlow, kernel};
+use ddm_samplers::{
+    Answer, BoxedSampler, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending, Frame,
+    Ipndm, Lms, Midpoint, SaSolver, Sampler, Sampling, Variance,
+};
+use ddm_schedule::{
+    BetaTable, Cosine, Levels, LinearVp, NoiseLevel, NoiseSchedule, RectifiedFlow, kernel,
+};
 use ddm_testkit::{Gaussian, GaussianPath, Violation, compare, moments, order, sampler};
 
 use crate::holds;
@@ -77,6 +82,44 @@ fn samples_have_the_right_mean_and_variance() {
     }
 }
 
+/// Orders of mean and variance on Gaussian data; `short` ends at λ = 1, `long` at 3.
+#[test]
+fn stochastic_solvers_have_their_weak_orders() {
+    let (device, schedule) = (Device::flex(), Cosine::default());
+    let (short, long) = (GaussianPath::new(&schedule).unwrap(), path(&schedule));
+    let has = |order: f64, path: &GaussianPath<'_>, sampler: BoxedSampler<2>| {
+        holds(moments::has_weak_order(&sampler, order, path, &device));
+    };
+    let noise = |answers| BoxedSampler::new(DpmSolver::sde(answers).unwrap());
+    has(1.0, &short, noise(1));
+    has(2.0, &long, noise(2));
+    has(2.0, &long, noise(3));
+    let single = DpmSolverSingle::sde(2, 1.0).unwrap().ending(Ending::Keep);
+
+    has(1.0, &short, BoxedSampler::new(single));
+    for answer in [Answer::Data, Answer::Noise] {
+        for eta in [0.5, 1.0] {
+            let midpoint = BoxedSampler::new(Midpoint::new(answer, eta).unwrap());
+            has(2.0, &short, midpoint.clone());
+            has(2.0, &long, midpoint);
+        }
+        let sa = SaSolver::new(1, Some(1)).unwrap().tau(1.0, 0.0..=1000.0).unwrap();
+        has(2.0, &long, BoxedSampler::new(sa.answer(answer).lower_order_final(false)));
+    }
+}
+
+/// In ε̂ at τ = 0, SA-Solver is the ODE solver of the same order as in x̂₀.
+#[test]
+fn sa_solver_in_the_noise_has_its_order() {
+    let (device, schedule) = (Device::flex(), Cosine::default());
+    for (predictor, corrector, wanted) in [(1, 1, 2.0), (2, 2, 3.0), (3, 3, 4.0)] {
+        let sampler = SaSolver::new(predictor, Some(corrector)).unwrap().answer(Answer::Noise);
+        let sampler = sampler.tau(0.0, 0.0..=0.0).unwrap().lower_order_final(false);
+        holds(order::has_order(&sampler, wanted, &schedule, &device));
+    }
+    holds(all(SaSolver::default().answer(Answer::Noise)));
+}
+
 fn frames(sampler: impl Sampler<2>, model: &dyn Denoiser<2>) -> Vec<Frame<2>> {
     let schedule = BetaTable::default();
     let sampling = Sampling::new(&model, &schedule).sampler(sampler).steps(8).seed(11);
@@ -140,5 +183,43 @@ fn the_two_variances_are_those_of_the_table() {
             let small = kernel::ddim_std(from, to, 1.0).powi(2);
             assert!((small / tilde - 1.0).abs() < 1e-9, "{small} and {tilde} in row {k}");
         }
+    }
+}
+
+/// Where σ/α falls by even steps, the true spacing is the even one.
+#[test]
+fn lms_on_even_levels_is_ipndm() {
+    let (device, schedule) = (Device::flex(), LinearVp::default());
+    let data = Gaussian::new([0.3, -0.5], 0.4).unwrap();
+    for answers in 1..=4 {
+        let end = |sampler: BoxedSampler<2>| {
+            let levels = Levels::at_sigmas(&schedule, (1..=9).rev().map(f64::from)).unwrap();
+            let run = Sampling::new(&data, &schedule).sampler(sampler).levels(levels).seed(2);
+            run.sample([3, 2], &device).unwrap()
+        };
+        let lms = end(BoxedSampler::new(Lms::new(answers).unwrap()));
+        let ipndm = end(BoxedSampler::new(Ipndm::new(answers).unwrap()));
+        holds(compare::close_tensors("LMS on even levels is iPNDM", lms, ipndm, 1e-5));
+    }
+}
+
+/// The weights are had from a series in short steps, and by parts in long ones: both meet at h = 1.
+#[test]
+fn short_and_long_steps_have_the_same_weights() {
+    let (device, schedule) = (Device::flex(), LinearVp::default());
+    let data = Gaussian::new([0.3, -0.5], 0.4).unwrap();
+    let samplers = [
+        BoxedSampler::<2>::new(Deis::new(3).unwrap().ending(Ending::Keep)),
+        BoxedSampler::new(DpmSolverPp::new(3).unwrap().ending(Ending::Keep)),
+    ];
+    for sampler in samplers {
+        let end = |h: f64| {
+            let levels = (0..=3).map(|i| schedule.level_at(-3.0 + h * f64::from(i)));
+            let levels = Levels::new(levels.collect()).unwrap();
+            let run = Sampling::new(&data, &schedule).sampler(&sampler).levels(levels).seed(2);
+            run.sample([3, 2], &device).unwrap()
+        };
+        let (short, long) = (end(1.0 - 1e-9), end(1.0 + 1e-9));
+        holds(compare::close_tensors("the weights are continuous in h", short, long, 1e-5));
     }
 }

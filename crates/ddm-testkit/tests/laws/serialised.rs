@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 
 use ddm_denoiser::{
-    EpsilonPrediction, FlowPrediction, ScaledInput, ScorePrediction, VPrediction, X0Prediction,
+    Consistent, EpsilonPrediction, FlowPrediction, ScaledInput, ScorePrediction, VPrediction,
+    X0Prediction,
 };
-use ddm_samplers::{Ddim, Ddpm, Variance};
+use ddm_samplers::{Answer, Churn, Ddim, Ddpm, Heun, LaggingChurn, SaSolver, Variance};
 use ddm_schedule::{
     BetaTable, Cosine, Leading, Levels, LinearVp, Linspace, NoiseLevel, NoiseSchedule,
     RectifiedFlow, Trailing,
@@ -38,6 +39,15 @@ fn everything_comes_back() {
     comes_back(Ddim::new(0.5).unwrap());
     comes_back([Variance::Small, Variance::Large, Variance::Learned]);
     comes_back(Ddpm { variance: Variance::Large });
+    comes_back(SaSolver::new(3, Some(2)).unwrap().answer(Answer::Noise));
+    let churn = Churn::new(Heun::default(), 40.0).unwrap();
+    comes_back(churn);
+    comes_back(churn.between(0.05, 50.0).unwrap().s_noise(1.0078125).unwrap());
+    comes_back(churn.between(0.5, f64::INFINITY).unwrap());
+    comes_back(Churn::new(churn, 1.0).unwrap());
+    let churn = Churn::new(Ddim::EULER, 4.0).unwrap();
+    comes_back(LaggingChurn { churn, parameterization: VPrediction });
+    comes_back(Consistent::new(X0Prediction).timestep_scaling(2.5).unwrap());
 }
 
 /// serde_json may read a number one rounding off what was written.
@@ -94,6 +104,23 @@ fn invalid_settings_do_not_come_back() {
     refused::<Ddim>(r#"{"eta":-1.0}"#, "eta = -1");
     refused::<Ddim>(r#"{"eta":1.5}"#, "eta = 1.5");
     refused::<Ddpm>(r#"{"variance":"Huge"}"#, "Huge");
+    let churn = |inner: &str, churn: f64, low: f64, high: &str, noise: f64| {
+        format!(
+            r#"{{"inner":{inner},"s_churn":{churn},"s_tmin":{low},"s_tmax":{high},"s_noise":{noise}}}"#
+        )
+    };
+    let ddim = r#"{"eta":0.0}"#;
+    assert!(serde_json::from_str::<Churn<Ddim>>(&churn(ddim, 1.0, 0.0, "null", 1.0)).is_ok());
+    refused::<Churn<Ddim>>(&churn(ddim, -1.0, 0.0, "null", 1.0), "s_churn = -1");
+    refused::<Churn<Ddim>>(&churn(ddim, 1.0, -2.0, "null", 1.0), "s_tmin = -2");
+    refused::<Churn<Ddim>>(&churn(ddim, 1.0, 2.0, "1.5", 1.0), "s_tmax = 1.5");
+    refused::<Churn<Ddim>>(&churn(ddim, 1.0, 0.0, "null", -0.5), "s_noise = -0.5");
+    refused::<Churn<Ddim>>(&churn(r#"{"eta":3.0}"#, 1.0, 0.0, "null", 1.0), "eta = 3");
+    let lagging = churn(ddim, -1.0, 0.0, "null", 1.0);
+    let lagging = format!(r#"{{"churn":{lagging},"parameterization":null}}"#);
+    refused::<LaggingChurn<VPrediction>>(&lagging, "s_churn = -1");
+    let consistent = r#"{"inner":null,"timestep_scaling":0.0}"#;
+    refused::<Consistent<()>>(consistent, "timestep_scaling is 0");
     refused::<Levels>("[]", "0 given");
     let level = r#"{"t":1.0,"alpha":0.6,"sigma":0.8}"#;
     refused::<Levels>(&format!("[{level},{level}]"), "falling");
