@@ -44,7 +44,8 @@ pub use guidance::ClassifierFree;
 pub use learned_variance::{LearnedVariance, split_variance};
 pub use model::Model;
 pub use parameterization::{
-    EpsilonPrediction, FlowPrediction, Parameterization, ScorePrediction, VPrediction, X0Prediction,
+    EpsilonPrediction, FlowPrediction, Parameterization, ScaledInput, ScorePrediction, VPrediction,
+    X0Prediction,
 };
 pub use per_sample::{column, sum_each};
 pub use predictor::{ConditionalPredictor, NoisePredictor};

@@ -142,6 +142,48 @@ impl Parameterization for ScorePrediction {
     }
 }
 
+/// Any parameterization whose network is shown `x/√(α² + σ²)`, which has unit variance for data of
+/// unit variance: what makes the large σ of a variance-exploding process fit to learn from.
+///
+/// Where variance is preserved it changes nothing. Around [`EpsilonPrediction`] it is NCSNv2's
+/// score network `s(x, σ) = f(x)/σ` (there `f = σ s = −ε̂`, so the network's last layer has the
+/// other sign), whose answers are of unit size at every level, while those of [`ScorePrediction`]
+/// grow as 1/σ. [`EdmPrediction`](crate::EdmPrediction) scales outputs as well. Source: Song &
+/// Ermon, *Improved Techniques for Training Score-Based Generative Models*, technique 3,
+/// arXiv 2006.09011.
+///
+/// ```
+/// use ddm_denoiser::{EpsilonPrediction, Parameterization, ScaledInput};
+/// use ddm_schedule::NoiseLevel;
+/// let at = NoiseLevel { t: 9.0, alpha: 1.0, sigma: 40.0 };
+/// let scaled = ScaledInput(EpsilonPrediction);
+/// assert_eq!(scaled.input_scale(at), 1.0 / at.scale());
+/// assert_eq!(scaled.target(at), EpsilonPrediction.target(at));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaledInput<P>(pub P);
+
+impl<P: Parameterization> Parameterization for ScaledInput<P> {
+    fn target(&self, at: NoiseLevel) -> (f64, f64) {
+        self.0.target(at)
+    }
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
+        self.0.x0_from(at)
+    }
+    fn input_scale(&self, at: NoiseLevel) -> f64 {
+        self.0.input_scale(at) / at.scale()
+    }
+    fn time(&self, at: NoiseLevel) -> f64 {
+        self.0.time(at)
+    }
+    fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
+        self.0.check(at)
+    }
+}
+
 /// The velocity of the straight path: target `dx/dt = ε − x₀`, (p, q) = (−1, 1).
 ///
 /// With [`RectifiedFlow`](ddm_schedule::RectifiedFlow) this is flow matching.

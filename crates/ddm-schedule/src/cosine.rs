@@ -84,6 +84,16 @@ impl NoiseSchedule for Cosine {
         let angle = start.sin().hypot(start.cos() * sigma).atan2(start.cos() * alpha);
         (angle / FRAC_PI_2 * (1.0 + self.s) - self.s).clamp(0.0, 1.0)
     }
+
+    /// `f = −tan(angle) dangle/dt`.
+    fn drift(&self, t: f64) -> f64 {
+        -self.angle(t.clamp(0.0, 1.0)).tan() * FRAC_PI_2 / (1.0 + self.s)
+    }
+
+    /// `g² = −2 f`, as wherever variance is preserved.
+    fn diffusion(&self, t: f64) -> f64 {
+        (-2.0 * self.drift(t)).sqrt()
+    }
 }
 
 #[derive(Deserialize)]

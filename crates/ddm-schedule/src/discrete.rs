@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ladder::row_at;
 use crate::{NoiseSchedule, ScheduleError};
 
 /// The discrete forward process of T steps: `x_{i} = √(1 − β_i) x_{i−1} + √β_i ε`, hence
@@ -107,8 +108,7 @@ impl NoiseSchedule for BetaTable {
 
     /// The row of the table, `T t − 1`: whole at the table's own times, and −1 at the data.
     fn timestep(&self, t: f64) -> f64 {
-        let row = t * self.betas.len() as f64 - 1.0;
-        if (row - row.round()).abs() < 1e-9 { row.round() } else { row }
+        row_at(t, self.betas.len())
     }
 
     /// The inverse of the interpolation in [`alpha_sigma`](NoiseSchedule::alpha_sigma).

@@ -59,6 +59,16 @@ impl NoiseSchedule for VarianceExploding {
     fn time_at(&self, lambda: f64) -> f64 {
         ((-lambda - self.sigma_min.ln()) / self.log_range()).clamp(0.0, 1.0)
     }
+
+    /// None: the signal stays.
+    fn drift(&self, _: f64) -> f64 {
+        0.0
+    }
+
+    /// `g = σ √(2 ln(σ_max/σ_min))`.
+    fn diffusion(&self, t: f64) -> f64 {
+        self.alpha_sigma(t).1 * (2.0 * self.log_range()).sqrt()
+    }
 }
 
 #[derive(Deserialize)]

@@ -27,4 +27,15 @@ impl NoiseSchedule for RectifiedFlow {
     fn time_at(&self, lambda: f64) -> f64 {
         1.0 / (1.0 + lambda.exp())
     }
+
+    /// `f = −1/(1 − t)`.
+    fn drift(&self, t: f64) -> f64 {
+        -1.0 / (1.0 - t.clamp(0.0, 1.0))
+    }
+
+    /// `g² = 2t/(1 − t)`.
+    fn diffusion(&self, t: f64) -> f64 {
+        let (alpha, sigma) = self.alpha_sigma(t);
+        (2.0 * sigma / alpha).sqrt()
+    }
 }

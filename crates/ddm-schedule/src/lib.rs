@@ -20,6 +20,7 @@
 //! ```
 
 mod cosine;
+mod derivative;
 mod discrete;
 mod edm;
 mod ending;
@@ -28,6 +29,7 @@ mod exploding;
 mod flow;
 pub mod grid;
 pub mod kernel;
+mod ladder;
 mod level;
 mod levels;
 mod linear;
@@ -49,6 +51,7 @@ pub use error::{GridError, ScheduleError};
 pub use exploding::VarianceExploding;
 pub use flow::RectifiedFlow;
 pub use grid::{Grid, Leading, Linspace, Trailing};
+pub use ladder::GeometricLadder;
 pub use level::NoiseLevel;
 pub use levels::Levels;
 pub use linear::LinearVp;

@@ -73,6 +73,11 @@ impl LinearVp {
         Ok(Self { beta_min, beta_max })
     }
 
+    /// `β(t) = β_min + t (β_max − β_min)`.
+    pub(crate) fn beta(&self, t: f64) -> f64 {
+        self.beta_min + t.clamp(0.0, 1.0) * (self.beta_max - self.beta_min)
+    }
+
     /// `−ln α(t) = ½ ∫₀ᵗ β = t² (β_max − β_min)/4 + t β_min/2`.
     pub(crate) fn minus_log_alpha(&self, t: f64) -> f64 {
         let t = t.clamp(0.0, 1.0);
@@ -109,6 +114,16 @@ impl NoiseSchedule for LinearVp {
         // ½ ln(1 + e^(−2λ)), without overflow where λ is very negative.
         let m = 0.5 * (-2.0 * lambda.abs()).exp().ln_1p() + (-lambda).max(0.0);
         self.time_at_minus_log_alpha(m)
+    }
+
+    /// `f = −β/2`.
+    fn drift(&self, t: f64) -> f64 {
+        -0.5 * self.beta(t)
+    }
+
+    /// `g = √β`.
+    fn diffusion(&self, t: f64) -> f64 {
+        self.beta(t).sqrt()
     }
 }
 

@@ -60,6 +60,11 @@ impl Shift {
         self.0 * t / ((1.0 - t) + self.0 * t)
     }
 
+    /// `dt'/dt = s/((1 − t) + s t)²`.
+    fn speed(&self, t: f64) -> f64 {
+        self.0 / ((1.0 - t) + self.0 * t).powi(2)
+    }
+
     /// The t that `apply` takes to t': the shift by 1/s.
     pub fn undo(&self, shifted: f64) -> f64 {
         shifted / (self.0 * (1.0 - shifted) + shifted)
@@ -136,5 +141,17 @@ impl<S: NoiseSchedule> NoiseSchedule for Shifted<S> {
     /// That of the schedule inside, the shift undone.
     fn time_at(&self, lambda: f64) -> f64 {
         self.shift.undo(self.schedule.time_at(lambda))
+    }
+
+    /// That of the schedule inside, times `dt'/dt`.
+    fn drift(&self, t: f64) -> f64 {
+        let t = t.clamp(0.0, 1.0);
+        self.schedule.drift(self.shift.apply(t)) * self.shift.speed(t)
+    }
+
+    /// That of the schedule inside, times `√(dt'/dt)`.
+    fn diffusion(&self, t: f64) -> f64 {
+        let t = t.clamp(0.0, 1.0);
+        self.schedule.diffusion(self.shift.apply(t)) * self.shift.speed(t).sqrt()
     }
 }

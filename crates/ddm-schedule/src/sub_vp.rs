@@ -41,4 +41,15 @@ impl NoiseSchedule for SubVp {
     fn time_at(&self, lambda: f64) -> f64 {
         self.linear.time_at_minus_log_alpha((0.5 * (-lambda).exp()).asinh())
     }
+
+    /// `f = −β/2`.
+    fn drift(&self, t: f64) -> f64 {
+        self.linear.drift(t)
+    }
+
+    /// `g² = β (1 − e^(−2∫β))`, and `e^(−2∫β) = α⁴`.
+    fn diffusion(&self, t: f64) -> f64 {
+        let kept = -(-4.0 * self.linear.minus_log_alpha(t)).exp_m1();
+        (self.linear.beta(t) * kept).sqrt()
+    }
 }

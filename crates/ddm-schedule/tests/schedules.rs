@@ -6,10 +6,10 @@
 //! `dict(beta_schedule='scaled_linear', beta_start=.00085, beta_end=.012)`.
 
 use ddm_schedule::{
-    BetaSpaced, BetaTable, Cosine, Edm, Exponential, FinalSigmaMin, Grid, GridError, Karras,
-    Leading, Levels, LinearVp, Linspace, LuLambda, NoiseLevel, NoiseSchedule, RectifiedFlow,
-    ResolutionShift, ScheduleError, Shift, Shifted, Stretched, SubVp, Trailing, UniformLambda,
-    VarianceExploding, spacing,
+    BetaSpaced, BetaTable, Cosine, Edm, Exponential, FinalSigmaMin, GeometricLadder, Grid,
+    GridError, Karras, Leading, Levels, LinearVp, Linspace, LuLambda, NoiseLevel, NoiseSchedule,
+    RectifiedFlow, ResolutionShift, ScheduleError, Shift, Shifted, Stretched, SubVp, Trailing,
+    UniformLambda, VarianceExploding, spacing,
 };
 use proptest::prelude::*;
 
@@ -43,6 +43,7 @@ fn all() -> Vec<(&'static str, Box<dyn NoiseSchedule>)> {
         ("sub-VP", Box::new(SubVp::default())),
         ("falling sub-VP", Box::new(SubVp::new(3.0, 0.5).unwrap())),
         ("VE", Box::new(VarianceExploding::default())),
+        ("ladder", Box::new(GeometricLadder::new(0.01, 50.0, 30).unwrap())),
         ("EDM", Box::new(Edm::default())),
         ("EDM, rho 1", Box::new(Edm::new(0.1, 3.0, 1.0).unwrap())),
         ("flow", Box::new(RectifiedFlow)),

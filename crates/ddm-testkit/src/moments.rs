@@ -5,6 +5,8 @@
 //! make *exactly*, the discretisation's own error included, without drawing a single sample; and
 //! many samples must then agree with that up to chance alone.
 
+mod covariance;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use ddm_samplers::{HostNoise, NoiseSource, Sampler};
 
@@ -12,6 +14,8 @@ use crate::{
     GaussianPath, Violation, compare,
     order::{STEPS, slope},
 };
+
+pub use covariance::{samples_have, standard_errors_off};
 
 /// Mean and variance.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -36,4 +36,4 @@ pub use error::TrainError;
 pub use hybrid::{Hybrid, HybridExample};
 pub use objective::{Example, Objective};
 pub use training::{Trained, Training};
-pub use weighting::{MinSnr, P2, Uniform, Weighting};
+pub use weighting::{MinSnr, P2, ScoreMatching, Uniform, Weighting};

@@ -93,6 +93,38 @@ impl TryFrom<Gamma> for MinSnr {
     }
 }
 
+/// Denoising score matching with NCSN's λ(σ) = σ²: `w₀ = SNR`.
+///
+/// The papers state λ for the error of the score, and with it the loss is
+///
+/// ```text
+/// σ² ‖s + ε/σ‖² = ‖σ s + ε‖² = SNR ‖x̂₀ − x₀‖²
+/// ```
+///
+/// That is σ² for a network that predicts the score, 1 for ε ([`Uniform`], DDPM's own weight), SNR
+/// for x₀ and SNR/(SNR + 1) for v; and it is [`MinSnr`] with γ = ∞. So that the noisiest levels,
+/// whose scores are small, and the least noisy, whose scores are large, count alike. Source: Song &
+/// Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*, eq. 5–6,
+/// arXiv 1907.05600; Song et al., *Score-Based Generative Modeling through Stochastic Differential
+/// Equations*, eq. 7, arXiv 2011.13456.
+///
+/// ```
+/// use ddm_denoiser::{EpsilonPrediction, ScorePrediction};
+/// use ddm_schedule::NoiseLevel;
+/// use ddm_train::{ScoreMatching, Weighting};
+/// let at = NoiseLevel { t: 3.0, alpha: 1.0, sigma: 0.5 };
+/// assert!((ScoreMatching.weight(at, &ScorePrediction) - 0.25).abs() < 1e-12);
+/// assert!((ScoreMatching.weight(at, &EpsilonPrediction) - 1.0).abs() < 1e-12);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreMatching;
+
+impl Weighting for ScoreMatching {
+    fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
+        from_x0_weight(at.snr(), at, parameterization)
+    }
+}
+
 /// P2: `w₀ = SNR/(k + SNR)^γ`, that is `1/(k + SNR)^γ` for ε. Default k = 1, γ = 1.
 ///
 /// Weighs down the levels at which only imperceptible detail is left to learn. Source: Choi et

@@ -1,0 +1,159 @@
+//! Langevin dynamics: noise and the score alone, level by level.
+
+use burn::tensor::Tensor;
+use ddm_samplers::{Context, Sampler};
+use ddm_schedule::NoiseLevel;
+use serde::{Deserialize, Serialize};
+
+use crate::ScoreError;
+
+/// Annealed Langevin dynamics: at each level T moves up the score with noise, then on to the next.
+///
+/// ```text
+/// T times:  x ← x + δ σ² s(x) + √(2δ) σ z      (s = (α x̂₀ − x)/σ²)
+/// ```
+///
+/// The step of a level is `δ σ²`: the papers' ε of the least noisy level σ_L is `δ σ_L²`, and
+/// NCSN's, which has ε/2 before the score, is `2 δ σ_L²`. From level to level x is carried as it
+/// is, also where α is not 1. The step to σ = 0 ends with `α_to x̂₀`, the denoising of NCSNv2.
+///
+/// T model calls a step, one more in the step to σ = 0; no state. It is no solver of an equation:
+/// levels must lie so close that T moves take x from one to the next, as on a
+/// [`GeometricLadder`](ddm_schedule::GeometricLadder). At a level of total variance v = α² s² + σ²,
+/// the moves settle at variance `v/(1 − δ σ²/(2v))`, and get nearer by `(1 − δ σ²/v)` a move. Source:
+/// Song & Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*,
+/// algorithm 1, arXiv 1907.05600; *Improved Techniques for Training Score-Based Generative Models*,
+/// algorithm 1, arXiv 2006.09011; the denoising: Jolicoeur-Martineau et al., *Adversarial Score
+/// Matching and Improved Sampling for Image Generation*, sec. 3.1, arXiv 2009.05475.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::from_fn;
+/// use ddm_samplers::Sampling;
+/// use ddm_schedule::{GeometricLadder, NoiseLevel};
+/// use ddm_score::AnnealedLangevin;
+/// // The exact denoiser of data that is always 3.
+/// let model = from_fn(|x: Tensor<2>, _: NoiseLevel| x * 0.0 + 3.0);
+/// let ladder = GeometricLadder::new(0.01, 10.0, 20)?;
+/// let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), 5)?;
+/// let run = Sampling::new(&model, &ladder).sampler(langevin).steps(20).seed(1);
+/// let x = run.sample([4, 2], &Device::flex())?;
+/// assert!(x.all_close(Tensor::full([4, 2], 3.0, &Device::flex()), None, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Settings")]
+pub struct AnnealedLangevin {
+    step: f64,
+    times: usize,
+}
+
+impl AnnealedLangevin {
+    /// With step δ, in (0, 2), and T = `times` moves a level, at least 1.
+    ///
+    /// From δ = 2 on, x would be thrown ever further off where the data is a point.
+    pub fn new(step: f64, times: usize) -> Result<Self, ScoreError> {
+        require_step(step)?;
+        ScoreError::require(times > 0, "times", times as f64, "at least 1")?;
+        Ok(Self { step, times })
+    }
+
+    /// With the best δ for T = `times` moves a level on a ladder of `ratio` γ = σ_before/σ.
+    ///
+    /// For data that is one point, x comes to a level of std σ with variance `γ² σ²` and leaves it,
+    /// with `q = 2δ/(1 − (1 − δ)²) = 1/(1 − δ/2)`, with
+    ///
+    /// ```text
+    /// σ² ( (1 − δ)^(2T) (γ² − q) + q )
+    /// ```
+    ///
+    /// which is above σ² for every δ in (0, 1): the best δ is the one, and there is only one, that
+    /// makes it least. Refused where T (γ² − 1) ≤ ¼: every move would then make x noisier than the
+    /// ladder's own steps do. Source: Song & Ermon, *Improved Techniques for Training Score-Based
+    /// Generative Models*, technique 4 and proposition 3, arXiv 2006.09011.
+    ///
+    /// ```
+    /// use ddm_schedule::GeometricLadder;
+    /// use ddm_score::AnnealedLangevin;
+    /// // CIFAR-10 there: ε = δ σ_L² = 6.2e-6.
+    /// let ladder = GeometricLadder::new(0.01, 50.0, 232)?;
+    /// let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), 5)?;
+    /// assert!((langevin.step_size() * 1e-4 - 6.2e-6).abs() < 0.05e-6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ncsn_v2(ratio: f64, times: usize) -> Result<Self, ScoreError> {
+        ScoreError::require(times > 0, "times", times as f64, "at least 1")?;
+        let (square, moves) = (ratio * ratio, 2.0 * times as f64);
+        let allowed = "finite and above sqrt(1 + 1/(4 times))";
+        let holds = square.is_finite() && ratio > 0.0 && moves * (square - 1.0) > 0.5;
+        ScoreError::require(holds, "ratio", ratio, allowed)?;
+        // The derivative in δ: below 0 at 0, above 0 at 1, and 0 once.
+        let rises = |step: f64| {
+            let q = 1.0 / (1.0 - 0.5 * step);
+            let left = (1.0 - step).powf(moves);
+            0.5 * q * q * (1.0 - left) > (square - q) * moves * (1.0 - step).powf(moves - 1.0)
+        };
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            if rises(middle) { high = middle } else { low = middle }
+        }
+        Self::new(high, times)
+    }
+
+    /// The step δ, in units of σ².
+    pub fn step_size(&self) -> f64 {
+        self.step
+    }
+}
+
+/// δ in (0, 2).
+pub(crate) fn require_step(step: f64) -> Result<(), ScoreError> {
+    ScoreError::require(step > 0.0 && step < 2.0, "step", step, "above 0 and below 2")
+}
+
+/// One Langevin move at a level, `x + δ σ² s + √(2δ) σ z = x + δ (α x̂₀ − x) + √(2δ) σ z`.
+pub(crate) fn langevin_move<const D: usize>(
+    cx: &mut Context<'_, D>,
+    x: Tensor<D>,
+    at: NoiseLevel,
+    step: f64,
+) -> Tensor<D> {
+    let x0 = cx.denoise(x.clone(), at);
+    let mean = x * (1.0 - step) + x0 * (step * at.alpha);
+    cx.add_noise(mean, (2.0 * step).sqrt() * at.sigma)
+}
+
+impl<const D: usize> Sampler<D> for AnnealedLangevin {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        mut x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        (): &mut (),
+    ) -> Tensor<D> {
+        for _ in 0..self.times {
+            x = langevin_move(cx, x, from, self.step);
+        }
+        match to.sigma {
+            0.0 => cx.denoise(x, from) * to.alpha,
+            _ => x,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    step: f64,
+    times: usize,
+}
+
+impl TryFrom<Settings> for AnnealedLangevin {
+    type Error = ScoreError;
+    fn try_from(raw: Settings) -> Result<Self, ScoreError> {
+        Self::new(raw.step, raw.times)
+    }
+}

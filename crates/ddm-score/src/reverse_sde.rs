@@ -1,0 +1,127 @@
+//! The reverse SDE, discretised as it stands.
+
+use burn::tensor::Tensor;
+use ddm_samplers::{Context, Sampler};
+use ddm_schedule::{NoiseLevel, NoiseSchedule, kernel};
+use serde::{Deserialize, Serialize};
+
+use crate::score_of;
+
+/// The reverse-diffusion predictor: the forward kernel's own coefficients, `x_from = r x_to + w z`,
+/// turned round.
+///
+/// ```text
+/// x' = (2 − r) x + w² s(x) + w z,   r = α_from/α_to,   w² = σ_from² − r² σ_to²
+/// ```
+///
+/// One model call a step; weak order 1; stochastic; no state. The step to σ = 0 gives `α_to x̂₀`.
+/// Where variance explodes (r = 1) it is [`Ddpm`](ddm_samplers::Ddpm) with the large variance, and
+/// the ancestral sampler of the paper, of the same mean and less noise, is
+/// [`Ddim`](ddm_samplers::Ddim) at η = 1. Where variance is preserved, the paper's ancestral
+/// sampler, `(x + w² s)/r + w z`, is `Ddpm` with the large variance, from which this one differs in
+/// second order. Source: Song et al., *Score-Based Generative
+/// Modeling through Stochastic Differential Equations*, app. E and F, eq. 46 and 47,
+/// arXiv 2011.13456.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::from_fn;
+/// use ddm_samplers::Sampling;
+/// use ddm_schedule::{Exponential, NoiseLevel, VarianceExploding};
+/// use ddm_score::ReverseDiffusion;
+/// let model = from_fn(|x: Tensor<2>, at: NoiseLevel| x / at.scale().powi(2)); // data N(0, 1)
+/// let schedule = VarianceExploding::default();
+/// let run = Sampling::new(&model, &schedule).sampler(ReverseDiffusion).grid(Exponential);
+/// let x = run.steps(100).sample([1000, 1], &Device::flex())?;
+/// assert!((x.var(0).into_scalar::<f64>() - 1.0).abs() < 0.2);
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReverseDiffusion;
+
+impl<const D: usize> Sampler<D> for ReverseDiffusion {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        (): &mut (),
+    ) -> Tensor<D> {
+        let x0 = cx.denoise(x.clone(), from);
+        if to.sigma == 0.0 {
+            return x0 * to.alpha;
+        }
+        let up = kernel::forward(to, from);
+        let score = score_of(x.clone(), x0, from);
+        cx.add_noise(x * (2.0 - up.x) + score * up.noise.powi(2), up.noise)
+    }
+}
+
+/// Euler and Maruyama's method on the reverse SDE, `dx = (f x − g² s) dt + g dw̄` with t running
+/// down:
+///
+/// ```text
+/// x' = x − (f x − g² s(x)) Δt + g √Δt z,   Δt = t_from − t_to, f and g at t_from
+/// ```
+///
+/// f and g are [`NoiseSchedule::drift`] and [`NoiseSchedule::diffusion`]; the times are those at
+/// which the schedule has the levels' λ. So it needs the schedule, which must be the run's: a
+/// reference or a copy. One model call a step; weak order 1; stochastic; no state. The step to
+/// σ = 0 gives `α_to x̂₀`: there the score has no value, and the authors too leave the last noise
+/// out. Small steps only: it is the plainest method, and less exact than
+/// [`Ddim`](ddm_samplers::Ddim) at η = 1, which takes the linear part exactly. f has no value where
+/// α = 0: on schedules that end so ([`Cosine`](ddm_schedule::Cosine),
+/// [`RectifiedFlow`](ddm_schedule::RectifiedFlow)), start below. Source: Song et al., *Score-Based
+/// Generative Modeling through Stochastic Differential Equations*, eq. 6 and app. D.1,
+/// arXiv 2011.13456.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::from_fn;
+/// use ddm_samplers::Sampling;
+/// use ddm_schedule::{LinearVp, NoiseLevel};
+/// use ddm_score::EulerMaruyama;
+/// let model = from_fn(|x: Tensor<2>, at: NoiseLevel| x * at.alpha); // data N(0, 1)
+/// let schedule = LinearVp::default();
+/// let run = Sampling::new(&model, &schedule).sampler(EulerMaruyama::new(&schedule)).steps(200);
+/// let x = run.sample([1000, 1], &Device::flex())?;
+/// assert!((x.var(0).into_scalar::<f64>() - 1.0).abs() < 0.2);
+/// # Ok::<(), ddm_samplers::SamplingError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EulerMaruyama<N> {
+    schedule: N,
+}
+
+impl<N: NoiseSchedule> EulerMaruyama<N> {
+    /// For runs on `schedule`.
+    pub fn new(schedule: N) -> Self {
+        Self { schedule }
+    }
+}
+
+impl<const D: usize, N: NoiseSchedule> Sampler<D> for EulerMaruyama<N> {
+    type State = ();
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        (): &mut (),
+    ) -> Tensor<D> {
+        let x0 = cx.denoise(x.clone(), from);
+        if to.sigma == 0.0 {
+            return x0 * to.alpha;
+        }
+        let t = self.schedule.time_at(from.lambda());
+        let dt = t - self.schedule.time_at(to.lambda());
+        let (f, g) = (self.schedule.drift(t), self.schedule.diffusion(t));
+        let score = score_of(x.clone(), x0, from);
+        cx.add_noise(x * (1.0 - f * dt) + score * (g * g * dt), g * dt.sqrt())
+    }
+}

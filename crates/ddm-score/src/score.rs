@@ -1,0 +1,29 @@
+//! The score that a denoiser stands for.
+
+use burn::tensor::Tensor;
+use ddm_schedule::NoiseLevel;
+
+/// The score of a model that answers x̂₀ for x at a level:
+///
+/// ```text
+/// s(x) = ∇ₓ ln p_t(x) = (α x̂₀ − x)/σ² = −ε̂/σ
+/// ```
+///
+/// x and x̂₀ of one shape, σ above 0; in units of 1/x. It is Tweedie's formula the other way round.
+/// Source: Vincent, *A Connection Between Score Matching and Denoising Autoencoders*, 2011; Song et
+/// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, sec. 3.3,
+/// arXiv 2011.13456.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_schedule::NoiseLevel;
+/// use ddm_score::score_of;
+/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let x = Tensor::<2>::ones([1, 2], &Device::flex());
+/// // Of data N(0, 1), x̂₀ is α x, and x itself is N(0, 1) at a level that preserves variance.
+/// let score = score_of(x.clone(), x.clone() * at.alpha, at);
+/// assert!(score.all_close(-x, None, None));
+/// ```
+pub fn score_of<const D: usize>(x: Tensor<D>, x0: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
+    (x0 * at.alpha - x) / (at.sigma * at.sigma)
+}
