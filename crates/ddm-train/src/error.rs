@@ -1,6 +1,7 @@
 //! What can go wrong with training.
 
 use ddm_denoiser::ModelError;
+use ddm_schedule::NoiseSchedule;
 use thiserror::Error;
 
 /// Training that cannot start, or that had to stop.
@@ -32,6 +33,14 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// The number of a schedule's steps, if it is a table of at least 2.
+    pub fn require_table(schedule: &dyn NoiseSchedule) -> Result<usize, Self> {
+        let steps = schedule.steps().unwrap_or(0);
+        let allowed = "at least 2, those of a table: the bound is that of a chain";
+        Self::require(steps >= 2, "the number of the schedule's steps", steps as f64, allowed)?;
+        Ok(steps)
+    }
+
     /// `Ok` if `holds`, else the error that names the setting.
     pub(crate) fn require(
         holds: bool,

@@ -1,13 +1,13 @@
 //! The hybrid loss: learning the variance beside the mean.
 
-use std::f64::consts::{LN_2, SQRT_2};
+use std::f64::consts::LN_2;
 
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn::tensor::Tensor;
 use ddm_denoiser::{ModelError, Parameterization, column};
 use ddm_noise::{HostNoise, NoiseSource};
-use ddm_schedule::{NoiseSchedule, kernel};
+use ddm_schedule::NoiseSchedule;
 
-use crate::{Example, Objective, TrainError};
+use crate::{ChainRows, Example, Objective, TrainError};
 
 /// `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::LearnedVariance).
 ///
@@ -49,11 +49,7 @@ pub struct HybridExample<const D: usize> {
 struct Rows<const D: usize> {
     /// (a, b) of x̂₀ = a x + b F.
     x0_from: [Tensor<D>; 2],
-    /// Factor of x₀ in the mean of the posterior.
-    mean: Tensor<D>,
-    log_small: Tensor<D>,
-    log_large: Tensor<D>,
-    is_first: Tensor<D, Bool>,
+    chain: ChainRows<D>,
     steps: f64,
 }
 
@@ -64,14 +60,7 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
         parameterization: P,
         weight: f64,
     ) -> Result<Self, TrainError> {
-        let allowed = "a table of at least 2 steps, for a loss that learns the variance";
-        let steps = schedule.steps().unwrap_or(0);
-        TrainError::require(
-            steps >= 2,
-            "the number of the schedule's steps",
-            steps as f64,
-            allowed,
-        )?;
+        let steps = TrainError::require_table(schedule)?;
         let holds = weight.is_finite() && weight >= 0.0;
         TrainError::require(holds, "weight of the bound", weight, "finite and at least 0")?;
         let objective = Objective::new(schedule, parameterization.clone())?;
@@ -107,20 +96,7 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
     fn rows<const D: usize>(&self, x0: &Tensor<D>, rows: &[usize]) -> Rows<D> {
         let Table(schedule, steps) = self.schedule;
         let level = |row: usize| schedule.level(row as f64 / steps as f64);
-        let mut broadcast = [1; D];
-        broadcast[0] = rows.len();
         let column = |of: &dyn Fn(usize) -> f64| column(x0, rows.iter().map(|&row| of(row)));
-        // At row 0 the posterior has no variance; row 1's stands in, as in the paper's program.
-        let small = |row: usize| {
-            let row = row.max(1);
-            2.0 * kernel::ddim_std(level(row + 1), level(row), 1.0).ln()
-        };
-        let large = |row: usize| 2.0 * kernel::forward(level(row), level(row + 1)).noise.ln();
-        let mean = |row: usize| {
-            let (from, to) = (level(row + 1), level(row));
-            kernel::reverse(from, to, kernel::ddim_std(from, to, 1.0)).x0
-        };
-        let first: Vec<bool> = rows.iter().map(|&row| row == 0).collect();
         Rows {
             x0_from: [
                 // Of x as the network sees it: a preconditioned one sees it scaled.
@@ -130,10 +106,7 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
                 }),
                 column(&|row| self.parameterization.x0_from(level(row + 1)).1),
             ],
-            mean: column(&mean),
-            log_small: column(&small),
-            log_large: column(&large),
-            is_first: Tensor::<D, Bool>::from_data(TensorData::new(first, broadcast), &x0.device()),
+            chain: ChainRows::of_table(schedule, steps, rows, x0),
             steps: steps as f64,
         }
     }
@@ -152,27 +125,7 @@ impl<const D: usize> HybridExample<D> {
         let rows = &self.rows;
         let [a, b] = rows.x0_from.clone();
         let guess = self.example.x_t.clone() * a + prediction.detach() * b;
-        let log_variance =
-            v.clone() * rows.log_large.clone() + (v.neg() + 1.0) * rows.log_small.clone();
-
-        let apart = (self.x0.clone() - guess.clone()) * rows.mean.clone();
-        let ratio = rows.log_small.clone() - log_variance.clone();
-        let kl =
-            (apart.square() * log_variance.clone().neg().exp() + ratio.clone().exp() - ratio - 1.0)
-                * 0.5;
-        let own_bin = -log_bin(self.x0.clone(), guess, (log_variance * 0.5).exp());
-        let first = rows.is_first.clone().expand(kl.dims());
-        kl.mask_where(first, own_bin) / LN_2
+        let log_variance = rows.chain.log_variance(v);
+        rows.chain.nats(self.x0.clone(), guess, log_variance) / LN_2
     }
-}
-
-/// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins that fill [−1, 1]; the outermost reach to ±∞.
-fn log_bin<const D: usize>(x0: Tensor<D>, mean: Tensor<D>, std: Tensor<D>) -> Tensor<D> {
-    let half = 1.0 / 255.0;
-    let below = |edge: Tensor<D>| ((edge - mean.clone()) / std.clone() / SQRT_2).erf() * 0.5 + 0.5;
-    let upper = below(x0.clone() + half);
-    let lower = below(x0.clone() - half);
-    let upper = upper.mask_fill(x0.clone().greater_elem(0.999), 1.0);
-    let lower = lower.mask_fill(x0.lower_elem(-0.999), 0.0);
-    (upper - lower).clamp_min(1e-12).log()
 }

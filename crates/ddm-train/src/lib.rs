@@ -22,6 +22,7 @@
 //! # Ok::<(), ddm_denoiser::ModelError>(())
 //! ```
 
+mod chain;
 mod dropout;
 mod ema;
 mod error;
@@ -30,6 +31,7 @@ mod objective;
 mod training;
 mod weighting;
 
+pub use chain::ChainRows;
 pub use dropout::ConditionDropout;
 pub use ema::Ema;
 pub use error::TrainError;

@@ -1,0 +1,214 @@
+//! The variational bound of the chain.
+
+use std::f64::consts::LN_2;
+use std::fmt;
+
+use burn::tensor::Tensor;
+use ddm_denoiser::{Denoiser, column, sum_each};
+use ddm_noise::{HostNoise, NoiseSource};
+use ddm_samplers::Variance;
+use ddm_schedule::NoiseSchedule;
+use ddm_train::{ChainRows, TrainError};
+use serde::{Deserialize, Serialize};
+
+use crate::ScoreError;
+use crate::dormand_prince::read;
+
+/// The variational bound on the negative log-likelihood of data under a chain of T steps, term by
+/// term:
+///
+/// ```text
+/// −ln p(x₀) ≤ E[ L_T + Σ_{t>1} L_{t−1} + L₀ ]
+/// L_T     = KL(q(x_T | x₀) ‖ N(0, I))
+/// L_{t−1} = KL(q(x_{t−1} | x_t, x₀) ‖ p(x_{t−1} | x_t))
+/// L₀      = −ln p(x₀ | x₁)
+/// ```
+///
+/// where the steps of p are those of [`Ddpm`](ddm_samplers::Ddpm), of the same [`Variance`]. The
+/// expectation is over the noise in x_t, of which one draw is taken for each term. As in the
+/// [hybrid loss](ddm_train::Hybrid), whose terms these are, the posterior's variance of the second
+/// row stands in for that of the first, which is 0.
+///
+/// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, eq. 5, arXiv 2006.11239; Nichol &
+/// Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, sec. 2.1 and 3.1,
+/// arXiv 2102.09672.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_noise::HostNoise;
+/// use ddm_samplers::Variance;
+/// use ddm_schedule::BetaTable;
+/// use ddm_score::{DataTerm, VariationalBound};
+/// use ddm_testkit::Gaussian;
+/// let (model, table) = (Gaussian::new([0.0], 1.0)?, BetaTable::linear(100, 1e-3, 0.2)?);
+/// let bound = VariationalBound::new(&model, &table)?
+///     .variance(Variance::Large)
+///     .data(DataTerm::Density);
+/// let x0 = Tensor::<2>::zeros([4, 2], &Device::flex());
+/// let found = bound.evaluate(x0, &mut HostNoise::new(0))?;
+/// assert_eq!((found.terms.len(), found.prior.len()), (99, 4)); // rows 1 to 99, 4 samples
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct VariationalBound<'a, M: ?Sized> {
+    model: &'a M,
+    schedule: &'a dyn NoiseSchedule,
+    steps: usize,
+    variance: Variance,
+    data: DataTerm,
+    rows: Option<usize>,
+}
+
+/// What L₀ is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DataTerm {
+    /// The probability of x₀'s own bin, of 256 that are centred on `k/127.5 − 1`; the outermost
+    /// reach to ±∞. For images in [−1, 1]: the bound is then in bits that a coder would need.
+    /// Source: Ho et al., eq. 13, arXiv 2006.11239.
+    #[default]
+    Bins,
+    /// The density of x₀ itself: for data that is not quantized.
+    Density,
+}
+
+/// The terms of the bound in nats; all lists within are one number a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// L_T.
+    pub prior: Vec<f64>,
+    /// The rows of the table, from 1 (x₂ to x₁) to T − 1, whose terms were taken.
+    pub rows: Vec<usize>,
+    /// L_{t−1} of these rows.
+    pub terms: Vec<Vec<f64>>,
+    /// L₀.
+    pub data: Vec<f64>,
+    /// T − 1, the number of all rows from 1 on.
+    pub all_rows: usize,
+    /// Number of elements of a sample.
+    pub dims: usize,
+}
+
+impl Bound {
+    /// The whole bound in nats, one a sample. Where only some rows were taken, their mean stands for
+    /// the others.
+    pub fn nats(&self) -> Vec<f64> {
+        let share = self.all_rows as f64 / self.rows.len() as f64;
+        let chain = |i: usize| self.terms.iter().map(|term| term[i]).sum::<f64>() * share;
+        let of = |i: usize| self.prior[i] + chain(i) + self.data[i];
+        (0..self.prior.len()).map(of).collect()
+    }
+
+    /// The whole bound in bits a dimension, one a sample.
+    pub fn bits_per_dim(&self) -> Vec<f64> {
+        self.nats().into_iter().map(|nats| nats / (self.dims as f64 * LN_2)).collect()
+    }
+}
+
+impl<M: ?Sized> fmt::Debug for VariationalBound<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { steps, variance, data, rows, .. } = self;
+        f.debug_struct("VariationalBound")
+            .field("steps", steps)
+            .field("variance", variance)
+            .field("data", data)
+            .field("rows", rows)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, M: ?Sized> VariationalBound<'a, M> {
+    /// Of all rows, with the posterior's variance and binned data. Refuses schedules that are no
+    /// table of at least 2 steps.
+    pub fn new(model: &'a M, schedule: &'a dyn NoiseSchedule) -> Result<Self, ScoreError> {
+        let steps = TrainError::require_table(schedule)?;
+        let (variance, data) = (Variance::default(), DataTerm::default());
+        Ok(Self { model, schedule, steps, variance, data, rows: None })
+    }
+
+    /// With another variance of the steps.
+    pub fn variance(self, variance: Variance) -> Self {
+        Self { variance, ..self }
+    }
+
+    /// With another L₀.
+    pub fn data(self, data: DataTerm) -> Self {
+        Self { data, ..self }
+    }
+
+    /// With K rows in place of all, drawn for each evaluation, each as likely as the others; from 1
+    /// to T − 1.
+    pub fn rows(self, rows: usize) -> Result<Self, ScoreError> {
+        let holds = (1..self.steps).contains(&rows);
+        ScoreError::require(holds, "the number of rows", rows as f64, "from 1 to T - 1")?;
+        Ok(Self { rows: Some(rows), ..self })
+    }
+
+    /// The bound for data x₀ `[batch, …]`: one draw of the noise to choose rows, if not all are
+    /// taken, and one for each row. Reads back from the device once, at the end.
+    pub fn evaluate<const D: usize>(
+        &self,
+        x0: Tensor<D>,
+        noise: &mut HostNoise,
+    ) -> Result<Bound, ScoreError>
+    where
+        M: Denoiser<D>,
+    {
+        ScoreError::require_some(&x0.dims())?;
+        let last = self.schedule.level(1.0);
+        self.model.check(x0.dims(), last)?;
+        let x0 = x0.inner();
+        let dims = x0.dims()[1..].iter().product::<usize>();
+
+        let rows = self.chosen(noise);
+        let terms = rows.iter().map(|&row| self.term(&x0, row, noise)).collect::<Result<_, _>>()?;
+        let data = self.term(&x0, 0, noise)?;
+        // KL(N(α x₀, σ²) ‖ N(0, 1)) = ½ (α² x₀² + σ² − 1 − ln σ²)
+        let unit = dims as f64 * (last.sigma.powi(2) - 1.0 - 2.0 * last.sigma.ln());
+        let prior = (sum_each(x0.square()) * last.alpha.powi(2) + unit) * 0.5;
+        let terms: Vec<Tensor<1>> = terms;
+        let terms = terms.into_iter().map(read).collect();
+        let (prior, data) = (read(prior), read(data));
+        Ok(Bound { prior, rows, terms, data, all_rows: self.steps - 1, dims })
+    }
+
+    fn chosen(&self, noise: &mut HostNoise) -> Vec<usize> {
+        let all = 1..self.steps;
+        let Some(wanted) = self.rows else { return all.collect() };
+        let keys = noise.uniform(all.len());
+        let mut rows: Vec<usize> = all.collect();
+        rows.sort_by(|a, b| keys[a - 1].total_cmp(&keys[b - 1]));
+        rows.truncate(wanted);
+        rows.sort_unstable();
+        rows
+    }
+
+    /// The term of a row in nats, `[batch]`.
+    fn term<const D: usize>(
+        &self,
+        x0: &Tensor<D>,
+        row: usize,
+        noise: &mut HostNoise,
+    ) -> Result<Tensor<1>, ScoreError>
+    where
+        M: Denoiser<D>,
+    {
+        let chain = ChainRows::new(self.schedule, &[row], x0)?;
+        let at = self.schedule.level((row + 1) as f64 / self.steps as f64);
+        let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
+        let x = x0.clone() * at.alpha + epsilon * at.sigma;
+        let (guess, learned) = self.model.denoise_with_variance(x, at);
+        let v = match (self.variance, learned) {
+            (Variance::Large, _) => column(x0, [1.0]),
+            (Variance::Learned, Some(v)) => v.inner(),
+            (Variance::Small | Variance::Learned, _) => column(x0, [0.0]),
+        };
+        let log_variance = chain.log_variance(v);
+        let (x0, guess) = (x0.clone(), guess.inner());
+        Ok(sum_each(match (row, self.data) {
+            (0, DataTerm::Density) => {
+                let apart = (x0 - guess).square() * log_variance.clone().neg().exp();
+                (apart + log_variance + std::f64::consts::TAU.ln()) * 0.5
+            }
+            _ => chain.nats(x0, guess, log_variance),
+        }))
+    }
+}

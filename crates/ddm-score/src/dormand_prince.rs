@@ -1,0 +1,140 @@
+//! The Dormand–Prince method of order 5(4), every sample at its own pace.
+
+use burn::tensor::{DType, Tensor};
+
+use crate::state::State;
+use crate::{ScoreError, pace::Pace};
+
+/// Nodes c, a row for each stage after the first.
+const NODES: [f64; 6] = [1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
+
+/// Weights a. The last row is the answer of order 5 itself, so that its slope, the last stage, is
+/// the first stage of the next step.
+const WEIGHTS: [&[f64]; 6] = [
+    &[1.0 / 5.0],
+    &[3.0 / 40.0, 9.0 / 40.0],
+    &[44.0 / 45.0, -56.0 / 15.0, 32.0 / 9.0],
+    &[19372.0 / 6561.0, -25360.0 / 2187.0, 64448.0 / 6561.0, -212.0 / 729.0],
+    &[9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0],
+    &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
+];
+
+/// The answer of order 5 minus that of order 4.
+const ERROR: [f64; 7] = [
+    71.0 / 57600.0,
+    0.0,
+    -71.0 / 16695.0,
+    71.0 / 1920.0,
+    -17253.0 / 339200.0,
+    22.0 / 525.0,
+    -1.0 / 40.0,
+];
+
+/// The method and its settings.
+///
+/// Source: Dormand & Prince, *A family of embedded Runge–Kutta formulae*, J. Comp. Appl. Math. 6
+/// (1980); the norm and the first step as in Hairer, Nørsett & Wanner, *Solving Ordinary
+/// Differential Equations I*, sec. II.4.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DormandPrince {
+    /// Relative and absolute.
+    pub(crate) tolerance: f64,
+    /// Evaluations that a sample may take part in.
+    pub(crate) max_evaluations: usize,
+}
+
+/// Where the samples got to.
+#[derive(Debug)]
+pub(crate) struct Arrival<S> {
+    pub(crate) state: S,
+    pub(crate) paces: Vec<Pace>,
+    /// Evaluations of the whole batch.
+    pub(crate) calls: usize,
+}
+
+impl DormandPrince {
+    /// From `start` at θ = `from` along `dy/dθ = slope(y, θ)` to θ = `to`, up or down; `slope` is
+    /// given a θ for each sample.
+    ///
+    /// What a sample does depends on that sample alone: one that has arrived or given up stays in
+    /// the batch with h = 0.
+    pub(crate) fn solve<S: State>(
+        &self,
+        start: S,
+        batch: usize,
+        [from, to]: [f64; 2],
+        mut slope: impl FnMut(&S, &[f64]) -> Result<S, ScoreError>,
+    ) -> Result<Arrival<S>, ScoreError> {
+        let mut paces = vec![Pace::new(from, to, self.max_evaluations); batch];
+        let (mut state, mut calls) = (start, 0);
+        if from == to {
+            return Ok(Arrival { state, paces, calls });
+        }
+        if self.max_evaluations < 2 {
+            paces.iter_mut().for_each(Pace::give_up);
+            return Ok(Arrival { state, paces, calls });
+        }
+        let mut first = slope(&state, &vec![from; batch])?;
+        self.choose_first_steps(&state, &first, &mut paces, &mut slope)?;
+        calls += 2;
+        loop {
+            let h: Vec<f64> = paces.iter_mut().map(Pace::next_step).collect();
+            if paces.iter().all(Pace::is_done) {
+                return Ok(Arrival { state, paces, calls });
+            }
+            let mut slopes = vec![first.clone()];
+            let mut after = state.clone();
+            for (node, weights) in NODES.into_iter().zip(WEIGHTS) {
+                let at: Vec<f64> = paces.iter().map(|pace| pace.part_of_step(node)).collect();
+                after = state.advance(&h, sum(weights, &slopes));
+                slopes.push(slope(&after, &at)?);
+                calls += 1;
+            }
+            let errors = read(sum(&ERROR, &slopes).size(&state, &after));
+            let taken: Vec<bool> = paces
+                .iter_mut()
+                .zip(errors)
+                .map(|(pace, error)| pace.judge(error / self.tolerance))
+                .collect();
+            state = state.replaced(after, &taken);
+            first = first.replaced(slopes.swap_remove(6), &taken);
+        }
+    }
+
+    /// h from how large y, its slope and its curvature are: one evaluation.
+    fn choose_first_steps<S: State>(
+        &self,
+        state: &S,
+        first: &S,
+        paces: &mut [Pace],
+        slope: &mut impl FnMut(&S, &[f64]) -> Result<S, ScoreError>,
+    ) -> Result<(), ScoreError> {
+        let (of_state, of_slope) = (read(state.size(state, state)), read(first.size(state, state)));
+        let trial: Vec<f64> = paces
+            .iter()
+            .zip(of_state.iter().zip(&of_slope))
+            .map(|(pace, (y, k))| pace.trial_step(y / self.tolerance, k / self.tolerance))
+            .collect();
+        let at: Vec<f64> = paces.iter().zip(&trial).map(|(pace, h)| pace.at + h).collect();
+        let probed = slope(&state.advance(&trial, first.clone()), &at)?;
+        let change = read(S::sum(&[(1.0, &probed), (-1.0, first)]).size(state, state));
+        for (i, pace) in paces.iter_mut().enumerate() {
+            let curvature = change[i] / trial[i].abs() / self.tolerance;
+            pace.start(trial[i], of_slope[i] / self.tolerance, curvature);
+        }
+        Ok(())
+    }
+}
+
+/// `Σ a_j k_j` without the terms of weight 0.
+fn sum<S: State>(weights: &[f64], slopes: &[S]) -> S {
+    let terms = weights.iter().copied().zip(slopes).filter(|&(weight, _)| weight != 0.0);
+    S::sum(&terms.collect::<Vec<_>>())
+}
+
+/// The numbers, one a sample: this waits for the device. NaN where they cannot be read.
+pub(crate) fn read(values: Tensor<1>) -> Vec<f64> {
+    let samples = values.dims()[0];
+    let values = values.cast(DType::F64).into_data().try_into_vec();
+    values.unwrap_or_else(|_| vec![f64::NAN; samples])
+}

@@ -1,0 +1,229 @@
+//! How likely x is, by the change of density along the flow.
+
+use std::f64::consts::TAU;
+use std::fmt;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use ddm_denoiser::{Denoiser, gradient, sum_each};
+use ddm_noise::{HostNoise, NoiseSource};
+use ddm_schedule::NoiseLevel;
+use serde::{Deserialize, Serialize};
+
+use crate::dormand_prince::read;
+use crate::flow::{scaled, velocity};
+use crate::{ProbabilityFlow, ScoreError};
+
+/// The log-density of x under a model, by the instantaneous change of variables along its flow:
+///
+/// ```text
+/// ln p(x) = ln p_T(x_T) + ∫ ∇·f dθ,      ∇·f ≈ 1/K Σ_k v_kᵀ (∂f/∂y) v_k
+/// ```
+///
+/// with f the slope of the [`ProbabilityFlow`]. The traces are estimated with K random
+/// [probes](Probe) (Hutchinson), which are drawn once and kept along the path, so that the flow
+/// stays smooth and the estimate is unbiased. Each costs a model call and a gradient in every
+/// evaluation. With the probe's integral as part of what the solver controls, its error is at most
+/// about `tolerance (D + |ln p|)` nats a step, D being the number of elements.
+///
+/// It is the density of x at the level `from` (σ > 0), that is of data with that much noise, and
+/// not of the data itself. The prior p_T is what samplers start from,
+/// `N(0, (α_T² + σ_T²) I)`: exact where no signal is left, N(0, I) if variance is preserved, and
+/// `N(0, (1 + σ_max²) I)` if it explodes, where Song et al. take `N(0, σ_max² I)`. A model whose
+/// noisiest data is not distributed like this (its mean or variance differs, by about α_T) is given
+/// a log-density that differs by as much.
+///
+/// Source: Chen et al., *Neural Ordinary Differential Equations*, eq. 8, arXiv 1806.07366;
+/// Grathwohl et al., *FFJORD*, sec. 3.1, arXiv 1810.01367; Song et al., eq. 39 and app. D.2,
+/// arXiv 2011.13456.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_schedule::Cosine;
+/// use ddm_score::{Likelihood, Probe, ProbabilityFlow};
+/// use ddm_testkit::Gaussian;
+/// let (model, schedule) = (Gaussian::new([2.0], 0.5)?, Cosine::default());
+/// let flow = ProbabilityFlow::new(&model, &schedule);
+/// let [_, data] = flow.ends();
+/// let x = Tensor::<2>::from_floats([[1.5, 2.0], [3.0, 1.0]], &Device::flex());
+/// let found = Likelihood::new(flow).probe(Probe::Exact).log_density(x.clone(), data)?;
+/// let known: Vec<f32> = model.log_density(x, data).into_data().to_vec()?;
+/// assert!((found.log_density[1] - f64::from(known[1])).abs() < 1e-3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Likelihood<'a, M: ?Sized> {
+    flow: ProbabilityFlow<'a, M>,
+    probe: Probe,
+    probes: usize,
+    seed: u64,
+}
+
+/// The random vectors v, `E v vᵀ = I`, with which a trace is estimated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Probe {
+    /// Elements ±1: exact for a Jacobian that is diagonal.
+    #[default]
+    Rademacher,
+    /// Elements N(0, 1).
+    Gaussian,
+    /// No estimate but the trace itself, from all D unit vectors: for few dimensions.
+    Exact,
+}
+
+/// A log-density and how far it may be off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// ln p(x) in nats, one a sample; NaN where the end of the flow was not reached.
+    pub log_density: Vec<f64>,
+    /// Its standard error over the probes, one a sample: 0 for exact traces, None where a single
+    /// probe tells nothing.
+    pub standard_error: Option<Vec<f64>>,
+    /// Model calls (each with a gradient) that each sample needed.
+    pub evaluations: Vec<usize>,
+    /// Whether each sample reached the end of the flow.
+    pub reached: Vec<bool>,
+    /// Model calls of the whole batch.
+    pub calls: usize,
+}
+
+impl<M: ?Sized> fmt::Debug for Likelihood<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { flow, probe, probes, seed } = self;
+        f.debug_struct("Likelihood")
+            .field("flow", flow)
+            .field("probe", probe)
+            .field("probes", probes)
+            .field("seed", seed)
+            .finish()
+    }
+}
+
+impl<'a, M: ?Sized> Likelihood<'a, M> {
+    /// By this flow and its tolerance, with one Rademacher probe.
+    pub fn new(flow: ProbabilityFlow<'a, M>) -> Self {
+        Self { flow, probe: Probe::default(), probes: 1, seed: 0 }
+    }
+
+    /// With another kind of probe.
+    pub fn probe(self, probe: Probe) -> Self {
+        Self { probe, ..self }
+    }
+
+    /// With K probes, at least 1; they do not count where traces are exact.
+    pub fn probes(self, probes: usize) -> Result<Self, ScoreError> {
+        ScoreError::require(probes > 0, "the number of probes", 0.0, "at least 1")?;
+        Ok(Self { probes, ..self })
+    }
+
+    /// With probes of another seed; they are keyed by sample, like all noise of the host.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// ln p(x) of each sample of x `[batch, …]` at level `from`.
+    pub fn log_density<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        from: NoiseLevel,
+    ) -> Result<Estimate, ScoreError>
+    where
+        M: Denoiser<D>,
+    {
+        let [noise, _] = self.flow.ends();
+        let path = self.flow.path(x.dims(), from, noise)?;
+        let dims = x.dims()[1..].iter().product::<usize>() as f64;
+        let y = x.inner() / from.scale();
+        let probes = self.draw(&y);
+        let columns = if self.probe == Probe::Exact { 1 } else { probes.len() };
+        let integrals = Tensor::zeros([y.dims()[0], columns], (&y.device(), y.dtype()));
+        let arrival = path.follow((y, integrals), self.flow.solver(), |(y, _), at| {
+            self.slope_and_divergences(y, at, &probes)
+        })?;
+
+        let (y, integrals) = arrival.state;
+        let prior = read(sum_each(y.square()));
+        let integrals = read(integrals.reshape([-1]));
+        let base = -0.5 * dims * TAU.ln() - dims * from.scale().ln();
+        let reached: Vec<bool> = arrival.paces.iter().map(|pace| pace.reached()).collect();
+        let (mut log_density, mut errors) = (Vec::new(), Vec::new());
+        for (i, of_sample) in integrals.chunks(columns).enumerate() {
+            let (mean, error) = mean_and_error(of_sample);
+            let all = if reached[i] { base - 0.5 * prior[i] + mean } else { f64::NAN };
+            log_density.push(all);
+            errors.push(if self.probe == Probe::Exact { 0.0 } else { error });
+        }
+        Ok(Estimate {
+            log_density,
+            standard_error: (self.probe == Probe::Exact || self.probes > 1).then_some(errors),
+            evaluations: arrival.paces.iter().map(|pace| pace.evaluations * probes.len()).collect(),
+            reached,
+            calls: arrival.calls * probes.len(),
+        })
+    }
+
+    /// The probes, each of the shape of y.
+    fn draw<const D: usize>(&self, y: &Tensor<D>) -> Vec<Tensor<D>> {
+        let mut noise = HostNoise::new(self.seed);
+        let mut normal = || noise.draw(y.dims(), &y.device()).cast(y.dtype());
+        let signs =
+            |z: Tensor<D>| z.zeros_like().add_scalar(1.0).mask_fill(z.lower_elem(0.0), -1.0);
+        match self.probe {
+            Probe::Rademacher => (0..self.probes).map(|_| signs(normal())).collect(),
+            Probe::Gaussian => (0..self.probes).map(|_| normal()).collect(),
+            Probe::Exact => unit_vectors(y.dims(), &y.device())
+                .map(|unit| unit.cast(y.dtype()).expand(y.dims()))
+                .collect(),
+        }
+    }
+
+    /// f, and `vᵀ (∂f/∂y) v` for each probe, `[batch, k]`; their sum if the trace is exact.
+    fn slope_and_divergences<const D: usize>(
+        &self,
+        y: &Tensor<D>,
+        at: &[NoiseLevel],
+        probes: &[Tensor<D>],
+    ) -> Result<(Tensor<D>, Tensor<2>), ScoreError>
+    where
+        M: Denoiser<D>,
+    {
+        let x = scaled(y, at);
+        let mut denoised = None;
+        let mut divergences = Vec::new();
+        for v in probes {
+            let along = |x| {
+                let x0 = self.flow.model.denoise_each(x, at);
+                denoised = Some(x0.clone().inner());
+                sum_each(x0 * v.clone())
+            };
+            let row = gradient(x.clone(), along).1.ok_or(ScoreError::NoGradient)?;
+            // f is linear in (y, x̂₀): along v its slope is f of (v, √(α² + σ²) vᵀ ∂x̂₀/∂x).
+            let along_v = velocity(v, scaled(&row, at), at);
+            divergences.push(sum_each(along_v * v.clone()).reshape([at.len(), 1]));
+        }
+        let divergences = Tensor::cat(divergences, 1);
+        let divergences =
+            if self.probe == Probe::Exact { divergences.sum_dim(1) } else { divergences };
+        let x0 = denoised.ok_or(ScoreError::NoGradient)?;
+        Ok((velocity(y, x0, at), divergences))
+    }
+}
+
+/// All unit vectors of a shape, `[1, …]` each.
+fn unit_vectors<const D: usize>(
+    mut shape: [usize; D],
+    device: &Device,
+) -> impl Iterator<Item = Tensor<D>> {
+    shape[0] = 1;
+    let elements: usize = shape.iter().product();
+    (0..elements).map(move |i| {
+        let unit: Vec<f32> = (0..elements).map(|j| if i == j { 1.0 } else { 0.0 }).collect();
+        Tensor::from_data(TensorData::new(unit, shape), device)
+    })
+}
+
+/// The mean of n values and the standard error of that mean; NaN for one value.
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (squares / (n - 1.0) / n).sqrt())
+}

@@ -1,0 +1,112 @@
+//! The terms of the variational bound, which the hybrid loss trains and a likelihood adds up.
+
+use std::f64::consts::SQRT_2;
+
+use burn::tensor::{Bool, Tensor, TensorData};
+use ddm_denoiser::column;
+use ddm_schedule::{NoiseSchedule, kernel};
+
+use crate::TrainError;
+
+/// What the variational bound knows of some rows of a β table, one a sample: the posterior
+/// `q(x_{i−1} | x_i, x₀)` and the variances between which a model may choose.
+///
+/// ```text
+/// L_i = KL(q(x_{i−1} | x_i, x₀) ‖ N(μ(x_i, x̂₀), β^v β̃^(1−v))),    at row 0: −ln P(x₀'s bin)
+/// ```
+///
+/// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, eq. 5–8 and 13,
+/// arXiv 2006.11239; Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*,
+/// eq. 15, arXiv 2102.09672.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_schedule::BetaTable;
+/// use ddm_train::ChainRows;
+/// let x0 = Tensor::<2>::zeros([2, 3], &Device::flex());
+/// let rows = ChainRows::new(&BetaTable::default(), &[5, 900], &x0)?;
+/// let posterior = rows.log_variance(x0.clone()); // v = 0: the posterior's own variance
+/// assert_eq!(rows.nats(x0.clone(), x0, posterior).sum().into_scalar::<f32>(), 0.0);
+/// # Ok::<(), ddm_train::TrainError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ChainRows<const D: usize> {
+    /// Factor of x₀ in the mean of the posterior.
+    mean: Tensor<D>,
+    log_small: Tensor<D>,
+    log_large: Tensor<D>,
+    is_first: Tensor<D, Bool>,
+}
+
+impl<const D: usize> ChainRows<D> {
+    /// Of rows 0 … T − 1, one a sample or one for all, with the device and float type of x. Refuses
+    /// schedules without a table, and rows that are not in it.
+    pub fn new(
+        schedule: &dyn NoiseSchedule,
+        rows: &[usize],
+        x: &Tensor<D>,
+    ) -> Result<Self, TrainError> {
+        let steps = TrainError::require_table(schedule)?;
+        let last = rows.iter().copied().max().unwrap_or(0);
+        TrainError::require(last < steps, "row", last as f64, "a row of the table, below T")?;
+        Ok(Self::of_table(schedule, steps, rows, x))
+    }
+
+    pub(crate) fn of_table(
+        schedule: &dyn NoiseSchedule,
+        steps: usize,
+        rows: &[usize],
+        x: &Tensor<D>,
+    ) -> Self {
+        let level = |row: usize| schedule.level(row as f64 / steps as f64);
+        let column = |of: &dyn Fn(usize) -> f64| column(x, rows.iter().map(|&row| of(row)));
+        // At row 0 the posterior has no variance; row 1's stands in, as in the paper's program.
+        let small = |row: usize| {
+            let row = row.max(1);
+            2.0 * kernel::ddim_std(level(row + 1), level(row), 1.0).ln()
+        };
+        let large = |row: usize| 2.0 * kernel::forward(level(row), level(row + 1)).noise.ln();
+        let mean = |row: usize| {
+            let (from, to) = (level(row + 1), level(row));
+            kernel::reverse(from, to, kernel::ddim_std(from, to, 1.0)).x0
+        };
+        let mut broadcast = [1; D];
+        broadcast[0] = rows.len();
+        let first: Vec<bool> = rows.iter().map(|&row| row == 0).collect();
+        Self {
+            mean: column(&mean),
+            log_small: column(&small),
+            log_large: column(&large),
+            is_first: Tensor::from_data(TensorData::new(first, broadcast), &x.device()),
+        }
+    }
+
+    /// `ln β^v β̃^(1−v)`: from v = 0, the posterior's variance, to v = 1, the chain's own.
+    pub fn log_variance(&self, v: Tensor<D>) -> Tensor<D> {
+        v.clone() * self.log_large.clone() + (v.neg() + 1.0) * self.log_small.clone()
+    }
+
+    /// These rows' terms of the bound in nats, for each element of x₀: of steps whose mean is that
+    /// of the posterior at the guess x̂₀. At row 0 the bins are 256 that fill [−1, 1].
+    pub fn nats(&self, x0: Tensor<D>, guess: Tensor<D>, log_variance: Tensor<D>) -> Tensor<D> {
+        let apart = (x0.clone() - guess.clone()) * self.mean.clone();
+        let ratio = self.log_small.clone() - log_variance.clone();
+        let kl =
+            (apart.square() * log_variance.clone().neg().exp() + ratio.clone().exp() - ratio - 1.0)
+                * 0.5;
+        let own_bin = -log_bin(x0, guess, (log_variance * 0.5).exp());
+        let first = self.is_first.clone().expand(kl.dims());
+        kl.mask_where(first, own_bin)
+    }
+}
+
+/// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins that fill [−1, 1]; the outermost reach to ±∞.
+fn log_bin<const D: usize>(x0: Tensor<D>, mean: Tensor<D>, std: Tensor<D>) -> Tensor<D> {
+    let half = 1.0 / 255.0;
+    let below = |edge: Tensor<D>| ((edge - mean.clone()) / std.clone() / SQRT_2).erf() * 0.5 + 0.5;
+    let upper = below(x0.clone() + half);
+    let lower = below(x0.clone() - half);
+    let upper = upper.mask_fill(x0.clone().greater_elem(0.999), 1.0);
+    let lower = lower.mask_fill(x0.lower_elem(-0.999), 0.0);
+    (upper - lower).clamp_min(1e-12).log()
+}
