@@ -12,13 +12,13 @@ use crate::sky::Sky;
 /// Samples of each class in a training batch.
 const EACH: usize = 256;
 
-/// NCSNv2's form of a score network, `s(x, σ) = −F(x/√(1 + σ²))/σ`: what F answers is of unit size
-/// at every level.
-const PREDICTION: ScaledInput<EpsilonPrediction> = ScaledInput(EpsilonPrediction);
+/// About the standard deviation of the data.
+const SIGMA_DATA: f64 = 0.8;
 
 /// An MLP that has learned the scores of the sky: all of it, and each class.
 pub(crate) struct Learned {
     network: Mlp,
+    prediction: EdmPrediction,
 }
 
 impl Learned {
@@ -31,12 +31,15 @@ impl Learned {
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
         let device = device.clone().autodiff();
-        let objective = Objective::new(schedule, PREDICTION)?.weighting(ScoreMatching);
+        // The score as σ² s = x̂₀ − x, with the x̂₀ of EDM: where there is much noise, the network
+        // tells only what it knows of the data. Its slopes matter too, for the likelihood.
+        let prediction = EdmPrediction::new(SIGMA_DATA)?;
+        let objective = Objective::new(schedule, prediction)?.weighting(ScoreMatching);
         // Half of the time no class is told: the score of the whole sky matters as much.
         let dropout = ConditionDropout::new(0.5)?;
         let classes = sky.parts.len();
         let network =
-            MlpConfig::new().with_frequencies(4).with_classes(Some(classes)).init(&device)?;
+            MlpConfig::new().with_frequencies(3).with_classes(Some(classes)).init(&device)?;
         let labels: Vec<i32> = (0..classes).flat_map(|class| [class as i32; EACH]).collect();
         let labels = Tensor::<1, Int>::from_data(labels.as_slice(), &device);
         let null = network.null_classes(classes * EACH, &device);
@@ -50,12 +53,12 @@ impl Learned {
                 let example = objective.draw(Tensor::cat(parts, 0), noise);
                 example.loss(network.predict_with(example.x_t.clone(), example.t.clone(), told))
             })?;
-        Ok(Self { network: trained.average })
+        Ok(Self { network: trained.average, prediction })
     }
 
     /// The model of the whole sky.
-    pub(crate) fn unprompted(&self) -> Model<&Mlp, ScaledInput<EpsilonPrediction>> {
-        Model::new(&self.network, PREDICTION)
+    pub(crate) fn unprompted(&self) -> Model<&Mlp, EdmPrediction> {
+        Model::new(&self.network, self.prediction)
     }
 
     /// The same network, told the prompt, for batches of this size: by classifier-free guidance,
@@ -69,6 +72,6 @@ impl Learned {
     ) -> Result<impl Denoiser<2>, ModelError> {
         let told = Tensor::<1, Int>::full([batch], prompt.class, device);
         let null = self.network.null_classes(batch, device);
-        Ok(Model::new(ClassifierFree::new(&self.network, told, null, scale)?, PREDICTION))
+        Ok(Model::new(ClassifierFree::new(&self.network, told, null, scale)?, self.prediction))
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 40)]
     steps: usize,
     /// Points that are sampled.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 300)]
     points: usize,
     /// Cells along a side of a heat map.
     #[arg(long, default_value_t = 64)]

@@ -18,7 +18,7 @@ const START: f64 = 1.0;
 /// Langevin moves at each level.
 const MOVES: usize = 5;
 /// How many points' paths are drawn.
-const TRAILS: usize = 24;
+const TRAILS: usize = 10;
 
 /// One way: what it is called and where the points are after each step.
 struct Way {
