@@ -28,7 +28,7 @@ struct Args {
     #[arg(long, default_value_t = 30)]
     epochs: usize,
     /// Langevin moves at each noise level.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     moves: usize,
     /// Steps of the predictor.
     #[arg(long, default_value_t = 100)]
@@ -100,10 +100,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         );
         painted.push(last.x.reshape([10, EACH, PIXELS]));
     }
-    // A row a digit: on the left those of the first sampler.
-    let images = Tensor::cat(painted, 1).reshape([2 * 10 * EACH, 1, 8, 8]);
+    // A row a digit: on the left those of the first sampler, then a blank.
+    painted.insert(1, Tensor::ones([10, 1, PIXELS], &device));
+    let images = Tensor::cat(painted, 1).reshape([10 * (2 * EACH + 1), 1, 8, 8]);
     let path = args.out.join("score_digits.png");
-    write_png(&path, &grid(&Images::from(images), 2 * EACH, 6))?;
+    write_png(&path, &grid(&Images::from(images), 2 * EACH + 1, 6))?;
     println!("written to {}: left by Langevin dynamics, right by the other", path.display());
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::sky::Sky;
 /// Arrows along a side.
 pub(crate) const ARROWS: usize = 19;
 /// The noise levels shown, from much to little.
-const SIGMAS: [f64; 4] = [1.0, 0.5, 0.25, 0.1];
+const SIGMAS: [f64; 3] = [0.8, 0.3, 0.1];
 
 /// The scores of a model at a level, with their feet.
 pub(crate) fn arrows(

@@ -24,6 +24,7 @@ use density::Cells;
 use learning::Learned;
 use prompt::Prompt;
 use sky::Sky;
+use ways::Ways;
 
 /// Learns scores by denoising score matching, and draws the field, three ways along it, what
 /// prompts change, and the likelihood.
@@ -36,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 40)]
     steps: usize,
     /// Points that are sampled.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 256)]
     points: usize,
     /// Cells along a side of a heat map.
     #[arg(long, default_value_t = 64)]
@@ -64,17 +65,24 @@ fn run() -> Result<(), Box<dyn Error>> {
     let device = parse_device(&args.device)?;
     let prompts =
         args.prompt.iter().map(|text| Prompt::encode(text)).collect::<Result<Vec<_>, _>>()?;
+    for (option, found) in [("points", args.points), ("cells", args.cells)] {
+        if found == 0 {
+            return Err(format!("--{option} is 0, but at least 1 is needed").into());
+        }
+    }
     create_folder(&args.out)?;
     device.seed(args.seed);
     let sky = Sky::new()?;
     // From less than the finest detail to more than the whole.
     let schedule = VarianceExploding::new(0.03, 5.0)?;
+    // Refused now, if they are to be, and not after the training.
+    let three_ways = Ways::new(&schedule, args.steps)?;
     let learned = Learned::train(&sky, &schedule, &device, args.training_steps, args.seed)?;
 
     let cells = Cells::new(args.cells, &device);
     let path = |name: &str| args.out.join(name);
     field::draw(&sky, &learned, &schedule, &cells, &path("field.png"))?;
-    ways::draw(&sky, &learned, &schedule, &cells, &args)?;
+    ways::draw(&sky, &learned, &schedule, &cells, three_ways, &args)?;
     prompts::draw(&sky, &learned, &schedule, &device, &prompts, &args)?;
     likelihood::draw(&sky, &learned, &schedule, &cells, args.seed, &path("likelihood.png"))?;
 

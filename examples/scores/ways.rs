@@ -18,13 +18,34 @@ const START: f64 = 1.0;
 /// Langevin moves at each level.
 const MOVES: usize = 5;
 /// How many points' paths are drawn.
-const TRAILS: usize = 10;
+const TRAILS: usize = 12;
 
-/// One way: what it is called and where the points are after each step.
+/// The three, and the noise levels that they visit.
+pub(crate) struct Ways {
+    levels: Levels,
+    samplers: [(&'static str, BoxedSampler<2>); 3],
+}
+
+/// One way that was walked: where the points are after each step.
 struct Way {
     name: &'static str,
     xs: Vec<Tensor<2>>,
     calls: usize,
+}
+
+impl Ways {
+    /// In so many steps; at least 2, and not so many that Langevin moves would have nothing to do.
+    pub(crate) fn new(schedule: &VarianceExploding, steps: usize) -> Result<Self, Box<dyn Error>> {
+        let sigmas = spacing::exponential(steps, START, schedule.level(0.0).sigma)?;
+        let levels = Levels::at_sigmas(schedule, sigmas)?;
+        let langevin = AnnealedLangevin::ncsn_v2(levels[0].sigma / levels[1].sigma, MOVES)?;
+        let samplers = [
+            ("Langevin dynamics", BoxedSampler::new(langevin)),
+            ("reverse SDE", BoxedSampler::new(ReverseDiffusion)),
+            ("probability flow", BoxedSampler::new(Heun::default())),
+        ];
+        Ok(Self { levels, samplers })
+    }
 }
 
 /// Walks all three ways from the same start, and draws and prints where they lead.
@@ -33,19 +54,12 @@ pub(crate) fn draw(
     learned: &Learned,
     schedule: &VarianceExploding,
     cells: &Cells,
+    Ways { levels, samplers }: Ways,
     args: &Args,
 ) -> Result<(), Box<dyn Error>> {
     let (model, device) = (learned.unprompted(), cells.x.device());
     let least = schedule.level(0.0);
-    let sigmas = spacing::exponential(args.steps, START, least.sigma)?;
-    let levels = Levels::at_sigmas(schedule, sigmas)?;
-    let langevin = AnnealedLangevin::ncsn_v2(levels[0].sigma / levels[1].sigma, MOVES)?;
-    let ways = [
-        ("Langevin dynamics", BoxedSampler::new(langevin)),
-        ("reverse SDE", BoxedSampler::new(ReverseDiffusion)),
-        ("probability flow", BoxedSampler::new(Heun::default())),
-    ];
-    let ways = ways.into_iter().map(|(name, sampler)| {
+    let ways = samplers.into_iter().map(|(name, sampler)| {
         let mut noise = HostNoise::new(args.seed);
         let start = noise.draw([args.points, 2], &device) * levels[0].scale();
         let run = Sampling::new(&model, schedule).sampler(sampler).levels(levels.clone());
