@@ -12,10 +12,10 @@ use crate::{NoiseSchedule, ScheduleError};
 /// ```
 ///
 /// The discrete [`VarianceExploding`](crate::VarianceExploding). Row i, what the network is told,
-/// lies at t = (i + 1)/L as in a β table, and the data at t = 0. NCSN has 10 levels from 0.01 to 1. (The papers count from the
-/// noisiest level down.) Between rows ln σ is linear in t, below row 0 σ is. Source: Song & Ermon,
-/// *Generative Modeling by Estimating Gradients of the Data Distribution*, sec. 4.2,
-/// arXiv 1907.05600.
+/// lies at t = (i + 1)/L as in a β table, and the data at t = 0. (The papers count from the noisiest
+/// level down.) Between rows ln σ is linear in t, below row 0 σ is. NCSN has 10 levels from 0.01 to
+/// 1, for data in [0, 1]. Source: Song & Ermon, *Generative Modeling by Estimating Gradients of the
+/// Data Distribution*, sec. 4.2 and 5, arXiv 1907.05600.
 ///
 /// ```
 /// use ddm_schedule::{GeometricLadder, Grid, NoiseSchedule, Trailing};

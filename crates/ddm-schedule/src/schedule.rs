@@ -81,9 +81,8 @@ pub trait NoiseSchedule: Send + Sync {
     /// f = d ln α/dt
     /// ```
     ///
-    /// −∞ where α = 0. By central differences, good to about 1e-9 of the scale on which α varies
-    /// (between the rows of a table: of the interpolation); override it where there is a closed
-    /// form. Source: Kingma et al., *Variational Diffusion Models*, app. B, arXiv 2107.00630; Song
+    /// −∞ where α = 0. By central differences, good to about 1e-6 of itself (on a table: the slope of the
+    /// interpolation between rows); override it where there is a closed form. Source: Kingma et al., *Variational Diffusion Models*, app. B, arXiv 2107.00630; Song
     /// et al., *Score-Based Generative Modeling through Stochastic Differential Equations*, eq. 5,
     /// arXiv 2011.13456.
     ///

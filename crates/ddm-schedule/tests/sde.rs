@@ -25,7 +25,7 @@ fn beta(t: f64) -> f64 {
     0.1 + 19.9 * t
 }
 
-/// Song et al., eq. 9, 11 and 13 with table 1 and app. C.
+/// Song et al., eq. 9, 11 and 12.
 #[test]
 fn the_sdes_are_those_of_the_paper() {
     for t in [0.0, 0.001, 0.2, 0.7, 1.0] {
@@ -43,13 +43,14 @@ fn the_sdes_are_those_of_the_paper() {
     }
 }
 
-fn smooth() -> Vec<(&'static str, Box<dyn NoiseSchedule>, Box<dyn NoiseSchedule>)> {
-    fn pair<S: NoiseSchedule + Copy + 'static>(
-        name: &'static str,
-        schedule: S,
-    ) -> (&'static str, Box<dyn NoiseSchedule>, Box<dyn NoiseSchedule>) {
-        (name, Box::new(schedule), Box::new(Bare(schedule)))
-    }
+/// A schedule, and the same by α and σ alone.
+type Pair = (&'static str, Box<dyn NoiseSchedule>, Box<dyn NoiseSchedule>);
+
+fn pair<S: NoiseSchedule + Copy + 'static>(name: &'static str, schedule: S) -> Pair {
+    (name, Box::new(schedule), Box::new(Bare(schedule)))
+}
+
+fn smooth() -> Vec<Pair> {
     vec![
         pair("VP", LinearVp::default()),
         pair("sub-VP", SubVp::default()),

@@ -64,13 +64,15 @@ impl CorrectorStep {
     /// ```
     ///
     /// r is about 0.16 for images. a is 1 where variance explodes, and 1 − β of the step just taken
-    /// where it is preserved (theirs: of the step to come). Norms are each sample's own, so that a
-    /// sample does not depend on its batch mates; the authors' program takes means over the batch.
+    /// where it is preserved (theirs: of the step to come), so 0 in a step from pure noise. Norms
+    /// are each sample's own, so that a sample does not depend on its batch mates; the authors'
+    /// program takes means over the batch.
     /// ε is at most 2 σ², the bound of a stable move, which a vanishing score would break.
     ///
     /// **For many elements only.** As ε depends on x and z, the moves do not leave the marginal as
-    /// it is: of a Gaussian of D elements they settle at `(1 + 2/D)²` times the variance, which is
-    /// 0.1 % for 32 × 32 × 3 but four times the variance for points of a plane. For few elements
+    /// it is: of a Gaussian of D elements small ones settle at `(1 + 2/D)²` times the variance. That
+    /// is 0.1 % too much for 32 × 32 × 3, but 3.5 times as much as there should be for points of a
+    /// plane (measured at r = 0.05, where the bound on ε begins to count). For few elements
     /// take [`of_variance`](Self::of_variance): it is what the rule says on average where noise
     /// prevails, ‖z‖ = √D and ‖s‖ = √D/σ, with δ = 2 a r².
     pub fn snr(snr: f64) -> Result<Self, ScoreError> {

@@ -75,7 +75,7 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
 /// [`Ddim`](ddm_samplers::Ddim) at η = 1, which takes the linear part exactly. f has no value where
 /// α = 0: on schedules that end so ([`Cosine`](ddm_schedule::Cosine),
 /// [`RectifiedFlow`](ddm_schedule::RectifiedFlow)), start below. Source: Song et al., *Score-Based
-/// Generative Modeling through Stochastic Differential Equations*, eq. 6 and app. D.1,
+/// Generative Modeling through Stochastic Differential Equations*, eq. 6 and sec. 4.1,
 /// arXiv 2011.13456.
 ///
 /// ```

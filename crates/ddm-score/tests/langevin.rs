@@ -61,9 +61,9 @@ fn samples_are_right<S: Sampler<2>>(
     }
 }
 
-/// So many that the bias of a method of weak order 1 is below a third of a standard error: see
-/// `the_bias_of_3000_steps_is_small`.
-const STEPS: usize = 3000;
+/// So many that the bias of a method of weak order 1 is well below half a standard error: see
+/// `the_bias_is_small`.
+const STEPS: usize = 1500;
 
 #[test]
 fn reverse_diffusion_samples_are_right() {
@@ -88,32 +88,31 @@ fn ancestral_samples_are_right() {
 #[test]
 fn corrected_samples_are_right() {
     let (vp, ve) = (LinearVp::default(), exploding());
-    samples_are_right("corrected DDIM(0), VP", &corrected(ddim(0.0), 0.05), &vp, 1000);
+    samples_are_right("corrected DDIM(0), VP", &corrected(ddim(0.0), 0.05), &vp, 800);
     let sampler = corrected(ReverseDiffusion, 0.05);
-    samples_are_right("corrected reverse diffusion, VE", &sampler, &ve, 1500);
+    samples_are_right("corrected reverse diffusion, VE", &sampler, &ve, 1000);
 }
 
 #[test]
 fn annealed_langevin_samples_are_right() {
     // The least level decides: x̂₀ lacks the posterior's variance, about σ² of 0.25, and the moves
     // get nearer by e^(−T δ σ²/v), v = 0.25 or so.
-    let ladder = GeometricLadder::new(0.025, 6.0, 6).unwrap();
-    samples_are_right("annealed", &AnnealedLangevin::new(0.6, 1000).unwrap(), &ladder, 6);
+    let ladder = GeometricLadder::new(0.025, 4.0, 5).unwrap();
+    samples_are_right("annealed", &AnnealedLangevin::new(0.6, 700).unwrap(), &ladder, 5);
 }
 
 /// What the discretisation itself is off by, exactly: in standard errors of 10,000 samples.
 #[test]
-fn the_bias_of_3000_steps_is_small() {
+fn the_bias_is_small() {
     fn small<S: Sampler<2>>(name: &str, sampler: &S, schedule: &dyn NoiseSchedule) {
         let data = Gaussian::new([0.7], 0.5).unwrap();
         let path = GaussianPath::new(schedule).unwrap().data(data).between(-4.5, 4.5);
         let ((mean, std), device) = (path.end(), Device::flex());
-        let found = moments::exact(sampler, &path, STEPS / 2, &device).unwrap();
+        let found = moments::exact(sampler, &path, STEPS, &device).unwrap();
         let of_mean = (found.mean - mean) / (std / 100.0);
         let of_variance = (found.variance / (std * std) - 1.0) / (2.0_f64 / 1e4).sqrt();
-        println!("{name}, {} steps: mean {of_mean:.2}, variance {of_variance:.2}", STEPS / 2);
-        // Half the steps, hence twice the bias.
-        assert!(of_mean.abs() < 0.6 && of_variance.abs() < 0.6, "{of_mean} {of_variance}");
+        println!("{name}, {STEPS} steps: mean {of_mean:.2}, variance {of_variance:.2}");
+        assert!(of_mean.abs() < 0.42 && of_variance.abs() < 0.42, "{of_mean} {of_variance}");
         holds(moments::has_weak_order(sampler, 1.0, &path, &device));
     }
     let (vp, sub, ve) = (LinearVp::default(), SubVp::default(), exploding());
@@ -216,10 +215,12 @@ fn moves_leave_the_marginal_up_to_the_step() {
     }
 }
 
-/// NCSNv2's configs: (σ_max, L, T, ε) of CIFAR-10 and CelebA, σ_min = 0.01.
+/// NCSNv2's configs: (σ_max, L, T, ε) of CIFAR-10, CelebA and FFHQ, σ_min = 0.01. (That of LSUN
+/// churches, (140, 788, 4, 4.9e-6), is not the least for its ladder: that is 2.3e-6.)
 #[test]
 fn step_sizes_are_the_published_ones() {
-    for (sigma_max, levels, times, published) in [(50.0, 232, 5, 6.2e-6), (90.0, 500, 5, 3.3e-6)] {
+    let configs = [(50.0, 232, 5, 6.2e-6), (90.0, 500, 5, 3.3e-6), (348.0, 2311, 3, 0.9e-6)];
+    for (sigma_max, levels, times, published) in configs {
         let ladder = GeometricLadder::new(0.01, sigma_max, levels).unwrap();
         let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), times).unwrap();
         let found = langevin.step_size() * 1e-4;
@@ -317,6 +318,20 @@ fn a_correction_is_the_published_one() {
     holds(compare::close("algorithm 5", &found, &expected, 1e-5));
 }
 
+/// Where the score vanishes, the quotient of norms is infinite, and the move is 2σ² long.
+#[test]
+fn a_vanishing_score_moves_no_further_than_is_stable() {
+    let (device, ve) = (Device::flex(), exploding());
+    let data = Gaussian::new([0.0], 0.5).unwrap();
+    let (from, to) = (ve.level(0.6), ve.level(0.5));
+    let sampler = PredictorCorrector::new(ddim(0.0), CorrectorStep::snr(0.16).unwrap(), 1);
+    let mut noise = RecordedNoise::new([vec![1.0, -0.5]]);
+    let mut cx = Context::new(&data, &ve, &mut noise);
+    let found = sampler.step(&mut cx, Tensor::<2>::zeros([1, 2], &device), from, to, &mut ());
+    let expected = Tensor::from_floats([[2.0 * to.sigma, -to.sigma]], &device);
+    holds(compare::close_tensors("a move of 2σ²", found, expected, 1e-6));
+}
+
 /// Where the published rule settles on N(0, v I) of D elements: at variance `v (1 + 2/D)²`, since
 /// ε ∝ ‖z‖²/‖s‖² makes the stationary density p^(D/(D+2)) ‖s‖². The fixed step stays at v.
 #[test]
@@ -327,7 +342,7 @@ fn the_published_step_is_for_many_elements() {
         let at = ve.level_at(0.0);
         // A predictor that does nothing: both levels have all but the same noise.
         let levels = Levels::new(vec![NoiseLevel { sigma: at.sigma * (1.0 + 1e-12), ..at }, at]);
-        let sampler = PredictorCorrector::new(ddim(0.0), step, 500);
+        let sampler = PredictorCorrector::new(ddim(0.0), step, 400);
         let z: Tensor<2> = HostNoise::new(8).draw([4000, dim], &device);
         let run = Sampling::new(&data, &ve).sampler(sampler).levels(levels.unwrap()).seed(9);
         let x = run.start_from(z * data.std_at(at)).unwrap().finish();
@@ -337,9 +352,12 @@ fn the_published_step_is_for_many_elements() {
     };
     for dim in [8, 32] {
         let excess = 1.0 + 2.0 / dim as f64;
-        close(variance(CorrectorStep::snr(0.1).unwrap(), dim), excess * excess, 0.03);
-        close(variance(CorrectorStep::of_variance(0.02).unwrap(), dim), 1.0, 0.02);
+        // 3 % are 4 standard errors of 4000 samples of 8 elements.
+        close(variance(CorrectorStep::snr(0.05).unwrap(), dim), excess * excess, 0.03);
+        close(variance(CorrectorStep::of_variance(0.005).unwrap(), dim), 1.0, 0.03);
     }
+    // In the plane ε has no mean but for its bound.
+    assert!(variance(CorrectorStep::snr(0.05).unwrap(), 2) > 3.0);
 }
 
 /// Every law, on schedules of each kind.

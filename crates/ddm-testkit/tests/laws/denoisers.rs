@@ -3,16 +3,22 @@
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::{
     ClassifierFree, Clipped, Condition, ConditionalPredictor, Conditioned, Denoiser,
-    DynamicThreshold, EpsilonPrediction, FlowPrediction, Model, Parameterization, ScorePrediction,
-    VPrediction, X0Prediction, from_fn,
+    DynamicThreshold, EpsilonPrediction, FlowPrediction, Model, Parameterization, ScaledInput,
+    ScorePrediction, VPrediction, X0Prediction, from_fn,
 };
 use ddm_schedule::{Cosine, NoiseLevel};
 use ddm_testkit::{Gaussian, Head, compare, denoiser, parameterization};
 
 use crate::{holds, schedules::schedules};
 
-const PARAMETERIZATIONS: [&dyn Parameterization; 5] =
-    [&EpsilonPrediction, &X0Prediction, &VPrediction, &ScorePrediction, &FlowPrediction];
+const PARAMETERIZATIONS: [&dyn Parameterization; 6] = [
+    &EpsilonPrediction,
+    &X0Prediction,
+    &VPrediction,
+    &ScorePrediction,
+    &FlowPrediction,
+    &ScaledInput(EpsilonPrediction),
+];
 
 #[test]
 fn parameterizations_obey_the_laws() {

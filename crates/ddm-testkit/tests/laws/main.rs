@@ -5,6 +5,7 @@ mod analytic;
 mod broken_models;
 mod broken_schedules;
 mod chain;
+mod covariance;
 mod denoisers;
 mod facts;
 mod grids;

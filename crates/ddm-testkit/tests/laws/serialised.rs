@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use ddm_denoiser::{EpsilonPrediction, FlowPrediction, ScorePrediction, VPrediction, X0Prediction};
+use ddm_denoiser::{
+    EpsilonPrediction, FlowPrediction, ScaledInput, ScorePrediction, VPrediction, X0Prediction,
+};
 use ddm_samplers::{Ddim, Ddpm, Variance};
 use ddm_schedule::{
     BetaTable, Cosine, Leading, Levels, LinearVp, Linspace, NoiseLevel, NoiseSchedule,
@@ -32,7 +34,7 @@ fn everything_comes_back() {
     comes_back(NoiseLevel { t: 31.25, alpha: 0.6, sigma: 0.8 });
     comes_back(Levels::at_times(&RectifiedFlow, [1.0, 0.5, 0.125]).unwrap());
     comes_back((EpsilonPrediction, X0Prediction, VPrediction));
-    comes_back((ScorePrediction, FlowPrediction));
+    comes_back((ScorePrediction, FlowPrediction, ScaledInput(EpsilonPrediction)));
     comes_back(Ddim::new(0.5).unwrap());
     comes_back([Variance::Small, Variance::Large, Variance::Learned]);
     comes_back(Ddpm { variance: Variance::Large });
