@@ -1,6 +1,6 @@
 //! The Dormand–Prince method of order 5(4), every sample at its own pace.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::state::State;
 use crate::{ScoreError, pace::Pace};
@@ -135,6 +135,5 @@ fn sum<S: State>(weights: &[f64], slopes: &[S]) -> S {
 /// The numbers, one a sample: this waits for the device. NaN where they cannot be read.
 pub(crate) fn read(values: Tensor<1>) -> Vec<f64> {
     let samples = values.dims()[0];
-    let values = values.cast(DType::F64).into_data().try_into_vec();
-    values.unwrap_or_else(|_| vec![f64::NAN; samples])
+    values.try_into_vec_as().unwrap_or_else(|_| vec![f64::NAN; samples])
 }

@@ -7,8 +7,8 @@ use ddm_denoiser::{Denoiser, column};
 use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
 use crate::ScoreError;
-use crate::dormand_prince::{Arrival, DormandPrince};
-use crate::state::State;
+use crate::dormand_prince::DormandPrince;
+use crate::path::{Path, scaled, velocity};
 
 /// The probability-flow ODE: the deterministic path on which x has, at every level, the
 /// distribution of noisy data. Decoding goes from noise to data, encoding from data to noise, and
@@ -94,7 +94,7 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
 
     /// With another tolerance of the error of one step, relative and absolute; finite, above 0.
     ///
-    /// In f32, rounding hides whatever lies below about 1e-6.
+    /// In f32, rounding hides whatever lies below about 1e-7.
     pub fn tolerance(mut self, tolerance: f64) -> Result<Self, ScoreError> {
         let holds = tolerance.is_finite() && tolerance > 0.0;
         ScoreError::require(holds, "tolerance", tolerance, "finite and above 0")?;
@@ -117,8 +117,8 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
     /// use ddm_schedule::{BetaTable, VarianceExploding};
     /// use ddm_score::ProbabilityFlow;
     /// let (exploding, table) = (VarianceExploding::new(0.01, 50.0)?, BetaTable::default());
-    /// let sigmas = |[noise, data]: [ddm_schedule::NoiseLevel; 2]| (noise.sigma, data.sigma);
-    /// assert_eq!(sigmas(ProbabilityFlow::new(&(), &exploding).ends()), (50.0, 0.01));
+    /// let [noise, data] = ProbabilityFlow::new(&(), &exploding).ends();
+    /// assert!((noise.sigma - 50.0).abs() < 1e-9 && data.sigma == 0.01);
     /// assert_eq!(ProbabilityFlow::new(&(), &table).ends()[1].t, 0.0);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
@@ -153,7 +153,7 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
         self.solve(x, data, noise)
     }
 
-    /// From one level of the schedule to another, up or down; σ > 0 at both.
+    /// From one level of the schedule to another, up or down; σ > 0 at both. x is f32 or f64.
     pub fn solve<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -196,72 +196,8 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
         M: Denoiser<D>,
     {
         ScoreError::require_some(&shape)?;
-        for (way, level) in [("from", from), ("to", to)] {
-            if level.sigma == 0.0 {
-                return Err(ScoreError::NoNoise { way });
-            }
-            let there = self.schedule.level_at(level.lambda());
-            let turned = (angle(there) - angle(level)).abs();
-            let scaled = (there.scale() / level.scale() - 1.0).abs();
-            if !(turned < 1e-6 && scaled < 1e-6) {
-                let NoiseLevel { alpha, sigma, .. } = level;
-                return Err(ScoreError::OffSchedule { alpha, sigma });
-            }
-        }
-        let noisiest = if angle(from) > angle(to) { from } else { to };
-        self.model.check(shape, noisiest)?;
-        Ok(Path { schedule: self.schedule, from, to, batch: shape[0] })
+        let path = Path::new(self.schedule, [from, to], shape[0])?;
+        self.model.check(shape, path.noisiest())?;
+        Ok(path)
     }
-}
-
-/// The way of a batch between two levels, by the angle.
-pub(crate) struct Path<'a> {
-    schedule: &'a dyn NoiseSchedule,
-    from: NoiseLevel,
-    to: NoiseLevel,
-    batch: usize,
-}
-
-impl Path<'_> {
-    /// The levels at these angles.
-    fn levels(&self, angles: &[f64]) -> Vec<NoiseLevel> {
-        let level = |&theta: &f64| match theta {
-            theta if theta == angle(self.from) => self.from,
-            theta if theta == angle(self.to) => self.to,
-            theta => self.schedule.level_at(-theta.tan().ln()),
-        };
-        angles.iter().map(level).collect()
-    }
-
-    /// Follows the slope, a function of y and the samples' levels, to the end.
-    pub(crate) fn follow<S: State>(
-        &self,
-        start: S,
-        solver: &DormandPrince,
-        mut slope: impl FnMut(&S, &[NoiseLevel]) -> Result<S, ScoreError>,
-    ) -> Result<Arrival<S>, ScoreError> {
-        let ends = [angle(self.from), angle(self.to)];
-        solver.solve(start, self.batch, ends, |y, angles| slope(y, &self.levels(angles)))
-    }
-}
-
-/// θ = atan2(σ, α).
-fn angle(at: NoiseLevel) -> f64 {
-    at.sigma.atan2(at.alpha)
-}
-
-/// x = √(α² + σ²) y.
-pub(crate) fn scaled<const D: usize>(y: &Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-    y.clone() * column(y, at.iter().map(NoiseLevel::scale))
-}
-
-/// dy/dθ = (cos θ y − x̂₀)/sin θ.
-pub(crate) fn velocity<const D: usize>(
-    y: &Tensor<D>,
-    x0: Tensor<D>,
-    at: &[NoiseLevel],
-) -> Tensor<D> {
-    let cos = column(y, at.iter().map(|at| at.alpha / at.scale()));
-    let sin = column(y, at.iter().map(|at| at.sigma / at.scale()));
-    (y.clone() * cos - x0) / sin
 }

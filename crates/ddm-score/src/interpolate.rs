@@ -21,7 +21,7 @@ use crate::dormand_prince::read;
 /// straight line, which is then the same. Reads one number a sample back from the device.
 ///
 /// Source: Shoemake, *Animating Rotation with Quaternion Curves*, SIGGRAPH 1985; Song et al.,
-/// *Denoising Diffusion Implicit Models*, sec. 5.3 and eq. 67, arXiv 2010.02502.
+/// *Denoising Diffusion Implicit Models*, sec. 5.3 and app. D.5, arXiv 2010.02502.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -15,6 +15,7 @@ mod interpolate;
 mod langevin;
 mod likelihood;
 mod pace;
+mod path;
 mod quantized;
 mod reverse_sde;
 mod score;

@@ -10,7 +10,7 @@ use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::dormand_prince::read;
-use crate::flow::{scaled, velocity};
+use crate::path::{scaled, velocity};
 use crate::{ProbabilityFlow, ScoreError};
 
 /// The log-density of x under a model, by the instantaneous change of variables along its flow:
@@ -60,7 +60,8 @@ pub struct Likelihood<'a, M: ?Sized> {
 /// The random vectors v, `E v vᵀ = I`, with which a trace is estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Probe {
-    /// Elements ±1: exact for a Jacobian that is diagonal.
+    /// Elements ±1: exact for a Jacobian that is diagonal. In two dimensions there are but two
+    /// different ones, and a few that happen to be alike show no error: take exact traces there.
     #[default]
     Rademacher,
     /// Elements N(0, 1).

@@ -29,8 +29,7 @@ impl<const D: usize> State for Tensor<D> {
     }
 
     fn size(&self, before: &Self, after: &Self) -> Tensor<1> {
-        let elements = self.dims()[1..].iter().product::<usize>() as f64;
-        weighed(self, before, after, 1.0).div_scalar(elements).sqrt()
+        root_mean_square(self, before, after, 1.0)
     }
 
     fn replaced(self, other: Self, taken: &[bool]) -> Self {
@@ -42,8 +41,8 @@ impl<const D: usize> State for Tensor<D> {
     }
 }
 
-/// A path and, beside it, integrals along it, `[batch, k]`: of these the greatest error counts, in
-/// units of the number of elements of x.
+/// A path and, beside it, integrals along it, `[batch, k]`, whose errors count in units of the number
+/// of elements of x.
 impl<const D: usize> State for (Tensor<D>, Tensor<2>) {
     fn sum(terms: &[(f64, &Self)]) -> Self {
         let of_path: Vec<_> = terms.iter().map(|&(a, (path, _))| (a, path)).collect();
@@ -55,16 +54,10 @@ impl<const D: usize> State for (Tensor<D>, Tensor<2>) {
         (self.0.advance(h, slope.0), self.1.advance(h, slope.1))
     }
 
+    /// Both sizes added up: what is no number in one is none in the sum.
     fn size(&self, before: &Self, after: &Self) -> Tensor<1> {
-        let elements = self.0.dims()[1..].iter().product::<usize>() as f64;
-        let [batch, integrals] = self.1.dims();
-        let worst: Tensor<1> = (0..integrals)
-            .map(|k| {
-                let of = |state: &Self| state.1.clone().narrow(1, k, 1);
-                weighed(&of(self), &of(before), &of(after), elements).sqrt()
-            })
-            .fold(Tensor::zeros([batch], (&self.1.device(), self.1.dtype())), Tensor::max_pair);
-        self.0.size(&before.0, &after.0).max_pair(worst)
+        let elements = elements(&self.0);
+        self.0.size(&before.0, &after.0) + root_mean_square(&self.1, &before.1, &after.1, elements)
     }
 
     fn replaced(self, other: Self, taken: &[bool]) -> Self {
@@ -72,13 +65,18 @@ impl<const D: usize> State for (Tensor<D>, Tensor<2>) {
     }
 }
 
-/// `Σ (error/(unit + max(|before|, |after|)))²` of each sample.
-fn weighed<const D: usize>(
+/// The root mean square of `error/(unit + max(|before|, |after|))` in each sample.
+fn root_mean_square<const D: usize>(
     error: &Tensor<D>,
     before: &Tensor<D>,
     after: &Tensor<D>,
     unit: f64,
 ) -> Tensor<1> {
     let scale = before.clone().abs().max_pair(after.clone().abs()) + unit;
-    sum_each((error.clone() / scale).square())
+    (sum_each((error.clone() / scale).square()) / elements(error)).sqrt()
+}
+
+/// Number of elements of a sample.
+fn elements<const D: usize>(x: &Tensor<D>) -> f64 {
+    x.dims()[1..].iter().product::<usize>() as f64
 }

@@ -1,14 +1,15 @@
 //! A denoiser taken for a network: the head of an exact model.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, NoisePredictor, Parameterization};
+use ddm_denoiser::{Denoiser, NoisePredictor, Parameterization, column};
 use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
 /// The network that predicts `F = p x̂₀ + q ε̂` of a given denoiser, `ε̂ = (x − α x̂₀)/σ`: what a
 /// perfectly trained ε-, v- or flow-network would answer.
 ///
-/// Like a real network it is told x and t only, and finds the level of t on its schedule. It reads
-/// t back from the device. Not for levels without noise (σ = 0), where ε̂ has no meaning.
+/// Like a real network it is told x and t only, and finds the level of each sample's t on its
+/// schedule. It reads t back from the device. Not for levels without noise (σ = 0), where ε̂ has no
+/// meaning.
 #[derive(Clone, Copy)]
 pub struct Head<'a, M, P> {
     /// Whose answers to give.
@@ -29,21 +30,27 @@ impl<M: std::fmt::Debug, P: std::fmt::Debug> std::fmt::Debug for Head<'_, M, P> 
 }
 
 impl<M, P> Head<'_, M, P> {
-    /// The level of a timestep, which is a straight line in time. A t that cannot be read is NaN,
-    /// and so is then the answer.
-    fn level(&self, t: Tensor<1>) -> NoiseLevel {
-        let timestep = t.try_into_vec_as::<f64>().map_or(f64::NAN, |t| t[0]);
+    /// The levels of the samples' timesteps, which are a straight line in time. A t that cannot be
+    /// read is NaN, and so is then the answer.
+    fn levels(&self, t: Tensor<1>) -> Vec<NoiseLevel> {
+        let samples = t.dims()[0];
+        let timesteps = t.try_into_vec_as::<f64>().unwrap_or_else(|_| vec![f64::NAN; samples]);
         let (first, last) = (self.schedule.timestep(0.0), self.schedule.timestep(1.0));
-        self.schedule.level((timestep - first) / (last - first))
+        let time = |timestep: f64| (timestep - first) / (last - first);
+        timesteps.into_iter().map(|timestep| self.schedule.level(time(timestep))).collect()
     }
 }
 
 impl<const D: usize, M: Denoiser<D>, P: Parameterization> NoisePredictor<D> for Head<'_, M, P> {
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
-        let at = self.level(t);
-        let x0 = self.denoiser.denoise(x.clone(), at);
-        let (p, q) = self.parameterization.target(at);
-        let q = q / at.sigma;
-        x * q + x0 * (p - q * at.alpha)
+        let at = self.levels(t);
+        let x0 = self.denoiser.denoise_each(x.clone(), &at);
+        let target = |at: &NoiseLevel| {
+            let (p, q) = self.parameterization.target(*at);
+            (q / at.sigma, p - q * at.alpha / at.sigma)
+        };
+        let of_x = column(&x, at.iter().map(|at| target(at).0));
+        let of_x0 = column(&x, at.iter().map(|at| target(at).1));
+        x * of_x + x0 * of_x0
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * an [`Objective`] makes [`Example`]s from data and weighs the loss; you call your network;
 //! * a [`Weighting`] says which noise levels matter;
+//! * [`Hybrid`] also teaches the variance, by the terms of the variational bound ([`ChainRows`]);
 //! * [`Ema`] averages the weights of any burn module;
 //! * [`ConditionDropout`] makes a network fit for classifier-free guidance;
 //! * [`Training`] is a plain loop with a progress bar, for those who do not bring their own.
