@@ -59,8 +59,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (seen, _) = LabelledImages::split(&digits(), &device);
 
     // The ladder of NCSNv2: so dense that each level's noise overlaps with the next one's, up to
-    // about the largest distance between two digits.
-    let ladder = GeometricLadder::ncsn_v2(0.05, 12.0, PIXELS)?;
+    // the largest distance between two digits, which is 9.6.
+    let ladder = GeometricLadder::ncsn_v2(0.05, 10.0, PIXELS)?;
     let rungs = ladder.steps().ok_or("a ladder has rungs")?;
     let prediction = ScaledInput(EpsilonPrediction);
     let objective = Objective::new(&ladder, prediction)?.weighting(ScoreMatching);
@@ -86,9 +86,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     let model = guided(&trained.average, prediction, wanted.clone(), args.guidance)?;
     println!("read as asked for, by a classifier that saw only real digits");
     let mut painted = Vec::new();
-    for (name, sampler, levels) in ways {
+    for (k, (name, sampler, levels)) in ways.into_iter().enumerate() {
         let clock = Instant::now();
-        let run = Sampling::new(&model, &ladder).sampler(sampler).levels(levels).seed(args.seed);
+        // Noise of its own: under the same noise, both would paint all but the same digits.
+        let noise = HostNoise::new(args.seed).starting_at((k * 10 * EACH) as u64);
+        let run = Sampling::new(&model, &ladder).sampler(sampler).levels(levels).noise(noise);
         let run = run.start([10 * EACH, 1, 8, 8], &device)?;
         let last = run.last().ok_or("a run has at least one frame")?;
         let right = classifier.share_right(last.x.clone(), wanted.clone());
