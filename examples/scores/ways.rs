@@ -46,32 +46,43 @@ impl Ways {
         ];
         Ok(Self { levels, samplers })
     }
+
+    /// All three from the same start.
+    fn walk(
+        self,
+        model: &impl Denoiser<2>,
+        schedule: &VarianceExploding,
+        args: &Args,
+        device: &Device,
+    ) -> Result<Vec<Way>, SamplingError> {
+        let Self { levels, samplers } = self;
+        let walk = |(name, sampler)| {
+            let mut noise = HostNoise::new(args.seed);
+            let start = noise.draw([args.points, 2], device) * levels[0].scale();
+            let run = Sampling::new(model, schedule).sampler(sampler).levels(levels.clone());
+            let mut way = Way { name, xs: vec![start.clone()], calls: 0 };
+            for frame in run.noise(noise).start_from(start)? {
+                way.calls = frame.evaluations;
+                way.xs.push(frame.x);
+            }
+            Ok(way)
+        };
+        samplers.into_iter().map(walk).collect()
+    }
 }
 
-/// Walks all three ways from the same start, and draws and prints where they lead.
+/// Walks all three ways, and draws and prints where they lead.
 pub(crate) fn draw(
     sky: &Sky,
     learned: &Learned,
     schedule: &VarianceExploding,
     cells: &Cells,
-    Ways { levels, samplers }: Ways,
+    ways: Ways,
     args: &Args,
 ) -> Result<(), Box<dyn Error>> {
-    let (model, device) = (learned.unprompted(), cells.x.device());
+    let device = cells.x.device();
+    let ways = ways.walk(&learned.unprompted(), schedule, args, &device)?;
     let least = schedule.level(0.0);
-    let ways = samplers.into_iter().map(|(name, sampler)| {
-        let mut noise = HostNoise::new(args.seed);
-        let start = noise.draw([args.points, 2], &device) * levels[0].scale();
-        let run = Sampling::new(&model, schedule).sampler(sampler).levels(levels.clone());
-        let mut way = Way { name, xs: vec![start.clone()], calls: 0 };
-        for frame in run.noise(noise).start_from(start)? {
-            way.calls = frame.evaluations;
-            way.xs.push(frame.x);
-        }
-        Ok(way)
-    });
-    let ways = ways.collect::<Result<Vec<Way>, SamplingError>>()?;
-
     let likely = |x: Tensor<2>| {
         let of_each = numbers(sky.whole.log_density(x, least));
         of_each.iter().sum::<f32>() / of_each.len() as f32
