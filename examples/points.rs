@@ -14,7 +14,7 @@ use ddm_examples::animation::Timing;
 use ddm_examples::data::{dino, points_from};
 use ddm_examples::device::parse_device;
 use ddm_examples::output::{create_folder, write_gif, write_png};
-use ddm_examples::plots::{Layer, Panel, palette, panels};
+use ddm_examples::plots::{Layer, Panel, lattice, palette, panels};
 use ddm_examples::tensors::{from_points, points};
 
 /// Half the width of the plane that the pictures show.
@@ -139,10 +139,7 @@ fn learned_field(
     device: &Device,
     path: &Path,
 ) -> Result<(), Box<dyn Error>> {
-    let side = 21;
-    let place = |i: usize| (2.0 * (i as f32 + 0.5) / side as f32 - 1.0) * EXTENT;
-    let feet: Vec<[f32; 2]> =
-        (0..side * side).map(|i| [place(i % side), place(i / side)]).collect();
+    let feet = lattice(21, EXTENT);
     let x = from_points(&feet, device);
     let x0 = from_points(data, device);
     let mut noise = HostNoise::new(1);

@@ -1,10 +1,11 @@
 //! Files that are written whole or not at all.
 
 use std::fs;
-use std::io::{self, Cursor, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use image::{ImageFormat, RgbImage};
+use image::RgbImage;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 use crate::animation::{GifError, Timing, gif};
 
@@ -96,11 +97,13 @@ fn temporary() -> tempfile::Builder<'static, 'static> {
 ///
 /// As [`write`](fn@write), or if the picture has no pixels.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<(), OutputError> {
-    let mut bytes = Cursor::new(Vec::new());
+    let mut bytes = Vec::new();
+    let encoder =
+        PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive);
     picture
-        .write_to(&mut bytes, ImageFormat::Png)
+        .write_with_encoder(encoder)
         .map_err(|source| OutputError::Png { path: path.into(), source })?;
-    write(path, bytes.get_ref())
+    write(path, &bytes)
 }
 
 /// Writes pictures as a GIF that plays for ever, whole or not at all.

@@ -21,7 +21,7 @@ mod panels;
 pub use axis::{Axis, Scale};
 pub use curve::curve;
 pub use layer::Layer;
-pub use panels::{Panel, panels};
+pub use panels::{Panel, lattice, panels};
 
 /// Muted colours that stay apart from each other, on screen and in print.
 pub mod palette {

@@ -67,6 +67,48 @@ fn digits_runs_and_repeats_itself() {
     }
 }
 
+/// Small settings of the scores example.
+const SCORES: [&str; 8] =
+    ["--training-steps", "3", "--steps", "4", "--points", "20", "--cells", "6"];
+
+#[test]
+fn scores_runs_and_repeats_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let said = succeeds("scores", &SCORES, &first);
+    for words in ["nats after 21 model calls", "sun    at scale 1:", "moon   at scale 4:"] {
+        assert!(said.contains(words), "{said} does not say {words}");
+    }
+    succeeds("scores", &SCORES, &second);
+    let (first, second) = (files(&first), files(&second));
+    let names: Vec<_> = first.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+    assert_eq!(names, ["field.png", "likelihood.png", "prompts.png", "ways.gif", "ways.png"]);
+    assert!(first == second, "two runs of one seed differ");
+
+    // Words that mean the same draw the same, and another seed draws something else.
+    let told = |words: &[&str], name: &str| {
+        let out = folder.path().join(name);
+        succeeds("scores", &[&SCORES, words].concat(), &out);
+        files(&out)
+    };
+    let day = told(&["--prompt", " Day", "--prompt", "NIGHT"], "words");
+    assert!(day[0] == first[0] && day[2] != first[2], "the prompts' titles alone should differ");
+    assert!(told(&["--seed", "1"], "seed")[0] != first[0]);
+}
+
+#[test]
+fn score_digits_runs_and_repeats_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let arguments = ["--epochs", "1", "--moves", "1", "--steps", "3", "--seed", "5"];
+    let said = succeeds("score_digits", &arguments, &first);
+    assert!(said.contains("Langevin dynamics") && said.contains("after 5 model calls"), "{said}");
+    succeeds("score_digits", &arguments, &second);
+    let (first, second) = (files(&first), files(&second));
+    assert_eq!(first[0].0, PathBuf::from("score_digits.png"));
+    assert!(first == second, "two runs of one seed differ");
+}
+
 #[test]
 fn points_runs() {
     let folder = tempfile::tempdir().unwrap();
@@ -100,6 +142,17 @@ fn bad_input_is_one_sentence() {
     refuses("points", &["--data", "/no/such/file.csv"], &["/no/such/file.csv"]);
     refuses("points", &["--training-steps", "0"], &["training steps = 0"]);
     refuses("points", &["--training-steps", "1", "--steps", "0"], &["0 steps"]);
+    refuses("scores", &["--prompt", "star"], &["\"star\"", "sun, day, moon, night"]);
+    refuses("scores", &["--prompt", ""], &["\"\"", "sun, day, moon, night"]);
+    refuses("scores", &["--training-steps", "0"], &["training steps = 0"]);
+    refuses("scores", &["--steps", "1"], &["ratio", "inf"]);
+    refuses("scores", &["--points", "0"], &["points"]);
+    refuses("scores", &["--cells", "0"], &["cells"]);
+    refuses("score_digits", &["--device", "abacus"], &["abacus", "flex"]);
+    refuses("score_digits", &["--epochs", "0"], &["training steps = 0"]);
+    refuses("score_digits", &["--moves", "0"], &["times"]);
+    refuses("score_digits", &["--steps", "0"], &["0 steps"]);
+    refuses("score_digits", &["--guidance", "NaN"], &["guidance scale", "NaN"]);
 
     // A file that was cut off.
     let folder = tempfile::tempdir().unwrap();

@@ -286,8 +286,16 @@ fn plots_have_something_on_them() {
         Layer::arrows(&points, &points, palette::INK),
         Layer::arrows(&far, &far, palette::INK),
         Layer::arrows(&[], &[], palette::INK),
+        Layer::heat(&[], palette::INK),
         Layer::paths(&paths, palette::BLUE),
     ];
+    // Values fill quarters of the panel from the bottom left; what is no number stays paper.
+    let quarters = [7.0, 0.0, f32::NAN, -7.0];
+    let heat = Panel { title: "", layers: vec![Layer::heat(&quarters, palette::BLUE)] };
+    let picture = panels(&[heat], 1, 3.0);
+    let shades = [(100, 260), (260, 260), (100, 100), (260, 100)].map(|(x, y)| picture[(x, y)]);
+    assert_eq!(shades, [blue, Rgb([255; 3]), Rgb([255; 3]), Rgb([255; 3])]);
+
     let panel = |title| Panel { title, layers: layers.clone() };
     let one = panels(&[panel("")], 3, 3.0);
     assert_eq!(one.dimensions(), (360, 360));

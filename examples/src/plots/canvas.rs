@@ -111,6 +111,13 @@ impl Canvas {
         self.draw(|sheet| sheet.fill_polygon(corners, &colour.to_backend_color()));
     }
 
+    /// A filled rectangle from its upper left to its lower right corner.
+    pub(super) fn rectangle(&mut self, corner: (f64, f64), opposite: (f64, f64), colour: RGBColor) {
+        self.draw(|sheet| {
+            sheet.draw_rect(enlarge(corner), enlarge(opposite), &colour.to_backend_color(), true)
+        });
+    }
+
     /// The outline of a rectangle, one pixel wide.
     pub(super) fn frame(&mut self, corner: (f64, f64), opposite: (f64, f64), colour: RGBColor) {
         for (from, to) in [

@@ -27,6 +27,14 @@ pub enum Layer<'a> {
         /// The arrows' colour.
         colour: RGBColor,
     },
+    /// A value at each cell of a square that fills the panel, as shades of a colour.
+    Heat {
+        /// From 0 (paper) to 1 (the colour), clipped; row by row from the bottom, as in a
+        /// [`lattice`](super::lattice). What is not a number is left empty.
+        values: &'a [f32],
+        /// The colour of 1.
+        colour: RGBColor,
+    },
     /// A line along each path, from faint (its start) to strong, with a dot at its end.
     Paths {
         /// Each path's points in the order of time.
@@ -54,6 +62,15 @@ impl<'a> Layer<'a> {
     /// When drawn, if there are not as many vectors as feet.
     pub fn arrows(feet: &'a [[f32; 2]], vectors: &'a [[f32; 2]], colour: RGBColor) -> Self {
         Self::Arrows { feet, vectors, colour }
+    }
+
+    /// A heat map, such as of a density.
+    ///
+    /// # Panics
+    ///
+    /// When drawn, if the number of values is not a square.
+    pub fn heat(values: &'a [f32], colour: RGBColor) -> Self {
+        Self::Heat { values, colour }
     }
 
     /// Trajectories.

@@ -51,6 +51,18 @@ pub fn panels(panels: &[Panel<'_>], columns: usize, extent: f32) -> RgbImage {
     canvas.finish()
 }
 
+/// The centres of `side` × `side` cells that fill a panel of this `extent`, row by row from the
+/// bottom: where to ask for the arrows of a field, or for the values of a [`Layer::heat`].
+///
+/// ```
+/// let centres = ddm_examples::plots::lattice(2, 3.0);
+/// assert_eq!(centres, [[-1.5, -1.5], [1.5, -1.5], [-1.5, 1.5], [1.5, 1.5]]);
+/// ```
+pub fn lattice(side: usize, extent: f32) -> Vec<[f32; 2]> {
+    let place = |i: usize| (2.0 * (i as f32 + 0.5) / side as f32 - 1.0) * extent;
+    (0..side * side).map(|i| [place(i % side), place(i / side)]).collect()
+}
+
 /// Where a panel lies on the canvas.
 struct View {
     left: f64,
@@ -74,7 +86,20 @@ impl View {
                 }
             }
             Layer::Arrows { feet, vectors, colour } => self.arrows(canvas, feet, vectors, colour),
+            Layer::Heat { values, colour } => self.heat(canvas, values, colour),
             Layer::Paths { paths, colour } => self.paths(canvas, paths, colour),
+        }
+    }
+
+    fn heat(&self, canvas: &mut Canvas, values: &[f32], colour: RGBColor) {
+        let side = values.len().isqrt();
+        assert_eq!(side * side, values.len(), "a heat map is a square of values");
+        let cell = SIDE / side as f64;
+        for (index, value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+            let (column, row) = ((index % side) as f64, (index / side) as f64);
+            let (left, bottom) = (self.left + column * cell, self.top + SIDE - row * cell);
+            let shade = tint(colour, f64::from(value.clamp(0.0, 1.0)));
+            canvas.rectangle((left, bottom - cell), (left + cell, bottom), shade);
         }
     }
 

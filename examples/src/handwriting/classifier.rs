@@ -8,18 +8,22 @@ use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::burn::tensor::activation::relu;
 use ddm_core::prelude::*;
 
-use crate::training::{BATCH, LabelledImages};
+use super::{BATCH, LabelledImages};
 
 /// Two layers on 64 pixels.
 #[derive(Module, Debug)]
-pub(crate) struct Classifier {
+pub struct Classifier {
     hidden: Linear,
     output: Linear,
 }
 
 impl Classifier {
     /// Trained on these digits, each batch with a little noise so that it does not learn by heart.
-    pub(crate) fn trained_on(digits: &LabelledImages, seed: u64) -> Result<Self, TrainError> {
+    ///
+    /// # Errors
+    ///
+    /// If the loss diverges.
+    pub fn trained_on(digits: &LabelledImages, seed: u64) -> Result<Self, TrainError> {
         let device = digits.images.device().autodiff();
         let digits = digits.to_device(&device);
         let network = Self {
@@ -42,7 +46,7 @@ impl Classifier {
     }
 
     /// The share of images that it reads as their label.
-    pub(crate) fn share_right(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> f64 {
+    pub fn share_right(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> f64 {
         let read = self.logits(images).argmax(1).squeeze_dim(1);
         read.equal(labels).float().mean().into_scalar()
     }

@@ -2,9 +2,6 @@
 //!
 //! `cargo run --release --example digits` — see `--help` for what can be changed.
 
-mod classifier;
-mod training;
-
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,15 +9,13 @@ use std::time::Instant;
 
 use clap::Parser;
 use ddm_core::prelude::*;
-use ddm_examples::data::{Digits, digits, digits_from};
+use ddm_examples::data::{digits, digits_from};
 use ddm_examples::device::parse_device;
+use ddm_examples::handwriting::{Classifier, LabelledImages, guided, labels, train, unet};
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid, spread, strip};
 use ddm_examples::plots::{Axis, curve};
 use indicatif::{ProgressBar, ProgressStyle};
-
-use classifier::Classifier;
-use training::LabelledImages;
 
 /// Trains a class-conditional U-Net on handwritten digits and samples a 10×10 grid of new ones.
 #[derive(Parser)]
@@ -62,29 +57,28 @@ fn run() -> Result<(), Box<dyn Error>> {
     create_folder(&args.out)?;
     device.seed(args.seed);
     // The last sixth, from other writers, is held out: no model sees it while it learns.
-    let (seen, held_out) = split(&digits, &device);
+    let (seen, held_out) = LabelledImages::split(&digits, &device);
 
     // What is learned: v under the cosine schedule, with conditions dropped one time in ten.
     let schedule = Cosine::default();
     let objective = Objective::new(&schedule, VPrediction)?.weighting(MinSnr::default());
-    let config = UNetConfig::new(1, 1).with_channels(vec![32, 64]).with_classes(Some(10));
     // What will be asked for: a row of ten for each digit. All settings are tried on the untrained
     // network, so that a bad one is refused now and not after the training.
     let wanted = labels((0..100).map(|i| i / 10), &device);
     let levels = Trailing.levels(&schedule, args.steps)?;
-    guided(&config.init(&device)?, wanted.clone(), args.guidance)?;
+    clipped(&unet().init(&device)?, wanted.clone(), args.guidance)?;
 
     let clock = Instant::now();
     let classifier = Classifier::trained_on(&seen, args.seed)?;
     println!("classifier  {:6.1} s", clock.elapsed().as_secs_f64());
 
     let clock = Instant::now();
-    let trained = training::train(&config, &objective, &seen, args.epochs, args.seed)?;
+    let trained = train(&objective, &seen, args.epochs, args.seed)?;
     println!("training    {:6.1} s", clock.elapsed().as_secs_f64());
 
     let clock = Instant::now();
     let unet = &trained.average;
-    let model = guided(unet, wanted.clone(), args.guidance)?;
+    let model = clipped(unet, wanted.clone(), args.guidance)?;
     let run = Sampling::new(&model, &schedule).sampler(Ddim::default()).levels(levels);
     let run = run.seed(args.seed).start([100, 1, 8, 8], &device)?;
     let style = ProgressStyle::with_template("sampling  {wide_bar} {pos}/{len}")?;
@@ -127,19 +121,10 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// The network as a denoiser of images that follows the wanted labels.
-fn guided(unet: &UNet, wanted: Tensor<1, Int>, scale: f64) -> Result<impl Denoiser<4>, ModelError> {
-    let null = unet.null_classes(wanted.dims()[0], &wanted.device());
-    let network = ClassifierFree::new(unet, wanted, null, scale)?;
-    Clipped::new(Model::new(network, VPrediction), -1.0, 1.0)
-}
-
-/// Labels as a tensor.
-fn labels(of: impl Iterator<Item = i32>, device: &Device) -> Tensor<1, Int> {
-    Tensor::from_data(of.collect::<Vec<_>>().as_slice(), device)
-}
-
-fn split(digits: &Digits, device: &Device) -> (LabelledImages, LabelledImages) {
-    let seen = digits.len() - digits.len() / 6;
-    let all = LabelledImages::new(digits, device);
-    (all.slice(0..seen), all.slice(seen..digits.len()))
+fn clipped(
+    unet: &UNet,
+    wanted: Tensor<1, Int>,
+    scale: f64,
+) -> Result<impl Denoiser<4>, ModelError> {
+    Clipped::new(guided(unet, VPrediction, wanted, scale)?, -1.0, 1.0)
 }

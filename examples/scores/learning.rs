@@ -1,0 +1,77 @@
+//! Denoising score matching: a network that knows the score of the sky at every noise level.
+
+use std::error::Error;
+
+use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use ddm_core::prelude::*;
+
+use crate::prompt::Prompt;
+use crate::sky::Sky;
+
+/// Samples of each class in a training batch.
+const EACH: usize = 256;
+
+/// About the standard deviation of the data.
+const SIGMA_DATA: f64 = 0.8;
+
+/// An MLP that has learned the scores of the sky: all of it, and each class.
+pub(crate) struct Learned {
+    network: Mlp,
+    prediction: EdmPrediction,
+}
+
+impl Learned {
+    /// Trained for so many steps.
+    pub(crate) fn train(
+        sky: &Sky,
+        schedule: &VarianceExploding,
+        device: &Device,
+        steps: usize,
+        seed: u64,
+    ) -> Result<Self, Box<dyn Error>> {
+        let device = device.clone().autodiff();
+        // The score as σ² s = x̂₀ − x, with the x̂₀ of EDM: where there is much noise, the network
+        // tells only what it knows of the data. Its slopes matter too, for the likelihood.
+        let prediction = EdmPrediction::new(SIGMA_DATA)?;
+        let objective = Objective::new(schedule, prediction)?.weighting(ScoreMatching);
+        // Half of the time no class is told: the score of the whole sky matters as much.
+        let dropout = ConditionDropout::new(0.5)?;
+        let classes = sky.parts.len();
+        let network =
+            MlpConfig::new().with_frequencies(3).with_classes(Some(classes)).init(&device)?;
+        let labels: Vec<i32> = (0..classes).flat_map(|class| [class as i32; EACH]).collect();
+        let labels = Tensor::<1, Int>::from_data(labels.as_slice(), &device);
+        let null = network.null_classes(classes * EACH, &device);
+        let training = Training { steps, ema_decay: 0.999, seed };
+        let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
+        let trained =
+            training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
+                let parts =
+                    sky.parts.iter().map(|part| part.sample(EACH, noise, &device)).collect();
+                let told = dropout.apply(labels.clone(), null.clone(), noise);
+                let example = objective.draw(Tensor::cat(parts, 0), noise);
+                example.loss(network.predict_with(example.x_t.clone(), example.t.clone(), told))
+            })?;
+        Ok(Self { network: trained.average, prediction })
+    }
+
+    /// The model of the whole sky.
+    pub(crate) fn unprompted(&self) -> Model<&Mlp, EdmPrediction> {
+        Model::new(&self.network, self.prediction)
+    }
+
+    /// The same network, told the prompt, for batches of this size: by classifier-free guidance,
+    /// which at scale 1 is the network's own answer.
+    pub(crate) fn prompted(
+        &self,
+        prompt: &Prompt,
+        scale: f64,
+        batch: usize,
+        device: &Device,
+    ) -> Result<impl Denoiser<2>, ModelError> {
+        let told = Tensor::<1, Int>::full([batch], prompt.class, device);
+        let null = self.network.null_classes(batch, device);
+        Ok(Model::new(ClassifierFree::new(&self.network, told, null, scale)?, self.prediction))
+    }
+}

@@ -1,0 +1,12 @@
+//! Handwritten digits for networks: batches, training a U-Net on them, and a judge of the result.
+
+mod batches;
+mod classifier;
+mod training;
+
+pub use batches::{LabelledImages, labels};
+pub use classifier::Classifier;
+pub use training::{guided, train, unet};
+
+/// Digits in a batch while training.
+pub const BATCH: usize = 128;

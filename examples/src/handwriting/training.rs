@@ -1,0 +1,58 @@
+//! A U-Net that learns digits, whatever it is told to predict.
+
+use std::error::Error;
+
+use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use ddm_core::prelude::*;
+
+use super::{BATCH, LabelledImages};
+
+/// The U-Net for digits: two resolutions, and a class for each digit.
+pub fn unet() -> UNetConfig {
+    UNetConfig::new(1, 1).with_channels(vec![32, 64]).with_classes(Some(10))
+}
+
+/// A [`unet`] trained for so many passes over `digits`, with the labels dropped one time in ten.
+///
+/// # Errors
+///
+/// If there are no passes to make, or the loss diverges.
+pub fn train(
+    objective: &Objective<'_, impl Parameterization, impl Weighting>,
+    digits: &LabelledImages,
+    epochs: usize,
+    seed: u64,
+) -> Result<Trained<UNet>, Box<dyn Error>> {
+    let device = digits.images.device().autodiff();
+    let digits = digits.to_device(&device);
+    let steps = epochs * digits.len().div_ceil(BATCH);
+    let training = Training { steps, ema_decay: 0.995, seed };
+    let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
+    let dropout = ConditionDropout::new(0.1)?;
+    let network = unet().init(&device)?;
+    let null = network.null_classes(BATCH, &device);
+    let trained = training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
+        let batch = digits.batch(BATCH, noise);
+        let labels = dropout.apply(batch.labels, null.clone(), noise);
+        let example = objective.draw(batch.images, noise);
+        let answer = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
+        example.loss(answer)
+    })?;
+    Ok(trained)
+}
+
+/// The network as a denoiser that follows the wanted labels, by classifier-free guidance.
+///
+/// # Errors
+///
+/// If the scale is not finite.
+pub fn guided<P: Parameterization>(
+    unet: &UNet,
+    parameterization: P,
+    wanted: Tensor<1, Int>,
+    scale: f64,
+) -> Result<impl Denoiser<4>, ModelError> {
+    let null = unet.null_classes(wanted.dims()[0], &wanted.device());
+    Ok(Model::new(ClassifierFree::new(unet, wanted, null, scale)?, parameterization))
+}
