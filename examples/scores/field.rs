@@ -22,11 +22,11 @@ pub(crate) fn arrows(
     model: &impl Denoiser<2>,
     at: NoiseLevel,
     device: &Device,
-) -> (Vec<[f32; 2]>, Vec<[f32; 2]>) {
+) -> Result<(Vec<[f32; 2]>, Vec<[f32; 2]>), ScoreError> {
     let feet = lattice(ARROWS, EXTENT);
     let x = from_points(&feet, device);
-    let score = score_of(x.clone(), model.denoise(x, at), at);
-    (feet, points(score))
+    let score = score_of(x.clone(), model.denoise(x, at), at)?;
+    Ok((feet, points(score)))
 }
 
 /// Above the exact score and density, below the learned ones.
@@ -45,8 +45,8 @@ pub(crate) fn draw(
         let top = peak(&of_data);
         let of_model = cells.learned(&model, schedule, at)?;
         let title = |whose| format!("{whose}, sigma = {sigma}");
-        exact.push((title("exact"), shades(&of_data, top), arrows(&sky.whole, at, &device)));
-        found.push((title("learned"), shades(&of_model, top), arrows(&model, at, &device)));
+        exact.push((title("exact"), shades(&of_data, top), arrows(&sky.whole, at, &device)?));
+        found.push((title("learned"), shades(&of_model, top), arrows(&model, at, &device)?));
     }
     let pictures: Vec<Panel<'_>> = exact
         .iter()

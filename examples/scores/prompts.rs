@@ -45,7 +45,7 @@ pub(crate) fn draw(
     let free = learned.unprompted();
     let mut pictures = vec![Picture {
         title: "no prompt".into(),
-        field: arrows(&free, at, device),
+        field: arrows(&free, at, device)?,
         samples: points(sample(&free)?),
     }];
     println!("samples that are what the prompt says");
@@ -60,7 +60,7 @@ pub(crate) fn draw(
         println!("  {:6} at scale {scale}: {share:5.1} %", prompt.text);
         pictures.push(Picture {
             title: format!("\"{}\", scale {scale}", prompt.text),
-            field: arrows(&model(ARROWS * ARROWS)?, at, device),
+            field: arrows(&model(ARROWS * ARROWS)?, at, device)?,
             samples: points(samples),
         });
     }
