@@ -17,12 +17,15 @@ pub(crate) const ARROWS: usize = 19;
 /// The noise levels shown, from much to little.
 const SIGMAS: [f64; 3] = [0.8, 0.3, 0.1];
 
-/// The scores of a model at a level, with their feet.
+/// Feet, and a vector for each.
+pub(crate) type Arrows = (Vec<[f32; 2]>, Vec<[f32; 2]>);
+
+/// The scores of a model at a level.
 pub(crate) fn arrows(
     model: &impl Denoiser<2>,
     at: NoiseLevel,
     device: &Device,
-) -> Result<(Vec<[f32; 2]>, Vec<[f32; 2]>), ScoreError> {
+) -> Result<Arrows, ScoreError> {
     let feet = lattice(ARROWS, EXTENT);
     let x = from_points(&feet, device);
     let score = score_of(x.clone(), model.denoise(x, at), at)?;

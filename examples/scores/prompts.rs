@@ -9,7 +9,7 @@ use ddm_examples::tensors::{numbers, points};
 
 use crate::Args;
 use crate::density::EXTENT;
-use crate::field::{ARROWS, arrows};
+use crate::field::{ARROWS, Arrows, arrows};
 use crate::learning::Learned;
 use crate::prompt::Prompt;
 use crate::sky::Sky;
@@ -24,7 +24,7 @@ const SCALES: [f64; 3] = [0.5, 2.0, 4.0];
 /// A field with its feet, and samples.
 struct Picture {
     title: String,
-    field: (Vec<[f32; 2]>, Vec<[f32; 2]>),
+    field: Arrows,
     samples: Vec<[f32; 2]>,
 }
 
