@@ -22,8 +22,8 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 /// One model call a step; the state is the last `order` answers. The ODE is of the stated order,
 /// order 3 with [`Correction::Exact`] (its default, and the same as [`Deis`](crate::Deis)); order 1
 /// is [`Ddim`](crate::Ddim). The SDE, in mean and variance on Gaussian data, is of order 1, 2 and 2
-/// (measured 1.0, 1.9 and 1.9): a third answer makes the error smaller only. For guided or few-step sampling
-/// [`DpmSolverPp`](crate::DpmSolverPp) is the better one.
+/// (measured 1.0, 1.9 and 1.8): a third answer makes the error smaller only. For guided or few-step
+/// sampling [`DpmSolverPp`](crate::DpmSolverPp) is the better one.
 /// Source: Lu et al., *DPM-Solver*, eq. 3.4 and prop. 3.1, arXiv 2206.00927; the SDE: Lu et al.,
 /// *DPM-Solver++*, arXiv 2211.01095.
 ///

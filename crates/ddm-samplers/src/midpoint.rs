@@ -13,8 +13,9 @@ use crate::{Answer, Context, Sampler, SamplingError};
 /// With noise, η > 0, the ODE is followed to `√(σ_to² − c²)`, where the middle is taken too, and
 /// noise of std c is added, with c of [`Ddim`](crate::Ddim). Two model calls a step, one in the
 /// last, to σ = 0, which is DDIM's; order 2 without noise (measured 2.0 for both answers), and with
-/// noise in mean and variance on Gaussian data (measured 2.0); no state. Source: Lu et al., *DPM-Solver*, algorithm 1, arXiv 2206.00927 (ε̂), and *DPM-Solver++*,
-/// algorithm 1 with r = ½, arXiv 2211.01095 (x̂₀).
+/// noise in mean and variance on Gaussian data (measured 1.9 to 2.0); no state. Source: Lu et al.,
+/// *DPM-Solver*, algorithm 1, arXiv 2206.00927 (ε̂), and *DPM-Solver++*, algorithm 1 with r = ½,
+/// arXiv 2211.01095 (x̂₀).
 ///
 /// ```
 /// use ddm_samplers::{Answer, Midpoint};
