@@ -9,6 +9,7 @@ mod denoisers;
 mod facts;
 mod grids;
 mod guidance;
+mod guidance_branches;
 mod guidance_gradients;
 mod mixture_orders;
 mod noise;
