@@ -11,6 +11,7 @@ mod densities;
 mod facts;
 mod grids;
 mod guidance;
+mod guidance_branches;
 mod guidance_gradients;
 mod inpainting;
 mod mixture_orders;
