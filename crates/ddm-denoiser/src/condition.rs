@@ -13,6 +13,11 @@ pub trait Condition: Clone {
     fn batch(&self) -> usize;
     /// The conditions of `self`, then those of `other`: one batch for both branches of guidance.
     fn followed_by(self, other: Self) -> Self;
+    /// Refuses conditions that cannot be one batch with these: embeddings of another length.
+    fn joins(&self, other: &Self) -> Result<(), ModelError> {
+        let _ = other;
+        Ok(())
+    }
     /// The same conditions, with the rows where `rows` is true taken from `by`.
     fn replaced(self, by: Self, rows: &[bool]) -> Self;
 }
@@ -24,9 +29,21 @@ fn row_mask<const C: usize>(rows: &[bool], device: &Device) -> Tensor<C, Bool> {
     Tensor::from_data(TensorData::new(rows.to_vec(), shape), device)
 }
 
+/// One entry of a condition has the shape of one of another.
+fn same_entries(found: &[usize], expected: &[usize]) -> Result<(), ModelError> {
+    if found[1..] == expected[1..] {
+        return Ok(());
+    }
+    let (found, expected) = (format!("{found:?}"), format!("entries as those of {expected:?}"));
+    Err(ModelError::Shape { what: "the shape of a condition", found, expected })
+}
+
 impl<const C: usize> Condition for Tensor<C> {
     fn batch(&self) -> usize {
         self.dims()[0]
+    }
+    fn joins(&self, other: &Self) -> Result<(), ModelError> {
+        same_entries(&self.dims(), &other.dims())
     }
     fn followed_by(self, other: Self) -> Self {
         Self::cat(vec![self, other], 0)
@@ -40,6 +57,9 @@ impl<const C: usize> Condition for Tensor<C> {
 impl<const C: usize> Condition for Tensor<C, Int> {
     fn batch(&self) -> usize {
         self.dims()[0]
+    }
+    fn joins(&self, other: &Self) -> Result<(), ModelError> {
+        same_entries(&self.dims(), &other.dims())
     }
     fn followed_by(self, other: Self) -> Self {
         Self::cat(vec![self, other], 0)

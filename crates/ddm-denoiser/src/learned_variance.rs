@@ -41,6 +41,11 @@ impl<N, P> LearnedVariance<N, P> {
 /// The two halves of such a network's answer: (F, v).
 pub fn split_variance<const D: usize>(answer: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
     let channels = answer.dims()[1] / 2;
+    split(answer, channels)
+}
+
+/// F of so many channels, and v of as many.
+fn split<const D: usize>(answer: Tensor<D>, channels: usize) -> (Tensor<D>, Tensor<D>) {
     let v = (answer.clone().narrow(1, channels, channels) + 1.0) * 0.5;
     (answer.narrow(1, 0, channels), v)
 }
@@ -59,17 +64,21 @@ where
         x: Tensor<D>,
         at: NoiseLevel,
     ) -> (Tensor<D>, Option<Tensor<D>>) {
-        let (prediction, v) = split_variance(self.model.ask(&x, at));
+        let (prediction, v) = split(self.model.ask(&x, at), x.dims()[1]);
         let (a, b) = self.model.parameterization.x0_from(at);
         (x * a + prediction * b, Some(v))
     }
 
     fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        let (prediction, _) = split_variance(self.model.ask_each(&x, at));
+        let (prediction, _) = split(self.model.ask_each(&x, at), x.dims()[1]);
         self.model.x0_each(x, prediction, at)
     }
 
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
+        if D < 2 {
+            let (found, expected) = (format!("{shape:?}"), "[batch, channels, …]".to_owned());
+            return Err(ModelError::Shape { what: "the shape of x", found, expected });
+        }
         self.model.check(shape, noisiest)
     }
 }

@@ -9,17 +9,17 @@ use crate::answer::{answer_of, x0_of};
 use crate::settings::NonNegative;
 use crate::{Context, Ddim, Sampler, SamplingError};
 
-/// EDM's churn around any sampler: before a step, the forward kernel raises s = σ/α to
+/// EDM's churn around any one-step sampler: before a step, the forward kernel raises s = σ/α to
 ///
 /// ```text
 /// ŝ = (1 + γ) s,   γ = min(S_churn/n, √2 − 1) where S_tmin ≤ s ≤ S_tmax, else 0
 /// ```
 ///
-/// with noise of std S_noise, and the sampler takes the step from there. n is the number of steps
-/// of the run. Above the noise that the schedule has, it raises to the schedule's end only.
-/// Stochastic; model calls and state are the inner sampler's; S_churn = 0 changes nothing. Source:
-/// Karras et al., *Elucidating the Design Space of Diffusion-Based Generative Models*, algorithm 2,
-/// arXiv 2206.00364: there around [`Heun`](crate::Heun).
+/// with noise of std S_noise, and the sampler takes the step from there. n is the number of steps of
+/// the run. It raises to the schedule's end at most. Not for multistep methods, whose old answers
+/// know nothing of the new noise: their samples spread too far. Stochastic; model calls and state
+/// are the inner sampler's; S_churn = 0 changes nothing. Source: Karras et al., *Elucidating the
+/// Design Space of Diffusion-Based Generative Models*, algorithm 2, arXiv 2206.00364 (Heun).
 ///
 /// ```
 /// use ddm_samplers::{Churn, Heun};

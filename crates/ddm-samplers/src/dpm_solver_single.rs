@@ -21,7 +21,8 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 /// call a step; the state is the block's first x and its answers. The ODE is of the stated order in
 /// runs of whole blocks, where [`Ending::Keep`] leaves the last one whole; [`sde`](Self::sde) adds
 /// noise as [`DpmSolverPp::sde`](crate::DpmSolverPp::sde) does, afresh at each inner point, and so
-/// is of weak order 1.
+/// is of weak order 1. Inside [`RePaint`](crate::RePaint) jump by whole blocks: what is done to x
+/// within one, which starts from its first x, is lost.
 /// Source: Lu et al., *DPM-Solver*, algorithms 1–2, arXiv 2206.00927; *DPM-Solver++*,
 /// algorithm 1, arXiv 2211.01095.
 ///
@@ -100,10 +101,10 @@ impl DpmSolverSingle {
     }
 }
 
-/// The state of [`DpmSolverSingle`]: x at the begin of the block, and the block's answers.
+/// The state of [`DpmSolverSingle`]: x at the begin of the block, where it has come to, and answers.
 #[derive(Clone, Debug)]
 pub struct Block<const D: usize> {
-    begin: Option<(NoiseLevel, Tensor<D>)>,
+    begin: Option<(NoiseLevel, Tensor<D>, NoiseLevel)>,
     answers: History<D>,
 }
 
@@ -124,12 +125,10 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
         to: NoiseLevel,
         block: &mut Block<D>,
     ) -> Tensor<D> {
-        let order = self.order_at(cx.done(), cx.steps());
+        // λ must be finite at both ends of a block, and x be where the last step left it.
+        let inside = self.order_at(cx.done(), cx.steps()) > 1 && to.sigma > 0.0;
         let (begin, start) = match block.begin.take() {
-            // λ must be finite at both ends of a block.
-            Some((begin, start)) if order > 1 && to.sigma > 0.0 && begin.alpha > 0.0 => {
-                (begin, start)
-            }
+            Some((begin, start, at)) if inside && begin.alpha > 0.0 && at == from => (begin, start),
             _ => {
                 block.answers = History::default();
                 (from, x.clone())
@@ -143,7 +142,7 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
             Answer::Noise => -h,
         };
         let weights = self.weights(&nodes, e);
-        block.begin = Some((begin, start.clone()));
+        block.begin = Some((begin, start.clone(), to));
         let step = Move { from: begin, to, c: kernel::sde_std(begin, to, self.eta.0) };
         step.take(cx, start, x0, self.answer.kind(), &block.answers, &weights)
     }

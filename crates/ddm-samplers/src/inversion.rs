@@ -55,11 +55,12 @@ pub struct Inversion<'a, const D: usize, M: ?Sized> {
 impl<'a, const D: usize, M: ?Sized> Inversion<'a, D, M> {
     /// Told what the network predicts, F, the model's own. The data's noise, where σ = 0, is then
     /// `ε̂ = (F − p x₀)/q` exactly; else the model is asked as if the data had a little noise, which
-    /// is exact for ε only. Refuses a prediction of x₀, which says nothing of the noise (q = 0).
+    /// is exact for ε only. Refuses predictions that say nothing of it: of x₀, the score, and EDM's.
     pub fn predicting(self, predicts: impl Parameterization + 'a) -> Result<Self, ModelError> {
         let last = self.levels[self.levels.len() - 1];
-        if last.sigma == 0.0 && predicts.target(last).1 == 0.0 {
-            let allowed = "above 0 where the network predicts x0, which says nothing of the noise";
+        let (p, q) = predicts.target(last);
+        if last.sigma == 0.0 && !((p / q).is_finite() && q.is_finite()) {
+            let allowed = "above 0 for this prediction, which says nothing of the noise there";
             return Err(ModelError::Setting { what: "the last sigma", found: 0.0, allowed });
         }
         Ok(Self { predicts: Some(Box::new(predicts)), ..self })

@@ -118,7 +118,8 @@ impl<const D: usize> Sampler<D> for UniPc {
 #[derive(Clone, Debug, Default)]
 pub struct MultistepState<const D: usize> {
     history: History<D>,
-    last: Option<Step<D>>,
+    /// And where it led.
+    last: Option<(Step<D>, Tensor<D>)>,
 }
 
 /// A step that can be taken again with another mean of answers.
@@ -184,8 +185,11 @@ impl Scheme {
         // From pure noise, where ε̂ says nothing of x̂₀, the step is one with x̂₀.
         let answer = if from.alpha > 0.0 { self.answer } else { Answer::Data };
         let found = answer_of(answer.kind(), x.clone(), x0.clone(), from);
-        let x = match last.take().map(|step| (step.corrector, step)) {
-            Some((Some(order), step)) => self.take(&step, history, order, Some(found.clone())),
+        let x = match last.take().map(|(step, led_to)| (step.corrector, step, led_to)) {
+            // By the difference, so that what was done to x since then (RePaint, ...) is not undone.
+            Some((Some(order), step, led_to)) if step.to == from => {
+                x + (self.take(&step, history, order, Some(found.clone())) - led_to)
+            }
             _ => x,
         };
         history.push(from, found, self.predictor.max(self.corrector.unwrap_or(1)));
@@ -202,7 +206,7 @@ impl Scheme {
         let corrector = self.corrector.filter(|_| most > 0).map(|order| order.min(most));
         let step = Step { x, from, to, answer, eta, z, corrector };
         let next = self.take(&step, history, self.predictor.min(most).max(1), None);
-        *last = Some(step);
+        *last = Some((step, next.clone()));
         next
     }
 

@@ -19,7 +19,7 @@ use crate::dormand_prince::read;
 ///
 /// ```text
 /// −ln p(x₀) ≤ E[ L_T + Σ_{t>1} L_{t−1} + L₀ ]
-/// L_T     = KL(q(x_T | x₀) ‖ N(0, I))
+/// L_T     = KL(q(x_T | x₀) ‖ N(0, S² I)),   S² = α_T² + σ_T², 1 where variance is preserved
 /// L_{t−1} = KL(q(x_{t−1} | x_t, x₀) ‖ p(x_{t−1} | x_t))
 /// L₀      = −ln p(x₀ | x₁)
 /// ```
@@ -27,7 +27,8 @@ use crate::dormand_prince::read;
 /// where the steps of p are those of [`Ddpm`](ddm_samplers::Ddpm), of the same [`Variance`]. The
 /// expectation is over the noise in x_t, of which one draw is taken for each term. As in the
 /// [hybrid loss](ddm_train::Hybrid), whose terms these are, the posterior's variance of the second
-/// row stands in for that of the first, which is 0.
+/// row stands in for that of the first, which is 0. The large variance is β in every row, as in the
+/// papers; their programs take the small one in the first, which shifts L₀ a little.
 ///
 /// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, eq. 5, arXiv 2006.11239; Nichol &
 /// Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, sec. 2.1 and 3.1,
@@ -161,9 +162,10 @@ impl<'a, M: ?Sized> VariationalBound<'a, M> {
         let rows = self.chosen(noise);
         let terms = rows.iter().map(|&row| self.term(&x0, row, noise)).collect::<Result<_, _>>()?;
         let data = self.term(&x0, 0, noise)?;
-        // KL(N(α x₀, σ²) ‖ N(0, 1)) = ½ (α² x₀² + σ² − 1 − ln σ²)
-        let unit = dims as f64 * (last.sigma.powi(2) - 1.0 - 2.0 * last.sigma.ln());
-        let prior = (sum_each(x0.square()) * last.alpha.powi(2) + unit) * 0.5;
+        // KL(N(α x₀, σ²) ‖ N(0, S²)) = ½ (α² x₀²/S² + σ²/S² − 1 − ln σ²/S²)
+        let (alpha, sigma) = (last.alpha / last.scale(), last.sigma / last.scale());
+        let unit = dims as f64 * (sigma.powi(2) - 1.0 - 2.0 * sigma.ln());
+        let prior = (sum_each(x0.square()) * alpha.powi(2) + unit) * 0.5;
         let terms: Vec<Tensor<1>> = terms;
         let terms = terms.into_iter().map(read).collect();
         let (prior, data) = (read(prior), read(data));

@@ -7,7 +7,7 @@ use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
-use crate::langevin::{langevin_move, require_step};
+use crate::langevin::langevin_move;
 use crate::score::score;
 
 /// Any sampler with Langevin moves after each of its steps, which take x nearer to the marginal of
@@ -85,9 +85,8 @@ impl CorrectorStep {
     /// `ε = δ σ²`, with δ in [0, 2): the step of [`AnnealedLangevin`](crate::AnnealedLangevin). It
     /// leaves the marginal as it is up to O(δ).
     pub fn of_variance(step: f64) -> Result<Self, ScoreError> {
-        if step != 0.0 {
-            require_step(step)?;
-        }
+        let holds = (0.0..2.0).contains(&step);
+        ScoreError::require(holds, "step", step, "at least 0 and below 2")?;
         Ok(Self(Rule::OfVariance(step)))
     }
 }
@@ -107,6 +106,9 @@ impl Rule {
                 let score = score(x.clone(), x0, at);
                 let z = cx.noise_like(&x);
                 let a = (from.alpha / at.alpha).powi(2);
+                if a == 0.0 {
+                    return x;
+                }
                 let ratio = norm_square(z.clone()) / norm_square(score.clone());
                 // 2σ² of a score that is 0, where the quotient is infinite.
                 let size = (ratio * (2.0 * a * snr * snr)).clamp_max(2.0 * at.sigma * at.sigma);

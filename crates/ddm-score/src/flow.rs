@@ -30,8 +30,10 @@ use crate::path::{Path, scaled, velocity};
 ///
 /// Every sample has an angle and a step size of its own, and the same answer and number of
 /// evaluations whoever else is in the batch. The batch stays whole (conditions are bound to it):
-/// samples that have arrived ride along. One step of the batch costs 6 model calls and reads one
-/// number a sample back from the device.
+/// samples that have arrived ride along. One step of the batch costs 6 evaluations and reads one
+/// number a sample back from the device. (An evaluation is [`Denoiser::denoise_each`]: one model call
+/// for a [`Model`](ddm_denoiser::Model), but one for every distinct level for a denoiser that has only
+/// `denoise`, such as a closure.)
 ///
 /// Source: Song et al., *Score-Based Generative Modeling through Stochastic Differential
 /// Equations*, eq. 13, arXiv 2011.13456; the angle is that of Salimans & Ho, *Progressive
@@ -69,7 +71,7 @@ pub struct Solution<const D: usize> {
     pub levels: Vec<NoiseLevel>,
     /// Model calls that each sample needed.
     pub evaluations: Vec<usize>,
-    /// Model calls of the whole batch.
+    /// Evaluations of the whole batch, [`Denoiser::denoise_each`] each.
     pub calls: usize,
 }
 

@@ -18,7 +18,7 @@ use crate::dormand_prince::read;
 ///
 /// Refuses u outside [0, 1], latents of different shapes, and latents that point in opposite
 /// directions, between which every arc is as short. All but parallel latents are joined by the
-/// straight line, which is then the same. Reads one number a sample back from the device.
+/// straight line, which is then the same. Reads two numbers a sample back from the device.
 ///
 /// Source: Shoemake, *Animating Rotation with Quaternion Curves*, SIGGRAPH 1985; Song et al.,
 /// *Denoising Diffusion Implicit Models*, sec. 5.3 and app. D.5, arXiv 2010.02502.

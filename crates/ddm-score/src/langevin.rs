@@ -17,7 +17,8 @@ use crate::ScoreError;
 /// NCSN's, which has ε/2 before the score, is `2 δ σ_L²`. From level to level x is carried as it
 /// is, also where α is not 1. The step to σ = 0 ends with `α_to x̂₀`, the denoising of NCSNv2.
 ///
-/// T model calls a step, one more in the step to σ = 0; no state. It is no solver of an equation:
+/// T model calls a step, one more in the step to σ = 0; no state. Moves are made at the level where a
+/// step starts: a run that ends above σ = 0 makes none at its last level. It is no solver of an equation:
 /// levels must lie so close that T moves take x from one to the next, as on a
 /// [`GeometricLadder`](ddm_schedule::GeometricLadder). At a level of total variance v = α² s² + σ²,
 /// the moves settle at variance `v/(1 − δ σ²/(2v))`, and get nearer by `(1 − δ σ²/v)` a move. Source:

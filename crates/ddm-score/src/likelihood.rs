@@ -82,7 +82,7 @@ pub struct Estimate {
     pub evaluations: Vec<usize>,
     /// Whether each sample reached the end of the flow.
     pub reached: Vec<bool>,
-    /// Model calls of the whole batch.
+    /// Evaluations of the whole batch, [`Denoiser::denoise_each`] with a gradient each.
     pub calls: usize,
 }
 
@@ -163,7 +163,9 @@ impl<'a, M: ?Sized> Likelihood<'a, M> {
 
     /// The probes, each of the shape of y.
     fn draw<const D: usize>(&self, y: &Tensor<D>) -> Vec<Tensor<D>> {
-        let mut noise = HostNoise::new(self.seed);
+        // Samples are made, and pixels dequantized, with noise of the host, of small seeds: the
+        // probes must be independent of x, so they have keys of their own.
+        let mut noise = HostNoise::new(self.seed ^ 0x9e37_79b9_7f4a_7c15);
         let mut normal = || noise.draw(y.dims(), &y.device()).cast(y.dtype());
         let signs =
             |z: Tensor<D>| z.zeros_like().add_scalar(1.0).mask_fill(z.lower_elem(0.0), -1.0);

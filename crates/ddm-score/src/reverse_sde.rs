@@ -133,9 +133,12 @@ impl<const D: usize, N: NoiseSchedule> Sampler<D> for EulerMaruyama<N> {
         }
         for level in levels.iter().filter(|level| level.sigma > 0.0) {
             let own = self.schedule.level_at(level.lambda());
+            let allowed = "that of a level of the schedule that Euler-Maruyama was made for";
             if (own.alpha / level.alpha - 1.0).abs() > 1e-6 {
-                let allowed = "that of a level of the schedule that Euler-Maruyama was made for";
                 return refuse("alpha", level.alpha, allowed);
+            }
+            if (own.lambda() - level.lambda()).abs() > 1e-6 {
+                return refuse("sigma", level.sigma, allowed);
             }
         }
         Ok(())

@@ -434,6 +434,9 @@ fn runs_that_cannot_be_are_refused_when_they_start() {
     let of_linear = || EulerMaruyama::new(linear);
     assert!(refused(&of_linear, &cosine).contains("alpha of the first level = 0"));
     assert!(refused(&of_linear, &exploding).contains("was made for"));
+    let farther = VarianceExploding::new(0.01, 100.0).unwrap();
+    let run = Sampling::new(&model, &farther).sampler(EulerMaruyama::new(exploding)).steps(20);
+    assert!(run.sample([2, 1], &device).unwrap_err().to_string().contains("sigma = 100"));
     let corrected = |step| PredictorCorrector::new(of_linear(), step, 1);
     let run = Sampling::new(&model, &cosine).sampler(corrected(CorrectorStep::snr(0.1).unwrap()));
     let error = run.sample([2, 1], &device).unwrap_err().to_string();

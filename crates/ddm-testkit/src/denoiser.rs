@@ -70,8 +70,9 @@ pub fn repeats<const D: usize>(
     })
 }
 
-/// x̂₀ of a sample does not depend on the other samples of the batch: in another order, the answers
-/// come in that order. Not for a denoiser with a condition for each place of the batch.
+/// x̂₀ of a sample does not depend on the other samples of the batch: not on what they are, and in
+/// another order, the answers come in that order. Not for a denoiser with a condition for each place
+/// of the batch.
 pub fn samples_are_apart<const D: usize>(
     denoiser: &dyn Denoiser<D>,
     schedule: &dyn NoiseSchedule,
@@ -79,6 +80,12 @@ pub fn samples_are_apart<const D: usize>(
     device: &Device,
 ) -> Result<(), Violation> {
     examples(schedule, shape, device).try_for_each(|(at, x)| {
+        let first = x.clone().narrow(0, 0, 1);
+        let mates = x.clone().narrow(0, 1, shape[0] - 1) * 2.0 + 1.0;
+        let others = Tensor::cat(vec![first, mates], 0);
+        let beside_others = denoiser.denoise(others, at).narrow(0, 0, 1);
+        let alike = denoiser.denoise(x.clone(), at).narrow(0, 0, 1);
+        compare::close_tensors("samples do not mix", beside_others, alike, 1e-5)?;
         let there = denoiser.denoise(x.clone().flip([0]), at).flip([0]);
         let here = denoiser.denoise(x, at);
         compare::close_tensors("samples do not mix", there, here, 1e-5)

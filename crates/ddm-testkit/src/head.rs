@@ -30,14 +30,13 @@ impl<M: std::fmt::Debug, P: std::fmt::Debug> std::fmt::Debug for Head<'_, M, P> 
 }
 
 impl<M, P> Head<'_, M, P> {
-    /// The levels of the samples' timesteps, which are a straight line in time. A t that cannot be
-    /// read is NaN, and so is then the answer.
+    /// The levels of the samples' timesteps. A t that cannot be read is NaN, and so is then the
+    /// answer.
     fn levels(&self, t: Tensor<1>) -> Vec<NoiseLevel> {
         let samples = t.dims()[0];
         let timesteps = t.try_into_vec_as::<f64>().unwrap_or_else(|_| vec![f64::NAN; samples]);
-        let (first, last) = (self.schedule.timestep(0.0), self.schedule.timestep(1.0));
-        let time = |timestep: f64| (timestep - first) / (last - first);
-        timesteps.into_iter().map(|timestep| self.schedule.level(time(timestep))).collect()
+        let level = |timestep: f64| self.schedule.level(self.schedule.time_of(timestep));
+        timesteps.into_iter().map(level).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::f64::consts::SQRT_2;
 
 use burn::tensor::{Bool, Tensor, TensorData};
-use ddm_denoiser::column;
+use ddm_denoiser::{ModelError, column};
 use ddm_schedule::{NoiseSchedule, kernel};
 
 use crate::TrainError;
@@ -47,8 +47,10 @@ impl<const D: usize> ChainRows<D> {
         x: &Tensor<D>,
     ) -> Result<Self, TrainError> {
         let steps = TrainError::require_table(schedule)?;
-        let last = rows.iter().copied().max().unwrap_or(0);
-        TrainError::require(last < steps, "row", last as f64, "a row of the table, below T")?;
+        if rows.len() != 1 {
+            ModelError::require_batch("the rows", rows.len(), x.dims()[0])?;
+        }
+        require_rows(rows, steps)?;
         Ok(Self::of_table(schedule, steps, rows, x))
     }
 
@@ -87,7 +89,7 @@ impl<const D: usize> ChainRows<D> {
     }
 
     /// These rows' terms of the bound in nats, for each element of x₀: of steps whose mean is that
-    /// of the posterior at the guess x̂₀. At row 0 the bins are 256 that fill [−1, 1].
+    /// of the posterior at the guess x̂₀. At row 0 the bins are 256, centred on k/127.5 − 1.
     pub fn nats(&self, x0: Tensor<D>, guess: Tensor<D>, log_variance: Tensor<D>) -> Tensor<D> {
         let apart = (x0.clone() - guess.clone()) * self.mean.clone();
         let ratio = self.log_small.clone() - log_variance.clone();
@@ -100,7 +102,14 @@ impl<const D: usize> ChainRows<D> {
     }
 }
 
-/// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins that fill [−1, 1]; the outermost reach to ±∞.
+/// Refuses rows that a table of so many steps does not have.
+pub(crate) fn require_rows(rows: &[usize], steps: usize) -> Result<(), TrainError> {
+    let last = rows.iter().copied().max().unwrap_or(0);
+    TrainError::require(last < steps, "row", last as f64, "a row of the table, below T")
+}
+
+/// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins, centred on k/127.5 − 1; the
+/// outermost reach to ±∞.
 fn log_bin<const D: usize>(x0: Tensor<D>, mean: Tensor<D>, std: Tensor<D>) -> Tensor<D> {
     let half = 1.0 / 255.0;
     let below = |edge: Tensor<D>| ((edge - mean.clone()) / std.clone() / SQRT_2).erf() * 0.5 + 0.5;

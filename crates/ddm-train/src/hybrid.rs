@@ -3,10 +3,11 @@
 use std::f64::consts::LN_2;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{ModelError, Parameterization, column};
+use ddm_denoiser::{Parameterization, column};
 use ddm_noise::{HostNoise, NoiseSource};
 use ddm_schedule::NoiseSchedule;
 
+use crate::chain::require_rows;
 use crate::{ChainRows, Example, Objective, TrainError};
 
 /// `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::LearnedVariance).
@@ -83,7 +84,8 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
         x0: Tensor<D>,
         rows: &[usize],
         epsilon: Tensor<D>,
-    ) -> Result<HybridExample<D>, ModelError> {
+    ) -> Result<HybridExample<D>, TrainError> {
+        require_rows(rows, self.schedule.1)?;
         let example = self.objective.example(x0.clone(), &self.times(rows), epsilon)?;
         Ok(HybridExample { example, rows: self.rows(&x0, rows), x0, weight: self.weight })
     }

@@ -45,8 +45,8 @@ impl<const D: usize, F: Fn(Tensor<D>, NoiseLevel) -> Tensor<1>> Classifier<D> fo
 /// ```
 ///
 /// This is the score plus `s ∇ ln p(y | x)`, or ε̂ less `s σ ∇ ln p(y | x)`. With s = 1 and a perfect
-/// classifier it is exactly the conditional model; s = 0 is the unconditional one, and the
-/// classifier is not asked. The gradient does not go through the denoiser.
+/// classifier it is exactly the conditional model; s = 0 is the unconditional one, and in the
+/// steps the classifier is not asked. The gradient does not go through the denoiser.
 ///
 /// Where x holds no signal (α = 0) this would be 0/0, and a run that starts there is refused; start
 /// it below, or let s be 0 there: `|at: NoiseLevel| if at.alpha > 0.0 { 1.0 } else { 0.0 }`.
@@ -82,8 +82,9 @@ pub struct ClassifierGuided<M, K, S = f64> {
 impl<M, K, S: Scale> ClassifierGuided<M, K, S> {
     /// Guides `inner` by `classifier`, which lives on `device`.
     ///
-    /// There a gradient is tried once when a run starts, of x = 0: a classifier that has none, or
-    /// answers other than one finite number a sample, is refused.
+    /// There a gradient is tried once when a run starts, at x = √(α² + σ²) throughout: a classifier
+    /// that has none, or answers other than one number a sample, is refused, and where the scale is
+    /// not 0 one whose answer or gradient is not finite.
     pub fn new(inner: M, classifier: K, scale: S, device: &Device) -> Result<Self, ModelError> {
         scale.check()?;
         Ok(Self { inner, classifier, scale, device: device.clone() })
@@ -118,12 +119,16 @@ where
 
     fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
         self.inner.check(shape, noisiest)?;
-        check_start("classifier guidance", &self.scale, noisiest)?;
-        let zeros = Tensor::zeros(shape, &self.device);
-        let (value, slope) = gradient(zeros, |x| self.classifier.log_probability(x, noisiest));
+        let scale = check_start("classifier guidance", &self.scale, noisiest)?;
+        // Not 0, where norms have no gradient.
+        let ones = Tensor::ones(shape, &self.device) * noisiest.scale();
+        let (value, slope) = gradient(ones, |x| self.classifier.log_probability(x, noisiest));
         ModelError::require_batch("the classifier's answer", value.dims()[0], shape[0])?;
-        require_finite("the classifier's ln p(y | x) at x = 0", value)?;
         let slope = slope.ok_or(ModelError::NoGradient { what: "the classifier" })?;
-        require_finite("the gradient of the classifier at x = 0", slope)
+        if scale == 0.0 {
+            return Ok(());
+        }
+        require_finite("the classifier's ln p(y | x) at x = 1", value)?;
+        require_finite("the gradient of the classifier at x = 1", slope)
     }
 }

@@ -65,6 +65,7 @@ impl<N, C: Condition, S: Scale> ClassifierFree<N, C, S> {
     pub fn new(network: N, condition: C, null: C, scale: S) -> Result<Self, ModelError> {
         scale.check()?;
         ModelError::require_batch("the null condition", null.batch(), condition.batch())?;
+        null.joins(&condition)?;
         Ok(Self { network, condition, null, scale, rescale: 0.0 })
     }
 

@@ -52,7 +52,8 @@ pub struct Composed<N, C, S = f64> {
 
 impl<N, C: Condition, S: Scale> Composed<N, C, S> {
     /// Guides `network` from `null` towards conditions, each with its weight; one entry a sample in
-    /// all of them. Weights are [`Scale`]s of one type: numbers, intervals or boxed closures.
+    /// all of them. Weights are [`Scale`]s of one type: numbers, boxed closures, or intervals, which
+    /// mostly want to be 0 [outside](crate::Interval::outside).
     pub fn new(
         network: N,
         null: C,
@@ -62,6 +63,7 @@ impl<N, C: Condition, S: Scale> Composed<N, C, S> {
         for (condition, weight) in &terms {
             weight.check()?;
             ModelError::require_batch("a condition", condition.batch(), null.batch())?;
+            condition.joins(&null)?;
         }
         Ok(Self { network, null, terms })
     }

@@ -123,13 +123,14 @@ impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
         sum_each((observed - seen).square())
     }
 
-    /// A(0) is finite, can be differentiated and has the shape of y.
+    /// A of ones is finite, can be differentiated and has the shape of y.
     fn check_operator<const D: usize>(&self, shape: [usize; D]) -> Result<(), ModelError>
     where
         A: Operator<D, E>,
     {
-        let zeros = Tensor::zeros(shape, &self.observed.device());
-        let seen = self.operator.apply(zeros.clone());
+        // Not 0, where norms have no gradient and logarithms no value.
+        let ones = Tensor::ones(shape, &self.observed.device());
+        let seen = self.operator.apply(ones.clone());
         let (found, mut wanted) = (seen.dims(), self.observed.dims());
         if wanted[0] == 1 {
             wanted[0] = shape[0];
@@ -139,8 +140,8 @@ impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
                 (format!("of shape {found:?}"), format!("that of y, {wanted:?}"));
             return Err(ModelError::Shape { what: "the operator's answer", found, expected });
         }
-        require_finite("an element of A(0)", seen)?;
-        let (_, slope) = gradient(zeros, |x0| sum_each(self.operator.apply(x0)));
+        require_finite("an element of A(x0) at x0 = 1", seen)?;
+        let (_, slope) = gradient(ones, |x0| sum_each(self.operator.apply(x0)));
         slope.map(drop).ok_or(ModelError::NoGradient { what: "the operator" })
     }
 }

@@ -67,7 +67,8 @@ pub(crate) fn at_each(scale: &impl Scale, at: &[NoiseLevel]) -> Vec<f64> {
     at.iter().map(|&at| scale.at(at)).collect()
 }
 
-/// A scale inside a range of σ/α (both ends included), and 1, the plain conditional model, outside.
+/// A scale inside a range of σ/α (both ends included), and 1, the plain conditional model, outside,
+/// or another scale that [`outside`](Self::outside) sets.
 ///
 /// Guidance does harm at high noise, where it narrows what the samples can become, and nothing at
 /// low noise, where it costs a second branch all the same; so limiting it is better and cheaper.
@@ -89,6 +90,7 @@ pub(crate) fn at_each(scale: &impl Scale, at: &[NoiseLevel]) -> Vec<f64> {
 pub struct Interval {
     scale: f64,
     ratios: RangeInclusive<f64>,
+    outside: f64,
 }
 
 impl Interval {
@@ -103,13 +105,20 @@ impl Interval {
         if highest.is_nan() || highest < lowest {
             return setting("the interval's upper end", highest, "at least its lower end");
         }
-        Ok(Self { scale, ratios })
+        Ok(Self { scale, ratios, outside: 1.0 })
+    }
+
+    /// With another scale outside of the range: 0 for what should not count there at all, such as a
+    /// weight of [`Composed`](crate::Composed), or guidance by a gradient.
+    pub fn outside(self, scale: f64) -> Result<Self, ModelError> {
+        scale.check()?;
+        Ok(Self { outside: scale, ..self })
     }
 }
 
 impl Scale for Interval {
     fn at(&self, level: NoiseLevel) -> f64 {
-        if self.ratios.contains(&(level.sigma / level.alpha)) { self.scale } else { 1.0 }
+        if self.ratios.contains(&(level.sigma / level.alpha)) { self.scale } else { self.outside }
     }
 }
 
@@ -120,18 +129,25 @@ struct Ends {
     /// Infinite where it is left out, since JSON has no infinity.
     #[serde(default)]
     highest: Option<f64>,
+    #[serde(default = "one")]
+    outside: f64,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl From<Interval> for Ends {
-    fn from(Interval { scale, ratios }: Interval) -> Self {
+    fn from(Interval { scale, ratios, outside }: Interval) -> Self {
         let (lowest, highest) = ratios.into_inner();
-        Self { scale, lowest, highest: highest.is_finite().then_some(highest) }
+        Self { scale, lowest, highest: highest.is_finite().then_some(highest), outside }
     }
 }
 
 impl TryFrom<Ends> for Interval {
     type Error = ModelError;
     fn try_from(raw: Ends) -> Result<Self, ModelError> {
-        Self::new(raw.scale, raw.lowest..=raw.highest.unwrap_or(f64::INFINITY))
+        Self::new(raw.scale, raw.lowest..=raw.highest.unwrap_or(f64::INFINITY))?
+            .outside(raw.outside)
     }
 }

@@ -19,10 +19,11 @@ pub(crate) fn check_start(
     what: &'static str,
     scale: &impl Scale,
     noisiest: NoiseLevel,
-) -> Result<(), ModelError> {
+) -> Result<f64, ModelError> {
     let NoiseLevel { alpha, sigma, .. } = noisiest;
-    if at_start(scale, noisiest)? == 0.0 || sigma <= 1e6 * alpha {
-        return Ok(());
+    let scale = at_start(scale, noisiest)?;
+    if scale == 0.0 || sigma <= 1e6 * alpha {
+        return Ok(scale);
     }
     Err(ModelError::NoSignalToGuide { what, alpha, sigma })
 }

@@ -73,6 +73,8 @@ fn broken_denoisers_are_caught() {
     catches("a denoiser answers the same again", all(&moody));
     let mixed = from_fn(|x: Tensor<2>, _: NoiseLevel| x.clone() - x.narrow(0, 0, 1));
     catches("samples do not mix", all(&mixed));
+    let centred = from_fn(|x: Tensor<2>, _: NoiseLevel| x.clone() - x.mean_dim(0));
+    catches("samples do not mix", all(&centred));
     let other = from_fn(|x: Tensor<2>, at: NoiseLevel| x * (at.alpha + 1e-3));
     let agree = denoiser::agree(&other, &from_fn(good), &schedule, [4, 3], &device);
     catches("two denoisers agree", agree);

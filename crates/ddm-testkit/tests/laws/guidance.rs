@@ -267,7 +267,7 @@ fn senseless_guidance_is_refused() {
 fn intervals_read_and_write() {
     let interval = Interval::new(3.0, 0.25..=5.0).unwrap();
     let written = serde_json::to_string(&interval).unwrap();
-    assert_eq!(written, r#"{"scale":3.0,"lowest":0.25,"highest":5.0}"#);
+    assert_eq!(written, r#"{"scale":3.0,"lowest":0.25,"highest":5.0,"outside":1.0}"#);
     assert_eq!(serde_json::from_str::<Interval>(&written).unwrap(), interval);
     let open = Interval::new(3.0, 0.25..=f64::INFINITY).unwrap();
     let written = serde_json::to_string(&open).unwrap();

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use ddm_samplers::{
-    BoxedSampler, Context, Ddim, Ddpm, DpmSolverSingle, Ending, Frame, HostNoise, RePaint, Sampler,
-    Sampling,
+    BoxedSampler, Context, Ddim, Ddpm, DpmSolverPp, DpmSolverSingle, Ending, Frame, HostNoise,
+    RePaint, SaSolver, Sampler, Sampling, UniPc,
 };
 use ddm_schedule::{Cosine, Grid, Levels, NoiseLevel, Trailing};
 use ddm_testkit::{Gaussian, GaussianPath, compare, moments};
@@ -108,6 +108,23 @@ fn with_nothing_known_the_law_of_the_data_stays() {
     let sampler = sampler.jump(5).unwrap();
     holds(moments::has_weak_order(&sampler, 1.0, &path, &device));
     holds(moments::are_right(&sampler, &path, 1000, 0.01, &device));
+}
+
+/// What is done to x between the steps is not undone by samplers that do a step over.
+#[test]
+fn correctors_leave_what_was_done_to_x() {
+    let (device, cosine) = (Device::flex(), Cosine::default());
+    let path = GaussianPath::new(&cosine).unwrap().data(Gaussian::new([-0.7], 0.5).unwrap());
+    let nothing = Tensor::<2>::zeros([1, 1], &device);
+    let sa = SaSolver::default().tau(0.0, 0.0..=0.0).unwrap();
+    let samplers = [BoxedSampler::new(UniPc::new(2).unwrap()), BoxedSampler::new(sa)];
+    for sampler in samplers {
+        let twice = RePaint::new(sampler, nothing.clone(), nothing.clone(), 2).unwrap();
+        holds(moments::are_right(&twice, &path, 80, 0.01, &device));
+    }
+    let multi = DpmSolverPp::new(2).unwrap();
+    let twice = RePaint::new(multi, nothing.clone(), nothing, 2).unwrap();
+    holds(moments::are_right(&twice, &path, 80, 0.01, &device));
 }
 
 /// Samplers that count the steps of the run see the numbers of those that are taken again.
