@@ -125,7 +125,7 @@ fn train(
         let rows: Vec<i32> = noise.uniform(POINTS).iter().map(|u| (u * count) as i32).collect();
         let x0 = data.clone().select(0, Tensor::from_data(rows.as_slice(), &device));
         let width = noise.draw(x0.dims(), &device) * 0.02;
-        let example = objective.draw(x0 + width, noise);
+        let example = objective.draw(x0 + width, noise)?;
         example.loss(network.predict(example.x_t.clone(), example.t.clone()))
     })?;
     Ok(trained.average)

@@ -60,7 +60,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     // The ladder of NCSNv2: so dense that each level's noise overlaps with the next one's, up to
     // the largest distance between two digits, which is 9.6.
-    let ladder = GeometricLadder::ncsn_v2(0.05, 10.0, PIXELS)?;
+    let ladder = GeometricSigmas::ncsn_v2(0.05, 10.0, PIXELS)?;
     let rungs = ladder.steps().ok_or("a ladder has rungs")?;
     let prediction = ScaledInput(EpsilonPrediction);
     let objective = Objective::new(&ladder, prediction)?.weighting(ScoreMatching);

@@ -35,9 +35,9 @@ fn unet(c: &mut Criterion) {
             let mut network = Some(config.init(&device).expect("a valid configuration"));
             bencher.iter(|| {
                 let before = network.take().expect("put back below");
-                let example = objective.draw(x0.clone(), &mut noise);
+                let example = objective.draw(x0.clone(), &mut noise).unwrap();
                 let answer = before.predict(example.x_t.clone(), example.t.clone());
-                let gradients = example.loss(answer).backward();
+                let gradients = example.loss(answer).unwrap().backward();
                 let gradients = GradientsParams::from_grads(gradients, &before);
                 network = Some(optimizer.step(1e-4, before, gradients));
                 device.sync().expect("the device answers");

@@ -49,8 +49,8 @@ impl Learned {
             training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
                 let parts =
                     sky.parts.iter().map(|part| part.sample(EACH, noise, &device)).collect();
-                let told = dropout.apply(labels.clone(), null.clone(), noise);
-                let example = objective.draw(Tensor::cat(parts, 0), noise);
+                let told = dropout.apply(labels.clone(), null.clone(), noise)?;
+                let example = objective.draw(Tensor::cat(parts, 0), noise)?;
                 example.loss(network.predict_with(example.x_t.clone(), example.t.clone(), told))
             })?;
         Ok(Self { network: trained.average, prediction })

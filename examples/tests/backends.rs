@@ -139,8 +139,8 @@ fn few_steps(network: UNet, device: &Device) -> (UNet, Vec<f32>) {
     let training = Training { steps: 30, ema_decay: 0.9, seed: 2 };
     let trained = training
         .run(network, AdamWConfig::new().init(), 3e-3, |network, noise| {
-            let labels = dropout.apply(labels.clone(), null.clone(), noise);
-            let example = objective.draw(images.clone(), noise);
+            let labels = dropout.apply(labels.clone(), null.clone(), noise)?;
+            let example = objective.draw(images.clone(), noise)?;
             let answer = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
             example.loss(answer)
         })

@@ -21,7 +21,7 @@ fn trained_vae(device: &Device) -> Vae {
     let vae = config.init(&device).unwrap();
     let trained = training.run(vae, AdamWConfig::new().init(), 3e-3, |vae, noise| {
         let shape = vae.latent_shape(images.dims());
-        vae.loss(images.clone(), noise.draw(shape, &device), 1e-3).total
+        Ok(vae.loss(images.clone(), noise.draw(shape, &device), 1e-3).total)
     });
     trained.unwrap().average
 }
@@ -63,7 +63,7 @@ fn diffusion_works_in_latent_space() {
     let training = Training { steps: 200, ema_decay: 0.98, seed: 2 };
     let network = config.init(&learner).unwrap();
     let trained = training.run(network, AdamWConfig::new().init(), 2e-3, |network, noise| {
-        let example = objective.draw(data.clone(), noise);
+        let example = objective.draw(data.clone(), noise)?;
         example.loss(network.predict(example.x_t.clone(), example.t.clone()))
     });
     let model = Model::new(trained.unwrap().average, VPrediction);

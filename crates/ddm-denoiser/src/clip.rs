@@ -1,7 +1,7 @@
 //! Keeping x̂₀ in the range of the data.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 use crate::{Denoiser, ModelError};
 
@@ -21,11 +21,8 @@ impl<M> Clipped<M> {
         if low < high {
             return Ok(Self { inner, low, high });
         }
-        Err(ModelError::Setting {
-            what: "the lower clipping bound",
-            found: low,
-            allowed: "below the upper",
-        })
+        Err(Invalid { name: "the lower clipping bound", value: low, allowed: "below the upper" }
+            .into())
     }
 }
 

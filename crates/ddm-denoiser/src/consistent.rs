@@ -1,7 +1,7 @@
 //! The boundary condition of latent consistency models.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::{Denoiser, ModelError, column};
@@ -43,12 +43,12 @@ impl<M> Consistent<M> {
             return Ok(Self { timestep_scaling, ..self });
         }
         let (what, allowed) = ("timestep_scaling", "finite and above 0");
-        Err(ModelError::Setting { what, found: timestep_scaling, allowed })
+        Err(Invalid { name: what, value: timestep_scaling, allowed }.into())
     }
 
     /// (c_skip, c_out).
     fn factors(&self, at: NoiseLevel) -> (f64, f64) {
-        let tau = at.t * self.timestep_scaling;
+        let tau = at.timestep * self.timestep_scaling;
         let norm = tau.hypot(0.5);
         ((0.5 / norm).powi(2), tau / norm)
     }

@@ -1,6 +1,6 @@
 //! EDM's preconditioned networks.
 
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::{ModelError, Parameterization};
@@ -22,7 +22,7 @@ use crate::{ModelError, Parameterization};
 /// use ddm_denoiser::{EdmPrediction, Parameterization};
 /// use ddm_schedule::NoiseLevel;
 /// let edm = EdmPrediction::new(0.5)?;
-/// let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 0.5 };
+/// let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 0.5 };
 /// let (c_skip, c_out) = edm.x0_from(at);
 /// assert!((c_skip - 0.5).abs() < 1e-12 && (c_out - 0.125_f64.sqrt()).abs() < 1e-12);
 /// # Ok::<(), ddm_denoiser::ModelError>(())
@@ -40,7 +40,7 @@ impl EdmPrediction {
             return Ok(Self { sigma_data });
         }
         let (what, allowed) = ("sigma_data", "finite and above 0");
-        Err(ModelError::Setting { what, found: sigma_data, allowed })
+        Err(Invalid { name: what, value: sigma_data, allowed }.into())
     }
 
     /// (c_skip, c_out) at noise s.

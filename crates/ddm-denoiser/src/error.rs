@@ -1,5 +1,6 @@
 //! What can be wrong with a model before a run starts.
 
+use ddm_schedule::Invalid;
 use thiserror::Error;
 
 /// A model that does not fit the run it is asked for.
@@ -57,18 +58,26 @@ pub enum ModelError {
         what: &'static str,
     },
     /// A setting is outside its range.
-    #[error("{what} is {found}, but must be {allowed}")]
-    Setting {
-        /// Which setting.
-        what: &'static str,
-        /// The value that was given.
-        found: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
 }
 
 impl ModelError {
+    /// Refuses a prediction of shape `found` where `wanted` is needed: broadcasting would hide it.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] where the two differ.
+    pub fn require_prediction<const D: usize>(
+        found: [usize; D],
+        wanted: [usize; D],
+    ) -> Result<(), Self> {
+        if found == wanted {
+            return Ok(());
+        }
+        let (found, expected) = (format!("{found:?}"), format!("the shape {wanted:?}"));
+        Err(Self::Shape { what: "the shape of the prediction", found, expected })
+    }
+
     /// Refuses `found` samples of `what` in a batch of `batch`.
     pub fn require_batch(what: &'static str, found: usize, batch: usize) -> Result<(), Self> {
         if found == batch {

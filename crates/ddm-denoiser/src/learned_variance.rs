@@ -20,7 +20,7 @@ use crate::{Denoiser, Model, ModelError, Network, Parameterization};
 /// use ddm_schedule::NoiseLevel;
 /// let network = from_fn(|x: Tensor<2>, _t: Tensor<1>| Tensor::cat(vec![x.clone(), x], 1));
 /// let model = LearnedVariance::new(network, EpsilonPrediction);
-/// let at = NoiseLevel { t: 0.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 0.0, alpha: 0.6, sigma: 0.8 };
 /// let (x0, v) = model.denoise_with_variance(Tensor::zeros([3, 2], &Device::flex()), at);
 /// assert_eq!(x0.dims(), [3, 2]);
 /// assert_eq!(v.map(|v| v.into_data().to_vec::<f32>()), Some(Ok(vec![0.5; 6])));

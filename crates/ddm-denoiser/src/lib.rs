@@ -4,7 +4,7 @@
 //! * a [`Parameterization`] says what it predicts: ε, x₀, v, the score or a velocity;
 //! * [`Model`] joins the two into a [`Denoiser`], which answers x̂₀ whatever the network predicts;
 //! * [`ClassifierFree`] and [`Composed`] guide a network, [`ClassifierGuided`], [`Reconstruction`] and
-//!   [`Guided`] a denoiser, at a [`Scale`] that may depend on the level;
+//!   [`Autoguidance`] a denoiser, at a [`Scale`] that may depend on the level;
 //! * [`Clipped`] and [`DynamicThreshold`] keep x̂₀ in range.
 //!
 //! ```
@@ -12,7 +12,7 @@
 //! use ddm_denoiser::{Denoiser, EpsilonPrediction, Model, from_fn};
 //! use ddm_schedule::NoiseLevel;
 //! // For data N(0, 1) the best prediction of ε is σ x.
-//! let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+//! let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 //! let network = from_fn(move |x: Tensor<2>, _t: Tensor<1>| x * at.sigma);
 //! let model = Model::new(network, EpsilonPrediction);
 //! let x0 = model.denoise(Tensor::ones([4, 2], &Device::flex()), at);
@@ -46,8 +46,8 @@ pub use error::ModelError;
 pub use from_fn::{FromFn, from_fn};
 pub use gradient::gradient;
 pub use guidance::{
-    Classifier, ClassifierFree, ClassifierGuided, Composed, GaussianLikelihood, Guided, Interval,
-    NormalizedLikelihood, ObservationLikelihood, Operator, Reconstruction, Scale,
+    Autoguidance, Classifier, ClassifierFree, ClassifierGuided, Composed, GaussianLikelihood,
+    Interval, NormalizedLikelihood, ObservationLikelihood, Operator, Reconstruction, Scale,
 };
 pub use learned_variance::{LearnedVariance, split_variance};
 pub use model::Model;

@@ -22,7 +22,7 @@ use crate::{ModelError, NoisePredictor};
 ///         x * (at[0].alpha / at[0].scale().powi(2))
 ///     }
 /// }
-/// let at = NoiseLevel { t: 1.0, alpha: 1.0, sigma: 1.0 };
+/// let at = NoiseLevel { timestep: 1.0, alpha: 1.0, sigma: 1.0 };
 /// let x0 = Model::new(Known, X0Prediction).denoise(Tensor::<1>::ones([1], &Device::flex()), at);
 /// assert_eq!(x0.into_scalar::<f32>(), 0.5);
 /// ```

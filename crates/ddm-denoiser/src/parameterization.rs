@@ -16,7 +16,7 @@ use crate::ModelError;
 /// ```
 /// use ddm_denoiser::{Parameterization, VPrediction};
 /// use ddm_schedule::NoiseLevel;
-/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// assert_eq!(VPrediction.target(at), (-0.8, 0.6)); // v = α ε − σ x₀
 /// assert_eq!(VPrediction.x0_from(at), (0.6, -0.8)); // x̂₀ = α x − σ v
 /// ```
@@ -47,7 +47,7 @@ pub trait Parameterization {
     /// The time that the network is told at a level: the level's t, but for networks that are told
     /// the noise itself.
     fn time(&self, at: NoiseLevel) -> f64 {
-        at.t
+        at.timestep
     }
 
     /// Refuses a level where x̂₀ is not to be had from F, that is where |b| exceeds a million:
@@ -155,7 +155,7 @@ impl Parameterization for ScorePrediction {
 /// ```
 /// use ddm_denoiser::{EpsilonPrediction, Parameterization, ScaledInput};
 /// use ddm_schedule::NoiseLevel;
-/// let at = NoiseLevel { t: 9.0, alpha: 1.0, sigma: 40.0 };
+/// let at = NoiseLevel { timestep: 9.0, alpha: 1.0, sigma: 40.0 };
 /// let scaled = ScaledInput(EpsilonPrediction);
 /// assert_eq!(scaled.input_scale(at), 1.0 / at.scale());
 /// assert_eq!(scaled.target(at), EpsilonPrediction.target(at));

@@ -1,7 +1,7 @@
 //! Dynamic thresholding: keeping strongly guided images from saturating.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 use crate::{Denoiser, ModelError};
 
@@ -22,11 +22,11 @@ impl<M> DynamicThreshold<M> {
     pub fn new(inner: M, quantile: f64, max: f64) -> Result<Self, ModelError> {
         if !(0.0..=1.0).contains(&quantile) {
             let (what, allowed) = ("the threshold's quantile", "in [0, 1]");
-            return Err(ModelError::Setting { what, found: quantile, allowed });
+            return Err(Invalid { name: what, value: quantile, allowed }.into());
         }
         if max.is_nan() || max < 1.0 {
             let (what, allowed) = ("the threshold's largest scale", "at least 1");
-            return Err(ModelError::Setting { what, found: max, allowed });
+            return Err(Invalid { name: what, value: max, allowed }.into());
         }
         Ok(Self { inner, quantile, max })
     }

@@ -25,7 +25,7 @@ use crate::{Class, ConfigError, Prediction, json};
 /// }"#.parse()?;
 /// assert_eq!(config.unknown(), ["skip_prk_steps"]); // PNDM's; DDIM has no such setting
 /// let levels = config.levels(50, None)?;
-/// assert_eq!((levels[0].t, levels[49].t), (981.0, 1.0));
+/// assert_eq!((levels[0].timestep, levels[49].timestep), (981.0, 1.0));
 /// # Ok::<(), ddm_diffusers::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -81,7 +81,7 @@ impl Settings {
             return Err(crate::Contradiction::FirstTimestepTwice { timestep, steps }.into());
         }
         let level = |t: f64, sigma: f64| match self.flow {
-            true => NoiseLevel { t, alpha: 1.0 - sigma, sigma },
+            true => NoiseLevel { timestep: t, alpha: 1.0 - sigma, sigma },
             false => preserving(t, sigma),
         };
         let end = level(0.0, self.last_sigma(&sigmas, &table));
@@ -119,8 +119,8 @@ impl Settings {
             true if self.class == Class::EdmEuler => sigmas[steps - 1],
             true => self.sigma_min.unwrap_or(sigmas[steps - 1]),
         };
-        let level = |sigma: f64| NoiseLevel { t: 0.25 * sigma.ln(), alpha: 1.0, sigma };
-        let end = NoiseLevel { t: 0.0, alpha: 1.0, sigma: end };
+        let level = |sigma: f64| NoiseLevel { timestep: 0.25 * sigma.ln(), alpha: 1.0, sigma };
+        let end = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: end };
         Ok(sigmas.into_iter().map(level).chain([end]).collect())
     }
 
@@ -130,7 +130,7 @@ impl Settings {
         mu: Option<f64>,
     ) -> Result<Vec<NoiseLevel>, ConfigError> {
         let scale = self.train_steps as f64;
-        let level = |sigma: f64| NoiseLevel { t: sigma * scale, alpha: 1.0 - sigma, sigma };
+        let level = |sigma: f64| NoiseLevel { timestep: sigma * scale, alpha: 1.0 - sigma, sigma };
         let sigmas = self.flow_match_sigmas(steps, mu)?;
         Ok(sigmas.into_iter().map(level).chain([NoiseLevel::DATA]).collect())
     }
@@ -144,7 +144,7 @@ impl Settings {
             let angle = FRAC_PI_2 * (1.0 - i as f64 / steps as f64);
             let sigma = angle.sin().powi(2);
             let alpha = ((1.0 - sigma) * (1.0 + sigma)).sqrt();
-            NoiseLevel { t: sigma.atan2(alpha) / FRAC_PI_2, alpha, sigma }
+            NoiseLevel { timestep: sigma.atan2(alpha) / FRAC_PI_2, alpha, sigma }
         };
         Ok((0..=steps).map(level).collect())
     }
@@ -162,5 +162,5 @@ impl Settings {
 /// The variance-preserving level of noise-to-signal ratio σ/α.
 pub(crate) fn preserving(t: f64, sigma: f64) -> NoiseLevel {
     let alpha = 1.0 / sigma.hypot(1.0);
-    NoiseLevel { t, alpha, sigma: sigma * alpha }
+    NoiseLevel { timestep: t, alpha, sigma: sigma * alpha }
 }

@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 use ddm_denoiser::EpsilonPrediction;
 use ddm_samplers::{
-    Answer, Basis, BoxedSampler, Churn, Context, Correction, Ddim, Ddpm, Deis, DpmSolver,
-    DpmSolverPp, DpmSolverSingle, Ending, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm,
-    PndmStart, SaSolver, Sampler, Slope, Tcd, UniPc, Variance,
+    Basis, BoxedSampler, Churn, Context, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle,
+    Ending, Extrapolate, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm, PndmStart, SaSolver,
+    Sampler, Slope, SolverType, Tcd, UniPc, Variance,
 };
 use ddm_schedule::{NoiseLevel, kernel};
 
@@ -90,8 +90,8 @@ impl Settings {
         }
     }
 
-    fn correction(&self) -> Correction {
-        if self.variant == Variant::Heun { Correction::Heun } else { Correction::Midpoint }
+    fn solver_type(&self) -> SolverType {
+        if self.variant == Variant::Heun { SolverType::Heun } else { SolverType::Midpoint }
     }
 
     fn ending(&self) -> Ending {
@@ -104,38 +104,38 @@ impl Settings {
     }
 
     fn multistep<const D: usize>(&self) -> Result<BoxedSampler<D>, ConfigError> {
-        let (correction, ending) = (self.correction(), self.ending());
+        let (solver_type, ending) = (self.solver_type(), self.ending());
         Ok(match self.algorithm {
-            Algorithm::Dpm => {
-                BoxedSampler::new(DpmSolver::new(self.order)?.correction(correction).ending(ending))
-            }
-            Algorithm::SdeDpm => {
-                BoxedSampler::new(DpmSolver::sde(self.order)?.correction(correction).ending(ending))
-            }
+            Algorithm::Dpm => BoxedSampler::new(
+                DpmSolver::new(self.order)?.solver_type(solver_type).ending(ending),
+            ),
+            Algorithm::SdeDpm => BoxedSampler::new(
+                DpmSolver::sde(self.order)?.solver_type(solver_type).ending(ending),
+            ),
             Algorithm::SdeDpmPp => BoxedSampler::new(
-                DpmSolverPp::sde(self.order, 1.0)?.correction(correction).ending(ending),
+                DpmSolverPp::sde(self.order, 1.0)?.solver_type(solver_type).ending(ending),
             ),
             _ => BoxedSampler::new(
-                DpmSolverPp::new(self.order)?.correction(correction).ending(ending),
+                DpmSolverPp::new(self.order)?.solver_type(solver_type).ending(ending),
             ),
         })
     }
 
     fn singlestep(&self) -> Result<DpmSolverSingle, ConfigError> {
         let solver = match self.algorithm {
-            Algorithm::Dpm => DpmSolverSingle::new(self.order)?.answer(Answer::Noise),
+            Algorithm::Dpm => DpmSolverSingle::new(self.order)?.answer(Extrapolate::Noise),
             Algorithm::SdeDpmPp => DpmSolverSingle::sde(self.order, 1.0)?,
             _ => DpmSolverSingle::new(self.order)?,
         };
         // diffusers lowers the order at σ = 0 in any case.
         let keep = !self.lower_order_final && self.ends_at_sigma_min;
         let ending = if keep { Ending::Keep } else { Ending::Lower };
-        Ok(solver.correction(self.correction()).ending(ending))
+        Ok(solver.solver_type(self.solver_type()).ending(ending))
     }
 
     fn unipc(&self) -> Result<UniPc, ConfigError> {
         let basis = if self.variant == Variant::Bh1 { Basis::B1 } else { Basis::B2 };
-        let answer = if self.predict_x0 { Answer::Data } else { Answer::Noise };
+        let answer = if self.predict_x0 { Extrapolate::Data } else { Extrapolate::Noise };
         let solver = UniPc::new(self.order)?.basis(basis).answer(answer);
         let uncorrected = self.disable_corrector.iter().copied();
         Ok(solver.lower_order_final(self.lower_order_final).without_corrector(uncorrected))
@@ -143,7 +143,7 @@ impl Settings {
 
     fn sa_solver(&self) -> Result<SaSolver, ConfigError> {
         let noise = self.algorithm == Algorithm::NoisePrediction;
-        let answer = if noise { Answer::Noise } else { Answer::Data };
+        let answer = if noise { Extrapolate::Noise } else { Extrapolate::Data };
         // diffusers counts the answer at the end of the step, too.
         let solver = SaSolver::new(self.order, Some(self.corrector_order - 1))?;
         Ok(solver.answer(answer).lower_order_final(self.lower_order_final))

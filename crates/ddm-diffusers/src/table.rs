@@ -136,7 +136,7 @@ impl Table {
     /// The level of a row.
     pub(crate) fn level(&self, row: usize) -> NoiseLevel {
         let bar = self.bars[row];
-        NoiseLevel { t: row as f64, alpha: bar.sqrt(), sigma: (1.0 - bar).sqrt() }
+        NoiseLevel { timestep: row as f64, alpha: bar.sqrt(), sigma: (1.0 - bar).sqrt() }
     }
 
     /// σ/α of a row.

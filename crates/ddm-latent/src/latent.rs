@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::ModelError;
+use ddm_schedule::Invalid;
 
 use crate::Autoencoder;
 
@@ -52,11 +53,11 @@ impl<A> LatentSpace<A> {
     pub fn new(autoencoder: A, scale: f64, shift: f64) -> Result<Self, ModelError> {
         if !scale.is_finite() || scale == 0.0 {
             let allowed = "finite and not 0";
-            return Err(ModelError::Setting { what: "the latent scale", found: scale, allowed });
+            return Err(Invalid { name: "the latent scale", value: scale, allowed }.into());
         }
         if !shift.is_finite() {
             let allowed = "finite";
-            return Err(ModelError::Setting { what: "the latent shift", found: shift, allowed });
+            return Err(Invalid { name: "the latent shift", value: shift, allowed }.into());
         }
         Ok(Self { autoencoder, scale, shift })
     }
@@ -74,7 +75,7 @@ impl<A> LatentSpace<A> {
         let std = variance.into_scalar::<f64>().sqrt();
         if !std.is_finite() || std == 0.0 {
             let (what, allowed) = ("the std of the latents", "finite and not 0");
-            return Err(ModelError::Setting { what, found: std, allowed });
+            return Err(Invalid { name: what, value: std, allowed }.into());
         }
         Self::new(autoencoder, 1.0 / std, mean.into_scalar::<f64>())
     }

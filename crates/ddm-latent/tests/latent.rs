@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, LatentSpace, Posterior};
+use ddm_schedule::Invalid;
 
 /// z = 4 x + 3, with the std 0.5 for every element.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ fn a_fitted_space_has_mean_0_and_variance_1() {
 fn senseless_scales_are_refused() {
     for (scale, shift) in [(0.0, 0.0), (f64::NAN, 0.0), (f64::INFINITY, 0.0), (1.0, f64::NAN)] {
         let error = LatentSpace::new(Affine, scale, shift).unwrap_err();
-        assert!(matches!(error, ModelError::Setting { .. }), "{error}");
+        assert!(matches!(error, ModelError::Invalid(_)), "{error}");
     }
     let constant = Tensor::<2>::ones([3, 3], &Device::flex());
     let error = LatentSpace::fitted(Affine, constant).unwrap_err();

@@ -2,18 +2,43 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 
-use crate::NoiseSource;
+use crate::{NoiseError, NoiseSource};
 
 /// Noise from the device's own generator: fast on GPUs, and nothing is copied.
 ///
 /// The numbers depend on the backend, the batch size and whatever else draws from the device:
 /// seed it with [`Device::seed`], which may act on the whole process. Where a sample must be the
 /// same everywhere, take [`HostNoise`](crate::HostNoise).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DeviceNoise;
+///
+/// ```
+/// use burn::tensor::Device;
+/// use ddm_noise::{DeviceNoise, NoiseSource};
+/// let device = Device::flex();
+/// let mut noise = DeviceNoise::new(&device);
+/// assert_eq!(noise.draw([2, 3], &device).dims(), [2, 3]);
+/// assert!(noise.uniform(4)?.iter().all(|u| (0.0..1.0).contains(u)));
+/// # Ok::<(), ddm_noise::NoiseError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DeviceNoise {
+    device: Device,
+}
 
-impl<const D: usize> NoiseSource<D> for DeviceNoise {
-    fn draw(&mut self, shape: [usize; D], device: &Device) -> Tensor<D> {
-        Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+impl DeviceNoise {
+    /// Uniform numbers come from this device; normal ones from the device that they are drawn for.
+    pub fn new(device: &Device) -> Self {
+        Self { device: device.clone() }
+    }
+}
+
+impl NoiseSource for DeviceNoise {
+    fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
+        Tensor::random([shape.iter().product::<usize>()], Distribution::Normal(0.0, 1.0), device)
+    }
+
+    fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
+        let numbers = Tensor::<1>::random([samples], Distribution::Uniform(0.0, 1.0), &self.device);
+        let read = numbers.try_into_vec_as();
+        read.map_err(|error| NoiseError::Read { reason: format!("{error:?}") })
     }
 }

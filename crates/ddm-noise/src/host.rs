@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use rayon::prelude::*;
 
-use crate::NoiseSource;
+use crate::{NoiseError, NoiseSource};
 
 /// Noise keyed by (seed, sample, draw): sample i gets the same numbers whatever the batch size, the
 /// backend, the device and the other threads do.
@@ -41,7 +41,7 @@ impl HostNoise {
         Self { first_sample, ..self }
     }
 
-    /// The next draw, uniform on [0, 1): one number a sample. For training times and dropout.
+    /// The next draw, uniform on [0, 1): one number per sample. This source cannot fail.
     pub fn uniform(&mut self, samples: usize) -> Vec<f64> {
         let draw = self.next_draw();
         (0..samples).map(|i| self.stream(i, draw).sample(StandardUniform)).collect()
@@ -60,8 +60,12 @@ impl HostNoise {
     }
 }
 
-impl<const D: usize> NoiseSource<D> for HostNoise {
-    fn draw(&mut self, shape: [usize; D], device: &Device) -> Tensor<D> {
+impl NoiseSource for HostNoise {
+    fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
+        Ok(Self::uniform(self, samples))
+    }
+
+    fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
         let draw = self.next_draw();
         let elements: usize = shape[1..].iter().product();
         let mut values = vec![0f32; shape[0] * elements];
@@ -69,6 +73,7 @@ impl<const D: usize> NoiseSource<D> for HostNoise {
             let normal = StandardNormal.sample_iter(self.stream(sample, draw));
             chunk.iter_mut().zip(normal).for_each(|(value, z)| *value = z);
         });
-        Tensor::from_data(TensorData::new(values, shape), device)
+        let length = values.len();
+        Tensor::from_data(TensorData::new(values, [length]), device)
     }
 }

@@ -14,11 +14,13 @@
 //! ```
 
 mod device;
+mod error;
 mod host;
 mod recorded;
 mod source;
 
 pub use device::DeviceNoise;
+pub use error::NoiseError;
 pub use host::HostNoise;
 pub use recorded::RecordedNoise;
-pub use source::NoiseSource;
+pub use source::{NoiseSource, Stream};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::NoiseSource;
+use crate::{NoiseError, NoiseSource};
 
 /// Draws from a record, in order: to replay a run, also one of another program.
 ///
@@ -35,12 +35,24 @@ impl RecordedNoise {
     }
 }
 
-impl<const D: usize> NoiseSource<D> for RecordedNoise {
-    fn draw(&mut self, shape: [usize; D], device: &Device) -> Tensor<D> {
+impl NoiseSource for RecordedNoise {
+    /// The next draw of the record as it is: one number per sample.
+    fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
+        let (draw, wanted) = (self.next, samples);
+        self.next += 1;
+        let recorded = self.draws.get(draw).map_or(&[][..], Vec::as_slice);
+        let found = recorded.len();
+        if found != wanted {
+            return Err(NoiseError::Record { draw, found, wanted });
+        }
+        Ok(recorded.iter().map(|&u| f64::from(u)).collect())
+    }
+
+    fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
         let size: usize = shape.iter().product();
         let recorded = self.draws.get(self.next).filter(|draw| draw.len() == size).cloned();
         self.next += 1;
         let values = recorded.unwrap_or_else(|| vec![f32::NAN; size]);
-        Tensor::from_data(TensorData::new(values, shape), device)
+        Tensor::from_data(TensorData::new(values, [size]), device)
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::Parameterization;
-use ddm_schedule::{Levels, NoiseLevel, kernel};
+use ddm_schedule::{Invalid, Levels, NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{answer_of, x0_of};
@@ -52,7 +52,7 @@ impl<S> Churn<S> {
             let s_tmax = Some(s_tmax).filter(|s| s.is_finite());
             return Ok(Self { s_tmin, s_tmax, ..self });
         }
-        Err(SamplingError::Setting { name: "s_tmax", value: s_tmax, allowed: "at least s_tmin" })
+        Err(Invalid { name: "s_tmax", value: s_tmax, allowed: "at least s_tmin" }.into())
     }
 
     /// With `S_noise ≥ 0`: a little above 1 makes up for detail that denoising loses.

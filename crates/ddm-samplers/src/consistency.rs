@@ -49,7 +49,7 @@ impl<const D: usize> Sampler<D> for Lcm {
         (): &mut (),
     ) -> Tensor<D> {
         let x0 = cx.denoise(x, from);
-        let floor = NoiseLevel { t: from.t, alpha: 1.0, sigma: self.sigma_min.0 };
+        let floor = NoiseLevel { timestep: from.timestep, alpha: 1.0, sigma: self.sigma_min.0 };
         // Where the floor is reached, nothing is to be added.
         if to.lambda() >= floor.lambda() { x0 * to.alpha } else { cx.forward(x0, floor, to) }
     }
@@ -99,8 +99,8 @@ impl<const D: usize> Sampler<D> for Tcd {
         (): &mut (),
     ) -> Tensor<D> {
         let x0 = cx.denoise(x.clone(), from);
-        let s = (1.0 - self.gamma.0) * to.t;
-        let below = cx.level_at_timestep(if to.t.fract() == 0.0 { s.floor() } else { s });
+        let s = (1.0 - self.gamma.0) * to.timestep;
+        let below = cx.level_at_timestep(if to.timestep.fract() == 0.0 { s.floor() } else { s });
         // At γ = 0, and at the data, the two are one.
         let above = below.lambda() > to.lambda();
         let c = if above { kernel::forward(below, to).noise } else { 0.0 };

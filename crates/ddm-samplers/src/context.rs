@@ -14,7 +14,7 @@ use crate::NoiseSource;
 pub struct Context<'a, const D: usize> {
     denoiser: &'a dyn Denoiser<D>,
     schedule: &'a dyn NoiseSchedule,
-    noise: &'a mut dyn NoiseSource<D>,
+    noise: &'a mut dyn NoiseSource,
     /// A step may take earlier ones again, and then sets it back.
     pub(crate) done: usize,
     steps: usize,
@@ -33,7 +33,7 @@ impl<'a, const D: usize> Context<'a, D> {
     pub fn new(
         denoiser: &'a dyn Denoiser<D>,
         schedule: &'a dyn NoiseSchedule,
-        noise: &'a mut dyn NoiseSource<D>,
+        noise: &'a mut dyn NoiseSource,
     ) -> Self {
         Self { denoiser, schedule, noise, done: 0, steps: 1, evaluations: 0, denoised: None }
     }
@@ -74,7 +74,7 @@ impl<'a, const D: usize> Context<'a, D> {
 
     /// The next draw of noise, of the shape, float type and device of `x`.
     pub fn noise_like(&mut self, x: &Tensor<D>) -> Tensor<D> {
-        self.noise.draw(x.dims(), &x.device()).cast(x.dtype())
+        self.noise.normal(&x.dims(), &x.device()).reshape(x.dims()).cast(x.dtype())
     }
 
     /// The reverse kernel, `α_to x̂₀ + √(σ_to² − c²) ε̂ + c z`: see [`kernel::reverse`].

@@ -1,7 +1,7 @@
 //! DDIM: from the ODE (η = 0) to the ancestral sampler (η = 1).
 
 use burn::tensor::Tensor;
-use ddm_schedule::{NoiseLevel, kernel};
+use ddm_schedule::{Invalid, NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::{Context, Sampler, SamplingError};
@@ -56,7 +56,7 @@ impl Ddim {
         if (0.0..=1.0).contains(&eta) {
             return Ok(Self { eta });
         }
-        Err(SamplingError::Setting { name: "eta", value: eta, allowed: "in [0, 1]" })
+        Err(Invalid { name: "eta", value: eta, allowed: "in [0, 1]" }.into())
     }
 }
 

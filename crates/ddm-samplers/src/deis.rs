@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use ddm_schedule::{Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Correction, DpmSolver, Ending, History, Sampler, SamplingError};
+use crate::{Context, DpmSolver, Ending, History, Sampler, SamplingError, SolverType};
 
 /// DEIS of order 1 to 3 in log ρ, multistep:
 ///
@@ -13,7 +13,7 @@ use crate::{Context, Correction, DpmSolver, Ending, History, Sampler, SamplingEr
 /// ```
 ///
 /// with ℓᵢ the Lagrange polynomials of the last answers. Since ln ρ = −λ, it is
-/// [`DpmSolver`] with [`Correction::Exact`], and that is what it is made of. One model call a step;
+/// [`DpmSolver`] with [`SolverType::Exact`], and that is what it is made of. One model call a step;
 /// deterministic, of the stated order; the state is the last `order` answers.
 /// Source: Zhang & Chen, *Fast Sampling of Diffusion Models with Exponential Integrator*, eq. 14–15,
 /// arXiv 2204.13902.
@@ -31,7 +31,7 @@ pub struct Deis(DpmSolver);
 impl Deis {
     /// Of order 1 to 3.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
-        Ok(Self(DpmSolver::new(order)?.correction(Correction::Exact)))
+        Ok(Self(DpmSolver::new(order)?.solver_type(SolverType::Exact)))
     }
 
     /// With another order towards the end: by default lower in short runs.

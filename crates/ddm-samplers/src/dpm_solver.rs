@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
 use crate::settings::Order;
-use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError};
+use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, SolverType};
 
 /// DPM-Solver of order 1 to 3, multistep: the ODE written in the noise, and its SDE.
 ///
@@ -20,7 +20,7 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 /// not exist (σ_to = 0, α_from = 0) it takes the ancestral step.
 ///
 /// One model call a step; the state is the last `order` answers. The ODE is of the stated order,
-/// order 3 with [`Correction::Exact`] (its default, and the same as [`Deis`](crate::Deis)); order 1
+/// order 3 with [`SolverType::Exact`] (its default, and the same as [`Deis`](crate::Deis)); order 1
 /// is [`Ddim`](crate::Ddim). The SDE, in mean and variance on Gaussian data, is of order 1, 2 and 2
 /// (measured 1.0, 1.9 and 1.8): a third answer makes the error smaller only. For guided or few-step
 /// sampling [`DpmSolverPp`](crate::DpmSolverPp) is the better one.
@@ -37,14 +37,14 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 pub struct DpmSolver {
     order: Order,
     stochastic: bool,
-    correction: Correction,
+    correction: SolverType,
     ending: Ending,
 }
 
 impl DpmSolver {
     /// The ODE solver, of order 1 to 3.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
-        let correction = if order == 3 { Correction::Exact } else { Correction::Midpoint };
+        let correction = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
         let (order, ending) = (Order::new("order", order)?, Ending::default());
         Ok(Self { order, stochastic: false, correction, ending })
     }
@@ -55,7 +55,7 @@ impl DpmSolver {
     }
 
     /// With other weights: by default `Midpoint`, at order 3 `Exact`.
-    pub fn correction(self, correction: Correction) -> Self {
+    pub fn solver_type(self, correction: SolverType) -> Self {
         Self { correction, ..self }
     }
 
@@ -76,14 +76,14 @@ impl<const D: usize> Sampler<D> for DpmSolver {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Answer::Noise.ask(cx, &x, from, history, self.order.0);
+        let x0 = Extrapolate::Noise.ask(cx, &x, from, history, self.order.0);
         let order = self.ending.cap(cx.done(), cx.steps());
         let nodes = nodes(history, order, from, to, NoiseLevel::lambda);
         let h = to.lambda() - from.lambda();
         let weights = self.correction.weights(&nodes, -h, false);
         if !self.stochastic {
             let step = Move { from, to, c: 0.0 };
-            return step.take(cx, x, x0, Answer::Noise.kind(), history, &weights);
+            return step.take(cx, x, x0, Extrapolate::Noise.kind(), history, &weights);
         }
         if !h.is_finite() {
             return cx.reverse(x, x0, from, to, kernel::sde_std(from, to, 1.0));

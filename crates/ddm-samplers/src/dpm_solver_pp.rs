@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
 use crate::settings::{NonNegative, Order};
-use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError};
+use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, SolverType};
 
 /// DPM-Solver++ of order 1 to 3, multistep: the ODE, and the SDE with its noise scaled by η.
 ///
@@ -18,16 +18,16 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 /// with x̂₀(λ) the polynomial through the last answers, whence the weights w. One model call a step;
 /// the state is the last `order` answers, and the first steps are of lower order.
 ///
-/// The ODE is of the stated order, order 3 with [`Correction::Exact`] (its default). The SDE is
+/// The ODE is of the stated order, order 3 with [`SolverType::Exact`] (its default). The SDE is
 /// stochastic; in mean and variance on Gaussian data it is of the stated order, too. Order 1 is
 /// [`Ddim`](crate::Ddim) at η = 0 and at η = 1. Order 2 is known as DPM++ 2M and DPM++ 2M SDE,
 /// order 3 as 3M.
 /// Source: Lu et al., *DPM-Solver++*, algorithm 2, arXiv 2211.01095.
 ///
 /// ```
-/// use ddm_samplers::{Correction, DpmSolverPp, Ending};
+/// use ddm_samplers::{SolverType, DpmSolverPp, Ending};
 /// assert_eq!(DpmSolverPp::new(2)?, DpmSolverPp::default());
-/// let sampler = DpmSolverPp::sde(2, 1.0)?.correction(Correction::Heun).ending(Ending::Keep);
+/// let sampler = DpmSolverPp::sde(2, 1.0)?.solver_type(SolverType::Heun).ending(Ending::Keep);
 /// assert!(DpmSolverPp::new(4).unwrap_err().to_string().contains("order = 4"));
 /// # Ok::<(), ddm_samplers::SamplingError>(())
 /// ```
@@ -35,7 +35,7 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 pub struct DpmSolverPp {
     order: Order,
     eta: NonNegative,
-    correction: Correction,
+    correction: SolverType,
     ending: Ending,
 }
 
@@ -47,13 +47,13 @@ impl DpmSolverPp {
 
     /// The SDE solver with its noise scaled by η ≥ 0; 0 is the ODE, 1 the reverse process itself.
     pub fn sde(order: usize, eta: f64) -> Result<Self, SamplingError> {
-        let correction = if order == 3 { Correction::Exact } else { Correction::Midpoint };
+        let correction = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
         let (order, eta) = (Order::new("order", order)?, NonNegative::new("eta", eta)?);
         Ok(Self { order, eta, correction, ending: Ending::default() })
     }
 
     /// With other weights: by default `Midpoint`, at order 3 `Exact`.
-    pub fn correction(self, correction: Correction) -> Self {
+    pub fn solver_type(self, correction: SolverType) -> Self {
         Self { correction, ..self }
     }
 
@@ -66,7 +66,7 @@ impl DpmSolverPp {
 /// The ODE solver of order 2, 2M.
 impl Default for DpmSolverPp {
     fn default() -> Self {
-        let (correction, ending) = (Correction::default(), Ending::default());
+        let (correction, ending) = (SolverType::default(), Ending::default());
         Self { order: Order(2), eta: NonNegative(0.0), correction, ending }
     }
 }
@@ -82,14 +82,14 @@ impl<const D: usize> Sampler<D> for DpmSolverPp {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Answer::Data.ask(cx, &x, from, history, self.order.0);
+        let x0 = Extrapolate::Data.ask(cx, &x, from, history, self.order.0);
         let order = self.ending.cap(cx.done(), cx.steps());
         let nodes = nodes(history, order, from, to, NoiseLevel::lambda);
         let NonNegative(eta) = self.eta;
         let e = (1.0 + eta) * (to.lambda() - from.lambda());
         let weights = self.correction.weights(&nodes, e, eta > 0.0);
         let step = Move { from, to, c: kernel::sde_std(from, to, eta) };
-        step.take(cx, x, x0, Answer::Data.kind(), history, &weights)
+        step.take(cx, x, x0, Extrapolate::Data.kind(), history, &weights)
     }
 
     fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
 use crate::settings::{NonNegative, Order};
-use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError, integral};
+use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, SolverType, integral};
 
 /// DPM-Solver++ of order 1 to 3, singlestep, on the grid's own points.
 ///
@@ -35,9 +35,9 @@ use crate::{Answer, Context, Correction, Ending, History, Sampler, SamplingError
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DpmSolverSingle {
     order: Order,
-    answer: Answer,
+    answer: Extrapolate,
     eta: NonNegative,
-    correction: Correction,
+    correction: SolverType,
     ending: Ending,
 }
 
@@ -55,7 +55,7 @@ impl DpmSolverSingle {
     }
 
     /// In x̂₀ (DPM-Solver++, the default) or in ε̂ (DPM-Solver).
-    pub fn answer(self, answer: Answer) -> Self {
+    pub fn answer(self, answer: Extrapolate) -> Self {
         Self { answer, ..self }
     }
 
@@ -63,7 +63,7 @@ impl DpmSolverSingle {
     /// the slope between the block's first and newest answer is integrated. `Heun` and `Exact`: the
     /// polynomial through all answers is integrated; but at order 3 of the SDE `Heun` has
     /// diffusers' wrong sign at the curvature.
-    pub fn correction(self, correction: Correction) -> Self {
+    pub fn solver_type(self, correction: SolverType) -> Self {
         Self { correction, ..self }
     }
 
@@ -87,11 +87,11 @@ impl DpmSolverSingle {
 
     fn weights(&self, nodes: &[f64], e: f64) -> Vec<f64> {
         let mut moments = integral::moments(e);
-        if self.correction == Correction::Heun && nodes.len() == 3 && self.eta.0 > 0.0 {
+        if self.correction == SolverType::Heun && nodes.len() == 3 && self.eta.0 > 0.0 {
             moments[2] = -moments[2] - 4.0 * moments[1] / e;
         }
         match (self.correction, nodes) {
-            (Correction::Midpoint, [newest, _, first]) => {
+            (SolverType::Midpoint, [newest, _, first]) => {
                 let ends = integral::weights(&[*newest, *first], moments);
                 vec![ends[0], 0.0, ends[1]]
             }
@@ -138,8 +138,8 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
         let nodes = nodes(&block.answers, self.order.0, begin, to, NoiseLevel::lambda);
         let h = to.lambda() - begin.lambda();
         let e = match self.answer {
-            Answer::Data => (1.0 + self.eta.0) * h,
-            Answer::Noise => -h,
+            Extrapolate::Data => (1.0 + self.eta.0) * h,
+            Extrapolate::Noise => -h,
         };
         let weights = self.weights(&nodes, e);
         block.begin = Some((begin, start.clone(), to));

@@ -2,6 +2,7 @@
 
 use ddm_denoiser::ModelError;
 use ddm_schedule::GridError;
+use ddm_schedule::Invalid;
 use thiserror::Error;
 
 /// A run that cannot start. Once it has started, it cannot fail.
@@ -40,14 +41,7 @@ pub enum SamplingError {
         /// The shape to fit.
         wanted: Vec<usize>,
     },
-    /// A sampler's setting is outside its range.
-    #[error("{name} = {value}, but must be {allowed}")]
-    Setting {
-        /// Which setting.
-        name: &'static str,
-        /// The value that was given.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{Denoiser, ModelError, Parameterization};
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::{Invalid, Levels, NoiseLevel};
 
 use crate::Frame;
 use crate::answer::answer_of;
@@ -61,7 +61,7 @@ impl<'a, const D: usize, M: ?Sized> Inversion<'a, D, M> {
         let (p, q) = predicts.target(last);
         if last.sigma == 0.0 && !((p / q).is_finite() && q.is_finite()) {
             let allowed = "above 0 for this prediction, which says nothing of the noise there";
-            return Err(ModelError::Setting { what: "the last sigma", found: 0.0, allowed });
+            return Err(Invalid { name: "the last sigma", value: 0.0, allowed }.into());
         }
         Ok(Self { predicts: Some(Box::new(predicts)), ..self })
     }
@@ -85,7 +85,7 @@ impl<const D: usize, M: Denoiser<D> + ?Sized> Inversion<'_, D, M> {
             _ => {
                 // As if data had next to no noise, where it has none.
                 let sigma = from.sigma.max(1e-3_f64.min(to.sigma / 8.0));
-                let at = NoiseLevel { t: to.t, sigma, ..from };
+                let at = NoiseLevel { timestep: to.timestep, sigma, ..from };
                 let x0 = self.model.denoise(x.clone(), at);
                 x * sigma.recip() - x0 * (from.alpha / sigma)
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::multistep::Move;
 use crate::pndm::adams_bashforth;
 use crate::settings::Order;
-use crate::{Answer, Context, History, Sampler, SamplingError};
+use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 
 /// iPNDM: the reverse kernel with Adams and Bashforth's weights for evenly spaced steps on ε̂.
 ///
@@ -58,12 +58,12 @@ impl<const D: usize> Sampler<D> for Ipndm {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Answer::Noise.ask(cx, &x, from, history, self.answers.0);
+        let x0 = Extrapolate::Noise.ask(cx, &x, from, history, self.answers.0);
         if from.alpha == 0.0 {
             return x * (to.sigma / from.sigma);
         }
         let weights = adams_bashforth(history.len());
-        Move { from, to, c: 0.0 }.take(cx, x, x0, Answer::Noise.kind(), history, &weights)
+        Move { from, to, c: 0.0 }.take(cx, x, x0, Extrapolate::Noise.kind(), history, &weights)
     }
 
     fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {

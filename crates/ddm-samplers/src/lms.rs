@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
 use crate::settings::Order;
-use crate::{Answer, Context, History, Sampler, SamplingError, integral};
+use crate::{Context, Extrapolate, History, Sampler, SamplingError, integral};
 
 /// Linear multistep of order 1 to 4 in ρ = σ/α: Adams and Bashforth's method on the ODE
 /// `d(x/α)/dρ = ε̂`, with the true spacing of the levels.
@@ -57,10 +57,10 @@ impl<const D: usize> Sampler<D> for Lms {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Answer::Noise.ask(cx, &x, from, history, self.order.0);
+        let x0 = Extrapolate::Noise.ask(cx, &x, from, history, self.order.0);
         let nodes = nodes(history, self.order.0, from, to, |at| at.sigma / at.alpha);
         let weights = integral::weights(&nodes, integral::moments(0.0));
-        Move { from, to, c: 0.0 }.take(cx, x, x0, Answer::Noise.kind(), history, &weights)
+        Move { from, to, c: 0.0 }.take(cx, x, x0, Extrapolate::Noise.kind(), history, &weights)
     }
 
     fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {

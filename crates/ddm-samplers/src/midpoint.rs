@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{answer_from, sum};
 use crate::settings::Fraction;
-use crate::{Answer, Context, Sampler, SamplingError};
+use crate::{Context, Extrapolate, Sampler, SamplingError};
 
 /// The midpoint methods: a step with what the model answers in the middle of it, in λ.
 ///
@@ -18,29 +18,29 @@ use crate::{Answer, Context, Sampler, SamplingError};
 /// arXiv 2211.01095 (x̂₀).
 ///
 /// ```
-/// use ddm_samplers::{Answer, Midpoint};
-/// assert_eq!(Midpoint::KDPM2, Midpoint::new(Answer::Noise, 0.0)?);
-/// assert!(Midpoint::new(Answer::Data, 1.5).is_err());
+/// use ddm_samplers::{Extrapolate, Midpoint};
+/// assert_eq!(Midpoint::KDPM2, Midpoint::new(Extrapolate::Noise, 0.0)?);
+/// assert!(Midpoint::new(Extrapolate::Data, 1.5).is_err());
 /// # Ok::<(), ddm_samplers::SamplingError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Midpoint {
-    answer: Answer,
+    answer: Extrapolate,
     eta: Fraction,
 }
 
 impl Midpoint {
     /// DPM2, diffusers' KDPM2: ε̂ of the middle, no noise; nearly DPM-Solver-2.
-    pub const KDPM2: Self = Self { answer: Answer::Noise, eta: Fraction(0.0) };
+    pub const KDPM2: Self = Self { answer: Extrapolate::Noise, eta: Fraction(0.0) };
     /// DPM2 ancestral: ε̂ of the middle, all of the ancestral noise.
-    pub const KDPM2_ANCESTRAL: Self = Self { answer: Answer::Noise, eta: Fraction(1.0) };
+    pub const KDPM2_ANCESTRAL: Self = Self { answer: Extrapolate::Noise, eta: Fraction(1.0) };
     /// DPM-Solver++(2S): x̂₀ of the middle, no noise.
-    pub const DPM_PP_2S: Self = Self { answer: Answer::Data, eta: Fraction(0.0) };
+    pub const DPM_PP_2S: Self = Self { answer: Extrapolate::Data, eta: Fraction(0.0) };
     /// DPM++ 2S ancestral of k-diffusion: x̂₀ of the middle, all of the ancestral noise.
-    pub const DPM_PP_2S_ANCESTRAL: Self = Self { answer: Answer::Data, eta: Fraction(1.0) };
+    pub const DPM_PP_2S_ANCESTRAL: Self = Self { answer: Extrapolate::Data, eta: Fraction(1.0) };
 
     /// With the x̂₀ or the ε̂ of the middle, and `η ∈ [0, 1]`, the share of the ancestral noise.
-    pub fn new(answer: Answer, eta: f64) -> Result<Self, SamplingError> {
+    pub fn new(answer: Extrapolate, eta: f64) -> Result<Self, SamplingError> {
         Ok(Self { answer, eta: Fraction::new("eta", eta)? })
     }
 }

@@ -18,7 +18,7 @@ use crate::{Context, History, integral};
 /// With x̂₀ = m₀ + s m₁ + s² m₂ along the step (s from 0 to 1), exact weights are those of
 /// `∫ e^(es) x̂₀ ds`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Correction {
+pub enum SolverType {
     /// The slope m₁ counts half, as at the middle of the step: the published DPM-Solver++(2M).
     #[default]
     Midpoint,
@@ -33,7 +33,7 @@ pub enum Correction {
     Exact,
 }
 
-impl Correction {
+impl SolverType {
     /// Weights for answers at `nodes`, newest first, with the exponential's rate `e`.
     pub(crate) fn weights(self, nodes: &[f64], e: f64, noisy: bool) -> Vec<f64> {
         if nodes.len() < 2 {
@@ -84,7 +84,7 @@ impl Ending {
 
 /// What is remembered of a model's answer, and so what is interpolated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum Extrapolate {
     /// x̂₀.
     #[default]
     Data,
@@ -92,7 +92,7 @@ pub enum Answer {
     Noise,
 }
 
-impl Answer {
+impl Extrapolate {
     /// Calls the model, remembers its answer among the last `keep`, and gives x̂₀ itself.
     pub(crate) fn ask<const D: usize>(
         self,

@@ -76,7 +76,7 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
         let mean = match self.start {
             PndmStart::Heun => (first.clone() + slope(kind, cx, &x, first, from, to)) * 0.5,
             PndmStart::RungeKutta => {
-                let middle = cx.level_at_timestep(0.5 * (from.t + to.t));
+                let middle = cx.level_at_timestep(0.5 * (from.timestep + to.timestep));
                 let second = slope(kind, cx, &x, first.clone(), from, middle);
                 let third = slope(kind, cx, &x, second.clone(), from, middle);
                 let fourth = slope(kind, cx, &x, third.clone(), from, to);

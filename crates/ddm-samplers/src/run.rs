@@ -39,9 +39,7 @@ pub struct Run<'a, const D: usize, M: ?Sized, S: Sampler<D>, N> {
     pub(crate) evaluations: usize,
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>>
-    Run<'_, D, M, S, N>
-{
+impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> Run<'_, D, M, S, N> {
     /// The levels that the run visits.
     pub fn levels(&self) -> &Levels {
         &self.levels
@@ -54,7 +52,7 @@ impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>>
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>> Iterator
+impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> Iterator
     for Run<'_, D, M, S, N>
 {
     type Item = Frame<D>;
@@ -78,7 +76,7 @@ impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>> 
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource<D>> ExactSizeIterator
+impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> ExactSizeIterator
     for Run<'_, D, M, S, N>
 {
 }

@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::{Invalid, Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{NonNegative, Order};
 use crate::unipc::Scheme;
-use crate::{Answer, Basis, Context, MultistepState, Sampler, SamplingError};
+use crate::{Basis, Context, Extrapolate, MultistepState, Sampler, SamplingError};
 
 /// SA-Solver: stochastic Adams predictor and corrector, one model call a step.
 ///
@@ -38,7 +38,7 @@ pub struct SaSolver {
     corrector: Option<Order<4>>,
     tau: NonNegative,
     between: (f64, f64),
-    answer: Answer,
+    answer: Extrapolate,
     lower_order_final: bool,
 }
 
@@ -56,13 +56,13 @@ impl SaSolver {
     pub fn tau(self, tau: f64, timesteps: RangeInclusive<f64>) -> Result<Self, SamplingError> {
         if timesteps.is_empty() {
             let (name, value) = ("the first timestep of tau", *timesteps.start());
-            return Err(SamplingError::Setting { name, value, allowed: "at most the last" });
+            return Err(Invalid { name, value, allowed: "at most the last" }.into());
         }
         Ok(Self { tau: NonNegative::new("tau", tau)?, between: timesteps.into_inner(), ..self })
     }
 
     /// In x̂₀ (the default) or in ε̂.
-    pub fn answer(self, answer: Answer) -> Self {
+    pub fn answer(self, answer: Extrapolate) -> Self {
         Self { answer, ..self }
     }
 
@@ -77,7 +77,7 @@ impl Default for SaSolver {
     fn default() -> Self {
         let (predictor, corrector) = (Order(2), Some(Order(2)));
         let (tau, between) = (NonNegative(1.0), (200.0, 800.0));
-        let answer = Answer::Data;
+        let answer = Extrapolate::Data;
         Self { predictor, corrector, tau, between, answer, lower_order_final: true }
     }
 }
@@ -93,12 +93,12 @@ impl<const D: usize> Sampler<D> for SaSolver {
         to: NoiseLevel,
         state: &mut MultistepState<D>,
     ) -> Tensor<D> {
-        let on = (self.between.0..=self.between.1).contains(&from.t);
+        let on = (self.between.0..=self.between.1).contains(&from.timestep);
         let scheme = Scheme {
             predictor: self.predictor.0,
             corrector: self.corrector.map(|order| order.0 - 1),
             // Lone differences are weighed otherwise in x̂₀ only.
-            basis: (self.answer == Answer::Data).then_some(Basis::B1),
+            basis: (self.answer == Extrapolate::Data).then_some(Basis::B1),
             answer: self.answer,
             lower_order_final: self.lower_order_final,
             eta: Some(if on { self.tau.0.powi(2) } else { 0.0 }),

@@ -109,7 +109,7 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
     where
         M: Denoiser<D>,
         S: Sampler<D>,
-        N: NoiseSource<D>,
+        N: NoiseSource,
     {
         if shape.contains(&0) {
             return Err(SamplingError::EmptyShape { shape: shape.to_vec() });
@@ -127,7 +127,7 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
     where
         M: Denoiser<D>,
         S: Sampler<D>,
-        N: NoiseSource<D>,
+        N: NoiseSource,
     {
         let levels = self.visits.levels(self.schedule)?;
         self.model.check(x.dims(), levels[0])?;
@@ -146,7 +146,7 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
     where
         M: Denoiser<D>,
         S: Sampler<D>,
-        N: NoiseSource<D>,
+        N: NoiseSource,
     {
         Ok(self.start(shape, device)?.finish())
     }

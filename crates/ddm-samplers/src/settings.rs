@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use ddm_schedule::Levels;
+use ddm_schedule::{Invalid, Levels};
 
 use crate::SamplingError;
 
@@ -19,7 +19,7 @@ macro_rules! checked {
                 if good(value) {
                     return Ok(Self(value));
                 }
-                Err(SamplingError::Setting { name, value, allowed: $allowed })
+                Err(Invalid { name, value, allowed: $allowed }.into())
             }
         }
 
@@ -59,7 +59,7 @@ impl<const MAX: usize> Order<MAX> {
             4 => "1, 2, 3 or 4",
             _ => "at least 1",
         };
-        Err(SamplingError::Setting { name, value: order as f64, allowed })
+        Err(Invalid { name, value: order as f64, allowed }.into())
     }
 
     /// Refuses levels of fewer steps than that: the method would never have its answers together.

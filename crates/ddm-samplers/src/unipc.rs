@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer::answer_of;
 use crate::integral::{moments, weights};
 use crate::settings::Order;
-use crate::{Answer, Context, History, Sampler, SamplingError};
+use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 
 /// UniPC of order 1 to 3: multistep predictor and corrector on one history, one model call a step.
 ///
@@ -32,7 +32,7 @@ use crate::{Answer, Context, History, Sampler, SamplingError};
 pub struct UniPc {
     order: Order,
     basis: Basis,
-    answer: Answer,
+    answer: Extrapolate,
     lower_order_final: bool,
     without_corrector: Vec<usize>,
 }
@@ -60,7 +60,7 @@ impl UniPc {
     }
 
     /// With x̂₀ or ε̂.
-    pub fn answer(self, answer: Answer) -> Self {
+    pub fn answer(self, answer: Extrapolate) -> Self {
         Self { answer, ..self }
     }
 
@@ -79,7 +79,7 @@ impl UniPc {
 /// Order 2, with B₂ and x̂₀.
 impl Default for UniPc {
     fn default() -> Self {
-        let (basis, answer) = (Basis::default(), Answer::default());
+        let (basis, answer) = (Basis::default(), Extrapolate::default());
         let without_corrector = Vec::new();
         Self { order: Order(2), basis, answer, lower_order_final: true, without_corrector }
     }
@@ -128,7 +128,7 @@ struct Step<const D: usize> {
     x: Tensor<D>,
     from: NoiseLevel,
     to: NoiseLevel,
-    answer: Answer,
+    answer: Extrapolate,
     eta: f64,
     z: Option<Tensor<D>>,
     /// How many answers before its end the corrector takes; `None` if it is not to be corrected.
@@ -143,7 +143,7 @@ impl<const D: usize> Step<D> {
     /// The factors of x, of the mean of the answers, and of z.
     fn coefficients(&self) -> [f64; 3] {
         let &Self { from, to, eta, .. } = self;
-        if self.answer == Answer::Noise && eta > 0.0 {
+        if self.answer == Extrapolate::Noise && eta > 0.0 {
             return kernel::noise_sde(from, to, eta);
         }
         let reverse = kernel::reverse(from, to, kernel::sde_std(from, to, eta));
@@ -166,7 +166,7 @@ pub(crate) struct Scheme {
     pub(crate) corrector: Option<usize>,
     /// The weight of a lone difference; if there is none, its exact integral.
     pub(crate) basis: Option<Basis>,
-    pub(crate) answer: Answer,
+    pub(crate) answer: Extrapolate,
     pub(crate) lower_order_final: bool,
     /// η of the SDE. Where it is given, every step draws noise, also at η = 0.
     pub(crate) eta: Option<f64>,
@@ -183,7 +183,7 @@ impl Scheme {
     ) -> Tensor<D> {
         let x0 = cx.denoise(x.clone(), from);
         // From pure noise, where ε̂ says nothing of x̂₀, the step is one with x̂₀.
-        let answer = if from.alpha > 0.0 { self.answer } else { Answer::Data };
+        let answer = if from.alpha > 0.0 { self.answer } else { Extrapolate::Data };
         let found = answer_of(answer.kind(), x.clone(), x0.clone(), from);
         let x = match last.take().map(|(step, led_to)| (step.corrector, step, led_to)) {
             // By the difference, so that what was done to x since then (RePaint, ...) is not undone.
@@ -212,8 +212,8 @@ impl Scheme {
 
     fn weights<const D: usize>(&self, nodes: &[f64], step: &Step<D>) -> Vec<f64> {
         let z = match step.answer {
-            Answer::Data => -(1.0 + step.eta) * step.h(),
-            Answer::Noise => step.h(),
+            Extrapolate::Data => -(1.0 + step.eta) * step.h(),
+            Extrapolate::Noise => step.h(),
         };
         if nodes.len() < 2 {
             return vec![1.0];

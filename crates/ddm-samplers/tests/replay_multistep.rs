@@ -9,8 +9,8 @@ use ddm_denoiser::{
     X0Prediction, from_fn,
 };
 use ddm_samplers::{
-    Answer, BoxedSampler, Context, Correction, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle,
-    Ending, Ipndm, Lms, Pndm, PndmStart, RecordedNoise, Sampler, Sampling,
+    BoxedSampler, Context, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending, Extrapolate,
+    Ipndm, Lms, Pndm, PndmStart, RecordedNoise, Sampler, Sampling, SolverType,
 };
 use ddm_schedule::{BetaTable, Cosine, Levels, NoiseLevel, NoiseSchedule};
 use ddm_testkit::{GaussianPath, moments, order};
@@ -78,10 +78,10 @@ fn levels(case: &Value) -> Vec<NoiseLevel> {
     let timesteps = numbers(&case["timesteps"]).into_iter().chain([0.0]);
     let level = |(t, s): (f64, f64)| {
         if is(case, "use_flow_sigmas") {
-            return NoiseLevel { t, alpha: 1.0 - s, sigma: s };
+            return NoiseLevel { timestep: t, alpha: 1.0 - s, sigma: s };
         }
         let alpha = 1.0 / (1.0 + s * s).sqrt();
-        NoiseLevel { t, alpha, sigma: s * alpha }
+        NoiseLevel { timestep: t, alpha, sigma: s * alpha }
     };
     timesteps.zip(numbers(&case["sigmas"])).map(level).collect()
 }
@@ -140,10 +140,10 @@ fn replay(case: &Value, sampler: impl Sampler<4>) {
     Replay { case, levels, model: &*model, schedule, record, theirs }.check(&sampler);
 }
 
-fn correction(case: &Value) -> Correction {
+fn correction(case: &Value) -> SolverType {
     match text(case, "solver_type") {
-        "midpoint" => Correction::Midpoint,
-        "heun" => Correction::Heun,
+        "midpoint" => SolverType::Midpoint,
+        "heun" => SolverType::Heun,
         other => panic!("solver type {other}"),
     }
 }
@@ -160,9 +160,9 @@ fn ending(case: &Value) -> Ending {
 fn multistep(case: &Value) -> BoxedSampler<4> {
     let (order, correction, ending) = (order(case), correction(case), ending(case));
     let pp =
-        |sampler: DpmSolverPp| BoxedSampler::new(sampler.correction(correction).ending(ending));
+        |sampler: DpmSolverPp| BoxedSampler::new(sampler.solver_type(correction).ending(ending));
     let noise =
-        |sampler: DpmSolver| BoxedSampler::new(sampler.correction(correction).ending(ending));
+        |sampler: DpmSolver| BoxedSampler::new(sampler.solver_type(correction).ending(ending));
     match text(case, "algorithm_type") {
         "dpmsolver++" => pp(DpmSolverPp::new(order).unwrap()),
         "sde-dpmsolver++" => pp(DpmSolverPp::sde(order, 1.0).unwrap()),
@@ -185,10 +185,10 @@ fn dpm_solver_singlestep() {
         let sampler = match text(&case, "algorithm_type") {
             "dpmsolver++" => DpmSolverSingle::new(order(&case)),
             "sde-dpmsolver++" => DpmSolverSingle::sde(order(&case), 1.0),
-            "dpmsolver" => DpmSolverSingle::new(order(&case)).map(|s| s.answer(Answer::Noise)),
+            "dpmsolver" => DpmSolverSingle::new(order(&case)).map(|s| s.answer(Extrapolate::Noise)),
             other => panic!("algorithm {other}"),
         };
-        replay(&case, sampler.unwrap().correction(correction(&case)).ending(ending(&case)));
+        replay(&case, sampler.unwrap().solver_type(correction(&case)).ending(ending(&case)));
     }
 }
 
@@ -205,10 +205,10 @@ fn edm_dpm_solver() {
         let data = number(&case, "sigma_data");
         let model = from_fn(move |x: Tensor<4>, at: NoiseLevel| {
             let scale = at.sigma.hypot(data);
-            let f = network(x.clone() * scale.recip(), at.t);
+            let f = network(x.clone() * scale.recip(), at.timestep);
             x * (data / scale).powi(2) + f * (at.sigma * data / scale)
         });
-        let level = |(t, sigma)| NoiseLevel { t, alpha: 1.0, sigma };
+        let level = |(t, sigma)| NoiseLevel { timestep: t, alpha: 1.0, sigma };
         let timesteps = numbers(&case["timesteps"]).into_iter().chain([0.0]);
         let levels = timesteps.zip(numbers(&case["sigmas"])).map(level).collect();
         let (record, theirs) = (|i| i, |_: NoiseLevel| 1.0);
@@ -237,7 +237,7 @@ fn ipndm() {
         let level = |t: f64| {
             let angle = t * std::f64::consts::FRAC_PI_2;
             let alpha = if t == 1.0 { 0.0 } else { angle.cos() };
-            NoiseLevel { t, alpha, sigma: angle.sin() }
+            NoiseLevel { timestep: t, alpha, sigma: angle.sin() }
         };
         let levels = numbers(&case["timesteps"]).into_iter().chain([0.0]).map(level).collect();
         let (record, theirs) = (|i| i, |_: NoiseLevel| 1.0);
@@ -316,25 +316,25 @@ fn has_order_from(n: usize, name: &str, wanted: f64, start: usize, sampler: impl
 
 #[test]
 fn orders() {
-    use Correction::{Exact, Heun, Midpoint};
+    use SolverType::{Exact, Heun, Midpoint};
     for order in 1..=3 {
         let (wanted, start) = (order as f64, order - 1);
         has_order("DPM-Solver++", wanted, start, DpmSolverPp::new(order).unwrap());
         has_order("DPM-Solver", wanted, start, DpmSolver::new(order).unwrap());
         has_order("DEIS", wanted, start, Deis::new(order).unwrap());
         for correction in [Midpoint, Exact] {
-            let keep = |s: DpmSolverSingle| s.correction(correction).ending(Ending::Keep);
+            let keep = |s: DpmSolverSingle| s.solver_type(correction).ending(Ending::Keep);
             has_order("singlestep", wanted, 0, keep(DpmSolverSingle::new(order).unwrap()));
             has_order(
                 "in noise",
                 wanted,
                 0,
-                keep(DpmSolverSingle::new(order).unwrap()).answer(Answer::Noise),
+                keep(DpmSolverSingle::new(order).unwrap()).answer(Extrapolate::Noise),
             );
         }
     }
     // As diffusers has it, order 3 is of order 2.
-    has_order("3M, Heun", 2.0, 2, DpmSolverPp::new(3).unwrap().correction(Heun));
+    has_order("3M, Heun", 2.0, 2, DpmSolverPp::new(3).unwrap().solver_type(Heun));
     for order in 1..=4 {
         has_order("LMS", order as f64, order - 1, Lms::new(order).unwrap());
         // With three answers and more the error changes sign on the way to its limit.
@@ -396,7 +396,7 @@ fn ends_of_the_schedule() {
             20 => (1.0, 0.0),
             _ => (angle.cos(), angle.sin()),
         };
-        NoiseLevel { t: 1000.0 - 50.0 * i as f64, alpha, sigma }
+        NoiseLevel { timestep: 1000.0 - 50.0 * i as f64, alpha, sigma }
     };
     let (schedule, model) = (Cosine::default(), ddm_testkit::Gaussian::new([0.5], 0.1).unwrap());
     let check = |name: &str, sampler: BoxedSampler<2>| {
@@ -413,7 +413,7 @@ fn ends_of_the_schedule() {
         check("noise sde", BoxedSampler::new(DpmSolver::sde(order).unwrap()));
         let single = DpmSolverSingle::new(order).unwrap().ending(Ending::Keep);
         check("single", BoxedSampler::new(single));
-        check("single noise", BoxedSampler::new(single.answer(Answer::Noise)));
+        check("single noise", BoxedSampler::new(single.answer(Extrapolate::Noise)));
         check("deis", BoxedSampler::new(Deis::new(order).unwrap()));
         check("lms", BoxedSampler::new(Lms::new(order + 1).unwrap()));
         check("ipndm", BoxedSampler::new(Ipndm::new(order + 1).unwrap()));

@@ -10,9 +10,9 @@ use ddm_denoiser::{
     VPrediction, X0Prediction, from_fn,
 };
 use ddm_samplers::{
-    Answer, Basis, BoxedSampler, Churn, Consistent, Ddim, Ddpm, DpmSolverPp, Ending, Frame, Heun,
-    LaggingChurn, Lcm, Midpoint, RePaint, RecordedNoise, SaSolver, Sampler, Sampling, Slope, Tcd,
-    UniPc, invert,
+    Basis, BoxedSampler, Churn, Consistent, Ddim, Ddpm, DpmSolverPp, Ending, Extrapolate, Frame,
+    Heun, LaggingChurn, Lcm, Midpoint, RePaint, RecordedNoise, SaSolver, Sampler, Sampling, Slope,
+    Tcd, UniPc, invert,
 };
 use ddm_schedule::{BetaTable, Cosine, Levels, NoiseLevel, NoiseSchedule, RectifiedFlow};
 use ddm_testkit::{GaussianPath, compare, order, sampler as laws};
@@ -97,13 +97,13 @@ fn levels(case: &Value) -> Vec<NoiseLevel> {
     let timesteps = timesteps.into_iter().step_by(stride).chain([0.0]);
     let level = |(t, s): (f64, f64)| {
         if scheduler.starts_with("FlowMatch") || is(case, "use_flow_sigmas") {
-            return NoiseLevel { t, alpha: 1.0 - s, sigma: s };
+            return NoiseLevel { timestep: t, alpha: 1.0 - s, sigma: s };
         }
         if scheduler.starts_with("EDM") {
-            return NoiseLevel { t, alpha: 1.0, sigma: s };
+            return NoiseLevel { timestep: t, alpha: 1.0, sigma: s };
         }
         let alpha = 1.0 / (1.0 + s * s).sqrt();
-        NoiseLevel { t, alpha, sigma: s * alpha }
+        NoiseLevel { timestep: t, alpha, sigma: s * alpha }
     };
     timesteps.zip(sigmas).map(level).collect()
 }
@@ -213,7 +213,7 @@ fn predictors_and_correctors() {
     for case in cases("UniPCMultistepScheduler.json") {
         let order = case["scheduler_config"]["solver_order"].as_u64().unwrap() as usize;
         let basis = if text(&case, "solver_type") == "bh1" { Basis::B1 } else { Basis::B2 };
-        let answer = if is(&case, "predict_x0") { Answer::Data } else { Answer::Noise };
+        let answer = if is(&case, "predict_x0") { Extrapolate::Data } else { Extrapolate::Noise };
         let sampler = UniPc::new(order).unwrap().basis(basis).answer(answer);
         replay(&case, sampler.lower_order_final(is(&case, "lower_order_final")));
     }
@@ -271,7 +271,7 @@ fn orders() {
     check("UniPC-2", BoxedSampler::new(unipc(2)), 3.0);
     check("UniPC-3", BoxedSampler::new(unipc(3)), 4.0);
     check("UniPC-2 B1", BoxedSampler::new(unipc(2).basis(Basis::B1)), 3.0);
-    check("UniPC-2 noise", BoxedSampler::new(unipc(2).answer(Answer::Noise)), 3.0);
+    check("UniPC-2 noise", BoxedSampler::new(unipc(2).answer(Extrapolate::Noise)), 3.0);
     check("SA 1, 1", BoxedSampler::new(sa(1, 1)), 2.0);
     check("SA 2, 2", BoxedSampler::new(sa(2, 2)), 3.0);
     check("SA 3, 2", BoxedSampler::new(sa(3, 2)), 3.0);
@@ -321,7 +321,7 @@ fn all_laws_hold() {
         Churn::new(Heun::default(), 4.0).unwrap(),
         UniPc::new(3).unwrap(),
         UniPc::default().lower_order_final(false),
-        UniPc::default().answer(Answer::Noise),
+        UniPc::default().answer(Extrapolate::Noise),
         SaSolver::default(),
         Lcm::default(),
         Tcd::default(),
@@ -348,10 +348,10 @@ fn settings_are_checked_also_through_serde() {
     assert!(SaSolver::new(3, Some(0)).is_ok() && SaSolver::new(4, None).is_err());
     assert!(Churn::new(Ddim::EULER, 1.0).unwrap().between(2.0, 1.0).is_err());
     assert!(Lcm::floor(f64::NAN).is_err() && Tcd::new(1.1).is_err());
-    let good = serde_json::to_string(&Midpoint::new(Answer::Noise, 0.5).unwrap()).unwrap();
+    let good = serde_json::to_string(&Midpoint::new(Extrapolate::Noise, 0.5).unwrap()).unwrap();
     assert_eq!(
         serde_json::from_str::<Midpoint>(&good).unwrap(),
-        Midpoint::new(Answer::Noise, 0.5).unwrap()
+        Midpoint::new(Extrapolate::Noise, 0.5).unwrap()
     );
     assert!(serde_json::from_str::<Midpoint>(&good.replace("0.5", "2.0")).is_err());
     let good = serde_json::to_string(&UniPc::default()).unwrap();

@@ -4,7 +4,7 @@ use std::f64::consts::FRAC_PI_2;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BetaTable, NoiseSchedule, ScheduleError};
+use crate::{BetaTable, Invalid, NoiseSchedule, ScheduleError};
 
 impl BetaTable {
     /// Cosine β: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
@@ -47,7 +47,7 @@ pub struct Cosine {
 impl Cosine {
     /// With offset s, finite and at least 0; a small s keeps the first steps from being too small.
     pub fn new(s: f64) -> Result<Self, ScheduleError> {
-        ScheduleError::require(s.is_finite() && s >= 0.0, "s", s, "finite and at least 0")?;
+        Invalid::require(s.is_finite() && s >= 0.0, "s", s, "finite and at least 0")?;
         Ok(Self { s })
     }
 

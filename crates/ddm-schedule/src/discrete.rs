@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ladder::row_at;
+use crate::geometric::row_at;
 use crate::{NoiseSchedule, ScheduleError};
 
 /// The discrete forward process of T steps: `x_{i} = √(1 − β_i) x_{i−1} + √β_i ε`, hence

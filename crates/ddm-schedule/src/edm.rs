@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exploding::require_sigmas;
 use crate::spacing::karras_at;
-use crate::{NoiseSchedule, ScheduleError};
+use crate::{Invalid, NoiseSchedule, ScheduleError};
 
 /// EDM: α = 1, `σ(t) = (σ_min^(1/ρ) + t (σ_max^(1/ρ) − σ_min^(1/ρ)))^ρ`; the network is told
 /// `c_noise = ¼ ln σ`.
@@ -31,7 +31,7 @@ impl Edm {
     /// From σ(0), σ(1) and ρ; all finite, 0 < σ_min < σ_max, 0 < ρ.
     pub fn new(sigma_min: f64, sigma_max: f64, rho: f64) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
-        ScheduleError::require(rho.is_finite() && rho > 0.0, "rho", rho, "finite and above 0")?;
+        Invalid::require(rho.is_finite() && rho > 0.0, "rho", rho, "finite and above 0")?;
         Ok(Self { sigma_min, sigma_max, rho })
     }
 

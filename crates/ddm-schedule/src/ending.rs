@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::spaced::Range;
-use crate::{Grid, GridError, Levels, NoiseLevel, NoiseSchedule};
+use crate::{Grid, GridError, Invalid, Levels, NoiseLevel, NoiseSchedule};
 
 /// The grid inside, ending at the schedule's least noise, σ_min, rather than at the data.
 ///
@@ -14,7 +14,7 @@ use crate::{Grid, GridError, Levels, NoiseLevel, NoiseSchedule};
 /// ```
 /// use ddm_schedule::{BetaTable, FinalSigmaMin, Grid, Linspace, Trailing};
 /// let rows = |grid: &dyn Grid| -> Vec<f64> {
-///     grid.levels(&BetaTable::default(), 2).unwrap().iter().map(|level| level.t).collect()
+///     grid.levels(&BetaTable::default(), 2).unwrap().iter().map(|level| level.timestep).collect()
 /// };
 /// assert_eq!(rows(&FinalSigmaMin(Trailing)), [999.0, 499.0, 0.0]);
 /// assert_eq!(rows(&FinalSigmaMin(Linspace)), [999.0, 500.0, 0.0]);
@@ -61,7 +61,7 @@ pub struct Stretched<G> {
 impl<G> Stretched<G> {
     /// Stretches `grid` to end its last step but the data at σ = `terminal`, in (0, 1).
     pub fn new(grid: G, terminal: f64) -> Result<Self, GridError> {
-        GridError::require(terminal > 0.0 && terminal < 1.0, "terminal", terminal, "in (0, 1)")?;
+        Invalid::require(terminal > 0.0 && terminal < 1.0, "terminal", terminal, "in (0, 1)")?;
         Ok(Self { grid, terminal })
     }
 }
@@ -81,7 +81,7 @@ impl<G: Grid> Grid for Stretched<G> {
         for level in noisy {
             let alpha = level.alpha * scale;
             let at = schedule.level_at((alpha / (1.0 - alpha)).ln());
-            *level = NoiseLevel { t: at.t, alpha, sigma: 1.0 - alpha };
+            *level = NoiseLevel { timestep: at.timestep, alpha, sigma: 1.0 - alpha };
         }
         Levels::new(levels)
     }

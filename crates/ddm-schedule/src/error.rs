@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::Invalid;
+
 /// A schedule that cannot be made.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum ScheduleError {
@@ -16,28 +18,9 @@ pub enum ScheduleError {
         /// The value that was given.
         beta: f64,
     },
-    /// A parameter is outside its range.
-    #[error("{name} = {value}, but must be {allowed}")]
-    Parameter {
-        /// Which parameter.
-        name: &'static str,
-        /// The value that was given.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
-}
-
-impl ScheduleError {
-    /// `Ok` if `holds`, else the error that names the parameter.
-    pub(crate) fn require(
-        holds: bool,
-        name: &'static str,
-        value: f64,
-        allowed: &'static str,
-    ) -> Result<(), Self> {
-        if holds { Ok(()) } else { Err(Self::Parameter { name, value, allowed }) }
-    }
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
 }
 
 /// A grid that the schedule cannot give, or levels that no run can visit.
@@ -72,16 +55,9 @@ pub enum GridError {
         /// The time that was asked for.
         time: f64,
     },
-    /// A setting of a grid or a spacing is outside its range.
-    #[error("{name} = {value}, but must be {allowed}")]
-    Parameter {
-        /// Which setting.
-        name: &'static str,
-        /// The value that was given.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// Ratios were asked of a schedule that has no signal left at its end.
     #[error(
         "the schedule ends with alpha = 0, where sigma/alpha is infinite and cannot be spaced; \
@@ -139,7 +115,7 @@ pub enum GridError {
     },
     /// A level that is none.
     #[error(
-        "level {index} has alpha = {alpha}, sigma = {sigma}, t = {t}; they must be finite, \
+        "level {index} has alpha = {alpha}, sigma = {sigma}, timestep = {timestep}; they must be finite, \
          alpha and sigma at least 0 and not both 0"
     )]
     NotALevel {
@@ -149,8 +125,8 @@ pub enum GridError {
         alpha: f64,
         /// Noise std.
         sigma: f64,
-        /// Time.
-        t: f64,
+        /// The timestep.
+        timestep: f64,
     },
     /// Noise does not fall.
     #[error(
@@ -165,16 +141,4 @@ pub enum GridError {
         /// σ/α at the next level.
         after: f64,
     },
-}
-
-impl GridError {
-    /// `Ok` if `holds`, else the error that names the setting.
-    pub(crate) fn require(
-        holds: bool,
-        name: &'static str,
-        value: f64,
-        allowed: &'static str,
-    ) -> Result<(), Self> {
-        if holds { Ok(()) } else { Err(Self::Parameter { name, value, allowed }) }
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NoiseSchedule, ScheduleError};
+use crate::{Invalid, NoiseSchedule, ScheduleError};
 
 /// The variance-exploding process: α = 1, `σ(t) = σ_min (σ_max/σ_min)^t`.
 ///
@@ -36,12 +36,12 @@ impl VarianceExploding {
 }
 
 /// 0 < σ_min < σ_max, both finite.
-pub(crate) fn require_sigmas(sigma_min: f64, sigma_max: f64) -> Result<(), ScheduleError> {
+pub(crate) fn require_sigmas(sigma_min: f64, sigma_max: f64) -> Result<(), Invalid> {
     let positive = |sigma: f64| sigma.is_finite() && sigma > 0.0;
     let allowed = "finite and above 0";
-    ScheduleError::require(positive(sigma_min), "sigma_min", sigma_min, allowed)?;
-    ScheduleError::require(positive(sigma_max), "sigma_max", sigma_max, allowed)?;
-    ScheduleError::require(sigma_min < sigma_max, "sigma_min", sigma_min, "below sigma_max")
+    Invalid::require(positive(sigma_min), "sigma_min", sigma_min, allowed)?;
+    Invalid::require(positive(sigma_max), "sigma_max", sigma_max, allowed)?;
+    Invalid::require(sigma_min < sigma_max, "sigma_min", sigma_min, "below sigma_max")
 }
 
 impl Default for VarianceExploding {

@@ -14,7 +14,7 @@ use crate::{GridError, Levels, NoiseSchedule};
 /// use ddm_schedule::{BetaTable, Grid, Leading, Linspace, Trailing};
 /// let ddpm = BetaTable::default();
 /// let rows = |grid: &dyn Grid| -> Vec<f64> {
-///     grid.levels(&ddpm, 4).unwrap()[..4].iter().map(|level| level.t).collect()
+///     grid.levels(&ddpm, 4).unwrap()[..4].iter().map(|level| level.timestep).collect()
 /// };
 /// assert_eq!(rows(&Trailing), [999.0, 749.0, 499.0, 249.0]);
 /// assert_eq!(rows(&Leading { offset: 1 }), [751.0, 501.0, 251.0, 1.0]);

@@ -38,8 +38,8 @@ pub struct Reverse {
 ///
 /// ```
 /// use ddm_schedule::{NoiseLevel, kernel};
-/// let from = NoiseLevel { t: 2.0, alpha: 0.6, sigma: 0.8 };
-/// let to = NoiseLevel { t: 1.0, alpha: 0.8, sigma: 0.6 };
+/// let from = NoiseLevel { timestep: 2.0, alpha: 0.6, sigma: 0.8 };
+/// let to = NoiseLevel { timestep: 1.0, alpha: 0.8, sigma: 0.6 };
 /// // All noise fresh: x is forgotten, x' = α x̂₀ + σ z.
 /// let all = kernel::reverse(from, to, to.sigma);
 /// assert_eq!((all.x, all.x0, all.noise), (0.0, 0.8, 0.6));
@@ -66,7 +66,7 @@ pub struct Forward {
 ///
 /// ```
 /// use ddm_schedule::{NoiseLevel, kernel};
-/// let to = NoiseLevel { t: 1.0, alpha: 0.8, sigma: 0.6 };
+/// let to = NoiseLevel { timestep: 1.0, alpha: 0.8, sigma: 0.6 };
 /// let up = kernel::forward(NoiseLevel::DATA, to);
 /// assert_eq!((up.x, up.noise), (0.8, 0.6));
 /// ```
@@ -106,8 +106,8 @@ pub fn sde_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
 ///
 /// ```
 /// use ddm_schedule::{NoiseLevel, kernel};
-/// let from = NoiseLevel { t: 600.0, alpha: 0.6, sigma: 0.8 };
-/// let to = NoiseLevel { t: 400.0, alpha: 0.8, sigma: 0.6 };
+/// let from = NoiseLevel { timestep: 600.0, alpha: 0.6, sigma: 0.8 };
+/// let to = NoiseLevel { timestep: 400.0, alpha: 0.8, sigma: 0.6 };
 /// let [x, epsilon, z] = kernel::noise_sde(from, to, 0.0);
 /// // x = 0.6 x₀ + 0.8 ε becomes 0.8 x₀ + 0.6 ε.
 /// assert!((x * 0.6 - 0.8).abs() < 1e-12 && (x * 0.8 + epsilon - 0.6).abs() < 1e-12 && z == 0.0);

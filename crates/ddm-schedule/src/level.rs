@@ -7,7 +7,7 @@
 ///
 /// ```
 /// use ddm_schedule::NoiseLevel;
-/// let level = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let level = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// assert!((level.snr() - 0.5625).abs() < 1e-12);
 /// assert!((level.lambda() - 0.75_f64.ln()).abs() < 1e-12);
 /// ```
@@ -17,7 +17,7 @@ pub struct NoiseLevel {
     /// β table for a table, 1000 t for a continuous schedule.
     ///
     /// [`NoiseSchedule::timestep`]: crate::NoiseSchedule::timestep
-    pub t: f64,
+    pub timestep: f64,
     /// Signal scale α.
     pub alpha: f64,
     /// Noise standard deviation σ.
@@ -26,7 +26,7 @@ pub struct NoiseLevel {
 
 impl NoiseLevel {
     /// The data itself: α = 1, σ = 0.
-    pub const DATA: Self = Self { t: 0.0, alpha: 1.0, sigma: 0.0 };
+    pub const DATA: Self = Self { timestep: 0.0, alpha: 1.0, sigma: 0.0 };
 
     /// Half the log signal-to-noise ratio, `λ = ln(α/σ)`. Infinite where σ or α is 0.
     pub fn lambda(&self) -> f64 {

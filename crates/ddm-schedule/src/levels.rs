@@ -29,15 +29,15 @@ impl Levels {
         if levels.len() < 2 {
             return Err(GridError::TooFewLevels { found: levels.len() });
         }
-        for (index, &NoiseLevel { t, alpha, sigma }) in levels.iter().enumerate() {
-            let is_level = t.is_finite()
+        for (index, &NoiseLevel { timestep, alpha, sigma }) in levels.iter().enumerate() {
+            let is_level = timestep.is_finite()
                 && alpha.is_finite()
                 && sigma.is_finite()
                 && alpha >= 0.0
                 && sigma >= 0.0
                 && alpha + sigma > 0.0;
             if !is_level {
-                return Err(GridError::NotALevel { index, alpha, sigma, t });
+                return Err(GridError::NotALevel { index, alpha, sigma, timestep });
             }
         }
         for (index, pair) in levels.windows(2).enumerate() {
@@ -96,7 +96,7 @@ impl Levels {
     /// let table = BetaTable::scaled_linear(1000, 0.00085, 0.012).unwrap();
     /// // Align Your Steps (arXiv 2404.14507) for Stable Diffusion 1.5, whose σ_max is 14.6146.
     /// let levels = Levels::at_sigmas(&table, [14.615, 6.475, 3.861, 2.697, 1.886, 1.396])?;
-    /// assert_eq!((levels.steps(), levels[0].t), (6, 999.0));
+    /// assert_eq!((levels.steps(), levels[0].timestep), (6, 999.0));
     /// assert!(Levels::at_sigmas(&table, [80.0, 1.0]).is_err());
     /// # Ok::<(), ddm_schedule::GridError>(())
     /// ```
@@ -149,12 +149,12 @@ impl Levels {
     /// use ddm_schedule::{BetaTable, Grid, Karras};
     /// let levels = Karras::default().levels(&BetaTable::default(), 10)?;
     /// let whole = levels.clone().with_timesteps(f64::round)?;
-    /// assert!(levels[1].t.fract() != 0.0 && whole[1].t == levels[1].t.round());
+    /// assert!(levels[1].timestep.fract() != 0.0 && whole[1].timestep == levels[1].timestep.round());
     /// # Ok::<(), ddm_schedule::GridError>(())
     /// ```
     pub fn with_timesteps(mut self, timestep: impl Fn(f64) -> f64) -> Result<Self, GridError> {
         for level in &mut self.0 {
-            level.t = timestep(level.t);
+            level.timestep = timestep(level.timestep);
         }
         Self::new(self.0)
     }

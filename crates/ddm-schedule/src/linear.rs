@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BetaTable, NoiseSchedule, ScheduleError};
+use crate::{BetaTable, Invalid, NoiseSchedule, ScheduleError};
 
 impl BetaTable {
     /// Linear β: `β_i = start + (end − start) i/(T − 1)`, i = 0 … T − 1.
@@ -35,10 +35,10 @@ impl BetaTable {
 }
 
 /// Both ends of a β table in (0, 1).
-pub(crate) fn require_ends(start: f64, end: f64) -> Result<(), ScheduleError> {
+pub(crate) fn require_ends(start: f64, end: f64) -> Result<(), Invalid> {
     let good = |beta: f64| beta > 0.0 && beta < 1.0;
-    ScheduleError::require(good(start), "beta start", start, "in (0, 1)")?;
-    ScheduleError::require(good(end), "beta end", end, "in (0, 1)")
+    Invalid::require(good(start), "beta start", start, "in (0, 1)")?;
+    Invalid::require(good(end), "beta end", end, "in (0, 1)")
 }
 
 /// `steps` evenly spaced values with both ends; the first alone if there is one.
@@ -63,8 +63,8 @@ impl LinearVp {
     /// From β(0) and β(1); both finite, 0 ≤ β_min, 0 < β_max.
     pub fn new(beta_min: f64, beta_max: f64) -> Result<Self, ScheduleError> {
         let finite = |beta: f64| beta.is_finite() && beta >= 0.0;
-        ScheduleError::require(finite(beta_min), "beta_min", beta_min, "finite and at least 0")?;
-        ScheduleError::require(
+        Invalid::require(finite(beta_min), "beta_min", beta_min, "finite and at least 0")?;
+        Invalid::require(
             finite(beta_max) && beta_max > 0.0,
             "beta_max",
             beta_max,

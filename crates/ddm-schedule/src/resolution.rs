@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ScheduleError;
+use crate::{Invalid, ScheduleError};
 
 /// μ as a straight line in the number of tokens n that an image makes in the network:
 /// `μ(n) = base_shift + (max_shift − base_shift) (n − base_tokens)/(max_tokens − base_tokens)`.
@@ -37,10 +37,10 @@ impl ResolutionShift {
         base_tokens: usize,
         max_tokens: usize,
     ) -> Result<Self, ScheduleError> {
-        ScheduleError::require(base_shift.is_finite(), "base_shift", base_shift, "finite")?;
-        ScheduleError::require(max_shift.is_finite(), "max_shift", max_shift, "finite")?;
+        Invalid::require(base_shift.is_finite(), "base_shift", base_shift, "finite")?;
+        Invalid::require(max_shift.is_finite(), "max_shift", max_shift, "finite")?;
         let (rising, tokens) = (base_tokens < max_tokens, max_tokens as f64);
-        ScheduleError::require(rising, "max_tokens", tokens, "above base_tokens")?;
+        Invalid::require(rising, "max_tokens", tokens, "above base_tokens")?;
         Ok(Self { base_shift, max_shift, base_tokens, max_tokens })
     }
 

@@ -115,7 +115,7 @@ pub trait NoiseSchedule: Send + Sync {
     /// The level at `t ∈ [0, 1]`.
     fn level(&self, t: f64) -> NoiseLevel {
         let (alpha, sigma) = self.alpha_sigma(t);
-        NoiseLevel { t: self.timestep(t), alpha, sigma }
+        NoiseLevel { timestep: self.timestep(t), alpha, sigma }
     }
 
     /// The level at which `ln(α/σ) = λ`.

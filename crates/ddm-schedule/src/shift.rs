@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NoiseSchedule, RectifiedFlow, ScheduleError};
+use crate::{Invalid, NoiseSchedule, RectifiedFlow, ScheduleError};
 
 /// The shift of time `t' = s t/(1 + (s − 1) t)`, which keeps 0 and 1 and for s > 1 moves all
 /// between towards the noise.
@@ -23,7 +23,7 @@ pub struct Shift(f64);
 impl Shift {
     /// The factor s, finite and above 0 (Stable Diffusion 3: 3); 1 shifts nothing.
     pub fn new(s: f64) -> Result<Self, ScheduleError> {
-        ScheduleError::require(s.is_finite() && s > 0.0, "shift", s, "finite and above 0")?;
+        Invalid::require(s.is_finite() && s > 0.0, "shift", s, "finite and above 0")?;
         Ok(Self(s))
     }
 
@@ -39,13 +39,13 @@ impl Shift {
     pub fn exponential(mu: f64) -> Result<Self, ScheduleError> {
         let s = mu.exp();
         let allowed = "finite and such that e^mu is a positive number";
-        ScheduleError::require(s.is_finite() && s > 0.0, "mu", mu, allowed)?;
+        Invalid::require(s.is_finite() && s > 0.0, "mu", mu, allowed)?;
         Ok(Self(s))
     }
 
     /// `t' = μ/(μ + 1/t − 1)`, the same with s = μ: diffusers' `linear` time shift.
     pub fn linear(mu: f64) -> Result<Self, ScheduleError> {
-        ScheduleError::require(mu.is_finite() && mu > 0.0, "mu", mu, "finite and above 0")?;
+        Invalid::require(mu.is_finite() && mu > 0.0, "mu", mu, "finite and above 0")?;
         Ok(Self(mu))
     }
 
@@ -101,7 +101,7 @@ impl From<Shift> for f64 {
 /// use ddm_schedule::{Grid, NoiseSchedule, Shift, Shifted, Trailing};
 /// let sd3 = Shifted::flow(Shift::new(3.0)?);
 /// assert_eq!(sd3.alpha_sigma(0.5), (0.25, 0.75));
-/// let timesteps: Vec<f64> = Trailing.levels(&sd3, 2)?.iter().map(|level| level.t).collect();
+/// let timesteps: Vec<f64> = Trailing.levels(&sd3, 2)?.iter().map(|level| level.timestep).collect();
 /// assert_eq!(timesteps, [1000.0, 750.0, 0.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -40,7 +40,7 @@ impl Range {
 /// let table = BetaTable::scaled_linear(1000, 0.00085, 0.012).unwrap();
 /// let levels = Karras::default().levels(&table, 8)?;
 /// let ratio = levels[1].sigma / levels[1].alpha;
-/// assert!((levels[0].t, levels[7].t) == (999.0, 0.0) && (ratio - 7.902945).abs() < 1e-5);
+/// assert!((levels[0].timestep, levels[7].timestep) == (999.0, 0.0) && (ratio - 7.902945).abs() < 1e-5);
 /// // Pure noise has no finite σ/α to start from.
 /// assert_eq!(Karras::default().levels(&Cosine::default(), 10), Err(GridError::InfiniteNoise));
 /// # Ok::<(), GridError>(())

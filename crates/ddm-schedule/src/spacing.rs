@@ -18,7 +18,7 @@
 
 use statrs::function::beta::{beta_reg, ln_beta};
 
-use crate::GridError;
+use crate::{GridError, Invalid};
 
 /// Karras: evenly spaced in σ^(1/ρ),
 /// `σ_i = (σ_max^(1/ρ) + i/(n − 1) (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ`.
@@ -100,14 +100,14 @@ fn spaced(
     }
     positive("sigma_max", sigma_max)?;
     positive("sigma_min", sigma_min)?;
-    GridError::require(sigma_min < sigma_max, "sigma_min", sigma_min, "below sigma_max")?;
+    Invalid::require(sigma_min < sigma_max, "sigma_min", sigma_min, "below sigma_max")?;
     let inner = (1..n.max(2) - 1).map(|i| at(i as f64 / (n - 1) as f64));
     let last = (n > 1).then_some(sigma_min);
     Ok(std::iter::once(sigma_max).chain(inner).chain(last).collect())
 }
 
-pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), GridError> {
-    GridError::require(value.is_finite() && value > 0.0, name, value, "finite and above 0")
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), Invalid> {
+    Invalid::require(value.is_finite() && value > 0.0, name, value, "finite and above 0")
 }
 
 /// The x in [0, 1] at which the regularised incomplete beta function `I_x(a, b)` is p: Newton's

@@ -1,6 +1,6 @@
 //! Runs that start in the middle: image to image.
 
-use crate::{GridError, Levels, NoiseLevel};
+use crate::{GridError, Invalid, Levels, NoiseLevel};
 
 /// For a run that starts from data with noise added: `x = α x₀ + σ ε` at the first level left.
 impl Levels {
@@ -39,7 +39,7 @@ impl Levels {
 
     /// From the first level at most as noisy as λ says: `ln(α/σ) ≥ λ`.
     pub fn below(self, lambda: f64) -> Result<Self, GridError> {
-        GridError::require(!lambda.is_nan(), "lambda", lambda, "a number")?;
+        Invalid::require(!lambda.is_nan(), "lambda", lambda, "a number")?;
         let above = self.iter().take_while(|level| level.lambda() < lambda).count();
         self.skip(above)
     }

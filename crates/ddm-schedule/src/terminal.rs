@@ -1,6 +1,6 @@
 //! The end of a β table: no signal at all, or very little.
 
-use crate::{BetaTable, NoiseSchedule, ScheduleError};
+use crate::{BetaTable, Invalid, NoiseSchedule, ScheduleError};
 
 impl BetaTable {
     /// Zero terminal SNR: `√ᾱ_i' = (√ᾱ_i − √ᾱ_T) √ᾱ_1/(√ᾱ_1 − √ᾱ_T)`, so that the last row is pure
@@ -19,7 +19,7 @@ impl BetaTable {
     /// ```
     pub fn zero_terminal_snr(self) -> Result<Self, ScheduleError> {
         let rows = self.betas().len();
-        ScheduleError::require(rows > 1, "steps", rows as f64, "at least 2 for zero terminal SNR")?;
+        Invalid::require(rows > 1, "steps", rows as f64, "at least 2 for zero terminal SNR")?;
         let (last, _) = self.alpha_sigma(1.0);
         let falling: Vec<f64> =
             (1..=rows).map(|i| self.alpha_sigma(i as f64 / rows as f64).0 - last).collect();

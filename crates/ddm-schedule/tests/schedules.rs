@@ -6,7 +6,7 @@
 //! `dict(beta_schedule='scaled_linear', beta_start=.00085, beta_end=.012)`.
 
 use ddm_schedule::{
-    BetaSpaced, BetaTable, Cosine, Edm, Exponential, FinalSigmaMin, GeometricLadder, Grid,
+    BetaSpaced, BetaTable, Cosine, Edm, Exponential, FinalSigmaMin, GeometricSigmas, Grid,
     GridError, Karras, Leading, Levels, LinearVp, Linspace, LuLambda, NoiseLevel, NoiseSchedule,
     RectifiedFlow, ResolutionShift, ScheduleError, Shift, Shifted, Stretched, SubVp, Trailing,
     UniformLambda, VarianceExploding, spacing,
@@ -43,7 +43,7 @@ fn all() -> Vec<(&'static str, Box<dyn NoiseSchedule>)> {
         ("sub-VP", Box::new(SubVp::default())),
         ("falling sub-VP", Box::new(SubVp::new(3.0, 0.5).unwrap())),
         ("VE", Box::new(VarianceExploding::default())),
-        ("ladder", Box::new(GeometricLadder::new(0.01, 50.0, 30).unwrap())),
+        ("ladder", Box::new(GeometricSigmas::new(0.01, 50.0, 30).unwrap())),
         ("EDM", Box::new(Edm::default())),
         ("EDM, rho 1", Box::new(Edm::new(0.1, 3.0, 1.0).unwrap())),
         ("flow", Box::new(RectifiedFlow)),
@@ -201,7 +201,7 @@ fn spaced_grids_are_those_of_diffusers() -> Outcome {
         [14.61465, 7.902945, 4.027746, 1.910363, 0.8288717, 0.3211217, 0.1071994, 0.02916753, 0.0];
     let levels = Karras::default().levels(&sd, 8)?;
     assert_close(&ratios(&levels), &karras, 2e-5);
-    let rows: Vec<f64> = levels[..8].iter().map(|level| level.t.round()).collect();
+    let rows: Vec<f64> = levels[..8].iter().map(|level| level.timestep.round()).collect();
     assert_eq!(rows, [999.0, 890.0, 746.0, 549.0, 299.0, 90.0, 12.0, 0.0]);
     // use_exponential_sigmas=True, and use_lu_lambdas=True to 1e-6
     let even =
@@ -223,7 +223,7 @@ fn spaced_grids_are_those_of_diffusers() -> Outcome {
     ];
     let levels = Karras::default().levels(&Edm::default(), 5)?;
     assert_close(&ratios(&levels), &edm, 1e-6);
-    let told: Vec<f64> = levels[..5].iter().map(|level| level.t).collect();
+    let told: Vec<f64> = levels[..5].iter().map(|level| level.timestep).collect();
     assert_close(&told, &timesteps, 1e-6);
     assert_close(&ratios(&Levels::at_timesteps(&Edm::default(), told)?), &edm, 1e-6);
     Ok(())
@@ -304,7 +304,7 @@ fn flow_shifts_are_those_of_diffusers() -> Outcome {
         0.0,
     ];
     let levels = Linspace.levels(&flux, 5)?;
-    let told: Vec<f64> = levels.iter().map(|level| level.t / 1000.0).collect();
+    let told: Vec<f64> = levels.iter().map(|level| level.timestep / 1000.0).collect();
     assert_close(&told, &expected, 1e-6);
     assert_close(&sigmas(levels), &expected, 1e-6);
     // (…, time_shift_type='linear').set_timesteps(5, mu=1.15)
@@ -323,7 +323,7 @@ fn flow_shifts_are_those_of_diffusers() -> Outcome {
     let schedule = Shifted::flow(Shift::exponential(0.9)?);
     let expected = [1.0, 0.8924481272697449, 0.7395846843719482, 0.5051336288452148, 0.1, 0.0];
     let levels = stretched.levels(&schedule, 5)?;
-    let told: Vec<f64> = levels.iter().map(|level| level.t / 1000.0).collect();
+    let told: Vec<f64> = levels.iter().map(|level| level.timestep / 1000.0).collect();
     assert_close(&told, &expected, 1e-6);
     assert_close(&sigmas(levels), &expected, 1e-6);
     // (shift=3.0).set_timesteps(sigmas=np.linspace(1, 1/5, 5))
@@ -366,7 +366,7 @@ fn every_grid_gives_n_falling_steps() -> Outcome {
 #[test]
 fn runs_start_in_the_middle() -> Outcome {
     let levels = Trailing.levels(&stable_diffusion(), 10)?;
-    let rows = |levels: Levels| levels.iter().map(|level| level.t).collect::<Vec<f64>>();
+    let rows = |levels: Levels| levels.iter().map(|level| level.timestep).collect::<Vec<f64>>();
     assert_eq!(rows(levels.clone().skip(8)?), [199.0, 99.0, -1.0]);
     assert_eq!(levels.clone().skip(0)?, levels);
     assert_eq!(levels.clone().from_strength(1.0)?, levels);

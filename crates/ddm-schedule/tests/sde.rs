@@ -1,7 +1,7 @@
 //! The SDE of a schedule, and the ladder of score networks.
 
 use ddm_schedule::{
-    Cosine, Edm, GeometricLadder, Grid, LinearVp, NoiseSchedule, RectifiedFlow, ScheduleError,
+    Cosine, Edm, GeometricSigmas, Grid, LinearVp, NoiseSchedule, RectifiedFlow, ScheduleError,
     Shift, Shifted, SubVp, Trailing, VarianceExploding,
 };
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -106,12 +106,12 @@ fn the_sde_makes_the_marginals() {
 
 #[test]
 fn the_ladder_is_geometric() {
-    let ladder = GeometricLadder::new(0.01, 1.0, 10).unwrap();
+    let ladder = GeometricSigmas::new(0.01, 1.0, 10).unwrap();
     let levels = Trailing.levels(&ladder, 10).unwrap();
     assert_eq!((levels[0].sigma, levels[9].sigma, levels[10].sigma), (1.0, 0.01, 0.0));
     for i in 0..9 {
         close(levels[i].sigma / levels[i + 1].sigma, ladder.ratio(), 1e-12);
-        assert_eq!((levels[i].alpha, levels[i].t), (1.0, (9 - i) as f64));
+        assert_eq!((levels[i].alpha, levels[i].timestep), (1.0, (9 - i) as f64));
     }
     close(ladder.ratio(), 100_f64.powf(1.0 / 9.0), 1e-12);
     // Between its rows it is the continuous process: g = σ √(2 dln σ/dt).
@@ -130,7 +130,7 @@ fn the_ladders_of_ncsn_v2_overlap_by_half() {
     };
     for dimensions in [5, 8, 64, 784, 3072, 12288] {
         // A ladder of 10⁶ rungs' range has the exact ratio nearly.
-        let ladder = GeometricLadder::ncsn_v2(1e-300, 1e300, dimensions).unwrap();
+        let ladder = GeometricSigmas::ncsn_v2(1e-300, 1e300, dimensions).unwrap();
         let rungs = ladder.steps().unwrap() as f64;
         println!("{dimensions}: {} {}", ladder.ratio(), overlap(ladder.ratio(), dimensions));
         let found = overlap(ladder.ratio(), dimensions);
@@ -140,25 +140,25 @@ fn the_ladders_of_ncsn_v2_overlap_by_half() {
         assert!(overlap(coarser, dimensions) < 0.5, "{}", overlap(coarser, dimensions));
     }
     // The published ladder of CIFAR-10: 232 levels from 0.01 to 50.
-    let published = GeometricLadder::new(0.01, 50.0, 232).unwrap();
+    let published = GeometricSigmas::new(0.01, 50.0, 232).unwrap();
     assert!((overlap(published.ratio(), 3072) - 0.567).abs() < 1e-3);
-    assert_eq!(GeometricLadder::ncsn_v2(0.01, 50.0, 3072).unwrap().steps(), Some(220));
+    assert_eq!(GeometricSigmas::ncsn_v2(0.01, 50.0, 3072).unwrap().steps(), Some(220));
 }
 
 #[test]
 fn senseless_ladders_are_refused() {
-    let said = |ladder: Result<GeometricLadder, ScheduleError>| ladder.unwrap_err().to_string();
-    assert!(said(GeometricLadder::new(0.0, 1.0, 10)).contains("sigma_min = 0"));
-    assert!(said(GeometricLadder::new(2.0, 1.0, 10)).contains("below sigma_max"));
-    assert!(said(GeometricLadder::new(0.1, f64::INFINITY, 10)).contains("sigma_max = inf"));
-    assert!(said(GeometricLadder::new(0.1, 1.0, 1)).contains("steps = 1"));
-    assert!(said(GeometricLadder::ncsn_v2(0.1, 1.0, 4)).contains("dimensions = 4"));
-    let ladder = GeometricLadder::new(0.01, 50.0, 232).unwrap();
+    let said = |ladder: Result<GeometricSigmas, ScheduleError>| ladder.unwrap_err().to_string();
+    assert!(said(GeometricSigmas::new(0.0, 1.0, 10)).contains("sigma_min = 0"));
+    assert!(said(GeometricSigmas::new(2.0, 1.0, 10)).contains("below sigma_max"));
+    assert!(said(GeometricSigmas::new(0.1, f64::INFINITY, 10)).contains("sigma_max = inf"));
+    assert!(said(GeometricSigmas::new(0.1, 1.0, 1)).contains("steps = 1"));
+    assert!(said(GeometricSigmas::ncsn_v2(0.1, 1.0, 4)).contains("dimensions = 4"));
+    let ladder = GeometricSigmas::new(0.01, 50.0, 232).unwrap();
     let text = serde_json::to_string(&ladder).unwrap();
-    assert_eq!(serde_json::from_str::<GeometricLadder>(&text).unwrap(), ladder);
+    assert_eq!(serde_json::from_str::<GeometricSigmas>(&text).unwrap(), ladder);
     let one = r#"{"sigma_min":0.01,"sigma_max":50.0,"steps":1}"#;
     assert!(
-        serde_json::from_str::<GeometricLadder>(one)
+        serde_json::from_str::<GeometricSigmas>(one)
             .unwrap_err()
             .to_string()
             .contains("at least 2")

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use ddm_denoiser::{Denoiser, column, sum_each};
 use ddm_noise::{HostNoise, NoiseSource};
 use ddm_samplers::Variance;
-use ddm_schedule::NoiseSchedule;
+use ddm_schedule::{Invalid, NoiseSchedule};
 use ddm_train::{ChainRows, TrainError};
 use serde::{Deserialize, Serialize};
 
@@ -139,7 +139,7 @@ impl<'a, M: ?Sized> VariationalBound<'a, M> {
     /// to T − 1.
     pub fn rows(self, rows: usize) -> Result<Self, ScoreError> {
         let holds = (1..self.steps).contains(&rows);
-        ScoreError::require(holds, "the number of rows", rows as f64, "from 1 to T - 1")?;
+        Invalid::require(holds, "the number of rows", rows as f64, "from 1 to T - 1")?;
         Ok(Self { rows: Some(rows), ..self })
     }
 

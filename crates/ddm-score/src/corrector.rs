@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_denoiser::norm_square;
 use ddm_samplers::{Context, Sampler, SamplingError};
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::{Invalid, Levels, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
@@ -78,7 +78,7 @@ impl CorrectorStep {
     /// prevails, ‖z‖ = √D and ‖s‖ = √D/σ, with δ = 2 a r².
     pub fn snr(snr: f64) -> Result<Self, ScoreError> {
         let holds = snr >= 0.0 && snr.is_finite();
-        ScoreError::require(holds, "snr", snr, "finite and at least 0")?;
+        Invalid::require(holds, "snr", snr, "finite and at least 0")?;
         Ok(Self(Rule::Snr(snr)))
     }
 
@@ -86,7 +86,7 @@ impl CorrectorStep {
     /// leaves the marginal as it is up to O(δ).
     pub fn of_variance(step: f64) -> Result<Self, ScoreError> {
         let holds = (0.0..2.0).contains(&step);
-        ScoreError::require(holds, "step", step, "at least 0 and below 2")?;
+        Invalid::require(holds, "step", step, "at least 0 and below 2")?;
         Ok(Self(Rule::OfVariance(step)))
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::state::State;
-use crate::{ScoreError, pace::Pace};
+use crate::{ScoreError, step_controller::StepController};
 
 /// Nodes c, a row for each stage after the first.
 const NODES: [f64; 6] = [1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
@@ -47,7 +47,7 @@ pub(crate) struct DormandPrince {
 #[derive(Debug)]
 pub(crate) struct Arrival<S> {
     pub(crate) state: S,
-    pub(crate) paces: Vec<Pace>,
+    pub(crate) paces: Vec<StepController>,
     /// Evaluations of the whole batch.
     pub(crate) calls: usize,
 }
@@ -65,21 +65,21 @@ impl DormandPrince {
         [from, to]: [f64; 2],
         mut slope: impl FnMut(&S, &[f64]) -> Result<S, ScoreError>,
     ) -> Result<Arrival<S>, ScoreError> {
-        let mut paces = vec![Pace::new(from, to, self.max_evaluations); batch];
+        let mut paces = vec![StepController::new(from, to, self.max_evaluations); batch];
         let (mut state, mut calls) = (start, 0);
         if from == to {
             return Ok(Arrival { state, paces, calls });
         }
         if self.max_evaluations < 2 {
-            paces.iter_mut().for_each(Pace::give_up);
+            paces.iter_mut().for_each(StepController::give_up);
             return Ok(Arrival { state, paces, calls });
         }
         let mut first = slope(&state, &vec![from; batch])?;
         self.choose_first_steps(&state, &first, &mut paces, &mut slope)?;
         calls += 2;
         loop {
-            let h: Vec<f64> = paces.iter_mut().map(Pace::next_step).collect();
-            if paces.iter().all(Pace::is_done) {
+            let h: Vec<f64> = paces.iter_mut().map(StepController::next_step).collect();
+            if paces.iter().all(StepController::is_done) {
                 return Ok(Arrival { state, paces, calls });
             }
             let mut slopes = vec![first.clone()];
@@ -106,7 +106,7 @@ impl DormandPrince {
         &self,
         state: &S,
         first: &S,
-        paces: &mut [Pace],
+        paces: &mut [StepController],
         slope: &mut impl FnMut(&S, &[f64]) -> Result<S, ScoreError>,
     ) -> Result<(), ScoreError> {
         let (of_state, of_slope) = (read(state.size(state, state)), read(first.size(state, state)));

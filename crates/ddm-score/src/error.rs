@@ -1,6 +1,7 @@
 //! What can be wrong with a setting of this crate.
 
 use ddm_denoiser::ModelError;
+use ddm_schedule::Invalid;
 use ddm_train::TrainError;
 use thiserror::Error;
 
@@ -52,30 +53,13 @@ pub enum ScoreError {
         sample: usize,
     },
     /// A setting is outside its range.
-    #[error("{name} = {value}, but must be {allowed}")]
-    Setting {
-        /// Which setting.
-        name: &'static str,
-        /// The value that was given.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
 }
 
 impl ScoreError {
     /// Refuses shapes with an empty axis.
     pub(crate) fn require_some(shape: &[usize]) -> Result<(), Self> {
         if shape.contains(&0) { Err(Self::Empty { shape: shape.to_vec() }) } else { Ok(()) }
-    }
-
-    /// Refuses `value` of the setting `name` unless `holds`.
-    pub fn require(
-        holds: bool,
-        name: &'static str,
-        value: f64,
-        allowed: &'static str,
-    ) -> Result<(), Self> {
-        if holds { Ok(()) } else { Err(Self::Setting { name, value, allowed }) }
     }
 }

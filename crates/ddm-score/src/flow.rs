@@ -4,7 +4,7 @@ use std::fmt;
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{Denoiser, column};
-use ddm_schedule::{NoiseLevel, NoiseSchedule};
+use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
 use crate::ScoreError;
 use crate::dormand_prince::DormandPrince;
@@ -99,14 +99,14 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
     /// In f32, rounding hides whatever lies below about 1e-7.
     pub fn tolerance(mut self, tolerance: f64) -> Result<Self, ScoreError> {
         let holds = tolerance.is_finite() && tolerance > 0.0;
-        ScoreError::require(holds, "tolerance", tolerance, "finite and above 0")?;
+        Invalid::require(holds, "tolerance", tolerance, "finite and above 0")?;
         self.solver.tolerance = tolerance;
         Ok(self)
     }
 
     /// With another number of evaluations at which a sample gives up; at least 1.
     pub fn max_evaluations(mut self, n: usize) -> Result<Self, ScoreError> {
-        ScoreError::require(n > 0, "max_evaluations", n as f64, "at least 1")?;
+        Invalid::require(n > 0, "max_evaluations", n as f64, "at least 1")?;
         self.solver.max_evaluations = n;
         Ok(self)
     }
@@ -121,7 +121,7 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
     /// let (exploding, table) = (VarianceExploding::new(0.01, 50.0)?, BetaTable::default());
     /// let [noise, data] = ProbabilityFlow::new(&(), &exploding).ends();
     /// assert!((noise.sigma - 50.0).abs() < 1e-9 && data.sigma == 0.01);
-    /// assert_eq!(ProbabilityFlow::new(&(), &table).ends()[1].t, 0.0);
+    /// assert_eq!(ProbabilityFlow::new(&(), &table).ends()[1].timestep, 0.0);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
     pub fn ends(&self) -> [NoiseLevel; 2] {

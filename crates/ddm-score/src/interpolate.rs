@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{ModelError, column, norm_square, sum_each};
+use ddm_schedule::Invalid;
 
 use crate::ScoreError;
 use crate::dormand_prince::read;
@@ -34,7 +35,7 @@ use crate::dormand_prince::read;
 /// # Ok::<(), ddm_score::ScoreError>(())
 /// ```
 pub fn slerp<const D: usize>(a: Tensor<D>, b: Tensor<D>, u: f64) -> Result<Tensor<D>, ScoreError> {
-    ScoreError::require((0.0..=1.0).contains(&u), "u", u, "in [0, 1]")?;
+    Invalid::require((0.0..=1.0).contains(&u), "u", u, "in [0, 1]")?;
     ScoreError::require_some(&a.dims())?;
     if a.dims() != b.dims() {
         let (what, found) = ("the second latent", format!("of shape {:?}", b.dims()));

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_samplers::{Context, Sampler};
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
@@ -20,7 +20,7 @@ use crate::ScoreError;
 /// T model calls a step, one more in the step to σ = 0; no state. Moves are made at the level where a
 /// step starts: a run that ends above σ = 0 makes none at its last level. It is no solver of an equation:
 /// levels must lie so close that T moves take x from one to the next, as on a
-/// [`GeometricLadder`](ddm_schedule::GeometricLadder). At a level of total variance v = α² s² + σ²,
+/// [`GeometricSigmas`](ddm_schedule::GeometricSigmas). At a level of total variance v = α² s² + σ²,
 /// the moves settle at variance `v/(1 − δ σ²/(2v))`, and get nearer by `(1 − δ σ²/v)` a move. Source:
 /// Song & Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*,
 /// algorithm 1, arXiv 1907.05600; *Improved Techniques for Training Score-Based Generative Models*,
@@ -30,11 +30,11 @@ use crate::ScoreError;
 /// use burn::tensor::{Device, Tensor};
 /// use ddm_denoiser::from_fn;
 /// use ddm_samplers::Sampling;
-/// use ddm_schedule::{GeometricLadder, NoiseLevel};
+/// use ddm_schedule::{GeometricSigmas, NoiseLevel};
 /// use ddm_score::AnnealedLangevin;
 /// // The exact denoiser of data that is always 3.
 /// let model = from_fn(|x: Tensor<2>, _: NoiseLevel| x * 0.0 + 3.0);
-/// let ladder = GeometricLadder::new(0.01, 10.0, 20)?;
+/// let ladder = GeometricSigmas::new(0.01, 10.0, 20)?;
 /// let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), 5)?;
 /// let run = Sampling::new(&model, &ladder).sampler(langevin).steps(20).seed(1);
 /// let x = run.sample([4, 2], &Device::flex())?;
@@ -54,7 +54,7 @@ impl AnnealedLangevin {
     /// From δ = 2 on, x would be thrown ever further off where the data is a point.
     pub fn new(step: f64, times: usize) -> Result<Self, ScoreError> {
         require_step(step)?;
-        ScoreError::require(times > 0, "times", times as f64, "at least 1")?;
+        Invalid::require(times > 0, "times", times as f64, "at least 1")?;
         Ok(Self { step, times })
     }
 
@@ -73,19 +73,19 @@ impl AnnealedLangevin {
     /// and proposition 3, arXiv 2006.09011.
     ///
     /// ```
-    /// use ddm_schedule::GeometricLadder;
+    /// use ddm_schedule::GeometricSigmas;
     /// use ddm_score::AnnealedLangevin;
     /// // CIFAR-10 there: ε = δ σ_L² = 6.2e-6.
-    /// let ladder = GeometricLadder::new(0.01, 50.0, 232)?;
+    /// let ladder = GeometricSigmas::new(0.01, 50.0, 232)?;
     /// let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), 5)?;
     /// assert!((langevin.step_size() * 1e-4 - 6.2e-6).abs() < 0.05e-6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn ncsn_v2(ratio: f64, times: usize) -> Result<Self, ScoreError> {
-        ScoreError::require(times > 0, "times", times as f64, "at least 1")?;
+        Invalid::require(times > 0, "times", times as f64, "at least 1")?;
         let (square, moves) = (ratio * ratio, 2.0 * times as f64);
         let holds = square.is_finite() && ratio > 1.0;
-        ScoreError::require(holds, "ratio", ratio, "finite and above 1")?;
+        Invalid::require(holds, "ratio", ratio, "finite and above 1")?;
         // The derivative in δ: below 0 at 0, above 0 at 1, and 0 once.
         let rises = |step: f64| {
             let q = 1.0 / (1.0 - 0.5 * step);
@@ -107,8 +107,8 @@ impl AnnealedLangevin {
 }
 
 /// δ in (0, 2).
-pub(crate) fn require_step(step: f64) -> Result<(), ScoreError> {
-    ScoreError::require(step > 0.0 && step < 2.0, "step", step, "above 0 and below 2")
+pub(crate) fn require_step(step: f64) -> Result<(), Invalid> {
+    Invalid::require(step > 0.0 && step < 2.0, "step", step, "above 0 and below 2")
 }
 
 /// One Langevin move at a level, `x + δ σ² s + √(2δ) σ z = x + δ (α x̂₀ − x) + √(2δ) σ z`.

@@ -6,7 +6,7 @@ use std::fmt;
 use burn::tensor::{Device, Tensor, TensorData};
 use ddm_denoiser::{Denoiser, gradient, sum_each};
 use ddm_noise::{HostNoise, NoiseSource};
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::dormand_prince::read;
@@ -111,7 +111,7 @@ impl<'a, M: ?Sized> Likelihood<'a, M> {
 
     /// With K probes, at least 1; they do not count where traces are exact.
     pub fn probes(self, probes: usize) -> Result<Self, ScoreError> {
-        ScoreError::require(probes > 0, "the number of probes", 0.0, "at least 1")?;
+        Invalid::require(probes > 0, "the number of probes", 0.0, "at least 1")?;
         Ok(Self { probes, ..self })
     }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_samplers::{Context, Sampler, SamplingError};
-use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule, kernel};
+use ddm_schedule::{Invalid, Levels, NoiseLevel, NoiseSchedule, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::score::score;
@@ -126,7 +126,7 @@ impl<const D: usize, N: NoiseSchedule> Sampler<D> for EulerMaruyama<N> {
     }
 
     fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        let refuse = |name, value, allowed| Err(SamplingError::Setting { name, value, allowed });
+        let refuse = |name, value, allowed| Err(Invalid { name, value, allowed }.into());
         if levels[0].alpha == 0.0 {
             let allowed = "above 0 for Euler-Maruyama, whose drift is infinite there";
             return refuse("alpha of the first level", 0.0, allowed);

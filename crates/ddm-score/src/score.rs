@@ -1,7 +1,7 @@
 //! The score that a denoiser stands for.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 use crate::ScoreError;
 
@@ -20,7 +20,7 @@ use crate::ScoreError;
 /// use burn::tensor::{Device, Tensor};
 /// use ddm_schedule::NoiseLevel;
 /// use ddm_score::score_of;
-/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// let x = Tensor::<2>::ones([1, 2], &Device::flex());
 /// // Of data N(0, 1), x̂₀ is α x, and x itself is N(0, 1) at a level that preserves variance.
 /// let score = score_of(x.clone(), x.clone() * at.alpha, at)?;
@@ -33,7 +33,7 @@ pub fn score_of<const D: usize>(
     x0: Tensor<D>,
     at: NoiseLevel,
 ) -> Result<Tensor<D>, ScoreError> {
-    ScoreError::require(at.sigma > 0.0, "sigma", at.sigma, "above 0, where there is a score")?;
+    Invalid::require(at.sigma > 0.0, "sigma", at.sigma, "above 0, where there is a score")?;
     Ok(score(x, x0, at))
 }
 

@@ -13,10 +13,10 @@ use ddm_schedule::{
     SubVp, VarianceExploding,
 };
 use ddm_score::{
-    Bound, DataTerm, Likelihood, ProbabilityFlow, Probe, Quantized, ScoreError, VariationalBound,
+    Bound, DataTerm, Dequantizer, Likelihood, ProbabilityFlow, Probe, ScoreError, VariationalBound,
     slerp,
 };
-use ddm_testkit::{Gaussian, GaussianMixture, Head};
+use ddm_testkit::{ExactPredictor, Gaussian, GaussianMixture};
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.cast(DType::F64).into_data().try_into_vec().expect("f64")
@@ -94,7 +94,7 @@ fn networks_go_the_same_way_as_the_denoiser_that_they_imitate() {
         known: &Tensor<2>,
     ) {
         let (denoiser, schedule) = (mixture(), LinearVp::default());
-        let network = Head { denoiser, parameterization, schedule: &schedule };
+        let network = ExactPredictor { denoiser, parameterization, schedule: &schedule };
         let model = Model::new(network, parameterization);
         let flow = ProbabilityFlow::new(&model, &schedule);
         let there = flow.encode(x.clone()).unwrap();
@@ -308,7 +308,7 @@ fn exact_traces_give_the_density_of_a_mixture() {
             let found = found.log_density(x.clone(), from).unwrap();
             let ends = flow.solve(x.clone(), from, noise).unwrap().x;
             let prior = Gaussian::new([0.0], noise.scale()).unwrap();
-            let here = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 0.0 };
+            let here = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 0.0 };
             let swap = host(prior.log_density(ends.clone(), here) - model.log_density(ends, noise));
             let known = host(model.log_density(x, from));
             let errors = found.log_density.iter().zip(&known).map(|(found, known)| found - known);
@@ -398,7 +398,7 @@ fn bits_a_dimension_are_those_of_the_bins() {
     let (model, schedule) = (Gaussian::new([0.0], std).unwrap(), Cosine::default());
     let flow = ProbabilityFlow::new(&model, &schedule);
     let data = flow.ends()[1];
-    let bytes = Quantized::centred(256, -1.0, 1.0).unwrap();
+    let bytes = Dequantizer::centred(256, -1.0, 1.0).unwrap();
     let continuous = bytes.dequantize(x.clone(), &mut HostNoise::new(7));
     let within = host((continuous.clone() - x.clone()).abs());
     assert!(within.iter().all(|&off| off <= 1.0 / 255.0 + 1e-6));
@@ -414,17 +414,19 @@ fn bits_a_dimension_are_those_of_the_bins() {
     assert!(mean.abs() < 0.01, "off by {mean} ± {error}");
 
     // The other convention: bins that fill [−1, 1], the values at their lower edges.
-    let filling = Quantized::filling(256, -1.0, 1.0).unwrap();
+    let filling = Dequantizer::filling(256, -1.0, 1.0).unwrap();
     assert_eq!((filling.width(), bytes.width()), (2.0 / 256.0, 2.0 / 255.0));
     let edges = Tensor::<2>::from([[-1.0, 127.0 / 128.0]]).expand([1000, 2]);
     let spread = filling.dequantize(edges, &mut HostNoise::new(8));
     let [low, high] = [host(spread.clone().min())[0], host(spread.max())[0]];
     assert!((-1.0..-0.99).contains(&low) && (0.99..=1.0).contains(&high), "{low} to {high}");
 
-    assert!(Quantized::centred(1, -1.0, 1.0).is_err() && Quantized::filling(2, 1.0, 1.0).is_err());
+    assert!(
+        Dequantizer::centred(1, -1.0, 1.0).is_err() && Dequantizer::filling(2, 1.0, 1.0).is_err()
+    );
     let json = serde_json::to_string(&bytes).unwrap();
-    assert_eq!(serde_json::from_str::<Quantized>(&json).unwrap(), bytes);
-    assert!(serde_json::from_str::<Quantized>(r#"{"width": 0.0, "place": 0.5}"#).is_err());
+    assert_eq!(serde_json::from_str::<Dequantizer>(&json).unwrap(), bytes);
+    assert!(serde_json::from_str::<Dequantizer>(r#"{"width": 0.0, "place": 0.5}"#).is_err());
 }
 
 /// The linear table of T steps between the same levels for all T.

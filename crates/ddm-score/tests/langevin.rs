@@ -7,7 +7,7 @@ use ddm_samplers::{
     NoiseSource, RecordedNoise, SaSolver, Sampler, Sampling, Variance,
 };
 use ddm_schedule::{
-    BetaTable, Cosine, Exponential, GeometricLadder, Levels, LinearVp, NoiseLevel, NoiseSchedule,
+    BetaTable, Cosine, Exponential, GeometricSigmas, Levels, LinearVp, NoiseLevel, NoiseSchedule,
     RectifiedFlow, SubVp, VarianceExploding, kernel,
 };
 use ddm_score::{
@@ -115,7 +115,7 @@ fn corrected_samples_are_right() {
 fn annealed_langevin_samples_are_right() {
     // The least level decides: x̂₀ lacks the posterior's variance, about σ² of 0.25, and the moves
     // get nearer by e^(−T δ σ²/v), v = 0.25 or so.
-    let ladder = GeometricLadder::new(0.025, 4.0, 5).unwrap();
+    let ladder = GeometricSigmas::new(0.025, 4.0, 5).unwrap();
     samples_are_right("annealed", &AnnealedLangevin::new(0.6, 700).unwrap(), &ladder, 5);
 }
 
@@ -239,7 +239,7 @@ fn moves_leave_the_marginal_up_to_the_step() {
 fn step_sizes_are_the_published_ones() {
     let configs = [(50.0, 232, 5, 6.2e-6), (90.0, 500, 5, 3.3e-6), (348.0, 2311, 3, 0.9e-6)];
     for (sigma_max, levels, times, published) in configs {
-        let ladder = GeometricLadder::new(0.01, sigma_max, levels).unwrap();
+        let ladder = GeometricSigmas::new(0.01, sigma_max, levels).unwrap();
         let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), times).unwrap();
         let found = langevin.step_size() * 1e-4;
         assert!((found - published).abs() < 0.05e-6, "{found}, not {published}");
@@ -392,7 +392,7 @@ where
 fn samplers_obey_the_laws() {
     let (vp, sub, ve, table) =
         (LinearVp::default(), SubVp::default(), exploding(), BetaTable::default());
-    let ladder = GeometricLadder::new(0.01, 50.0, 100).unwrap();
+    let ladder = GeometricSigmas::new(0.01, 50.0, 100).unwrap();
     let finite: [&dyn NoiseSchedule; 5] = [&vp, &sub, &ve, &table, &ladder];
     let every: [&dyn NoiseSchedule; 7] =
         [&vp, &sub, &ve, &table, &ladder, &Cosine::default(), &RectifiedFlow];

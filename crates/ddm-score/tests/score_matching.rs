@@ -8,7 +8,7 @@ use ddm_denoiser::{
 };
 use ddm_models::MlpConfig;
 use ddm_samplers::{HostNoise, NoiseSource, Sampling};
-use ddm_schedule::{GeometricLadder, LinearVp, NoiseSchedule};
+use ddm_schedule::{GeometricSigmas, LinearVp, NoiseSchedule};
 use ddm_score::AnnealedLangevin;
 use ddm_testkit::{GaussianMixture, moments};
 use ddm_train::{MinSnr, Objective, ScoreMatching, Training, Weighting};
@@ -17,14 +17,14 @@ use ddm_train::{MinSnr, Objective, ScoreMatching, Training, Weighting};
 #[test]
 fn the_loss_is_the_one_of_the_paper() {
     let device = Device::flex();
-    let ladder = GeometricLadder::new(0.01, 50.0, 30).unwrap();
+    let ladder = GeometricSigmas::new(0.01, 50.0, 30).unwrap();
     let objective = Objective::new(&ladder, ScorePrediction).unwrap().weighting(ScoreMatching);
     let x0: Tensor<2> = HostNoise::new(1).draw([3, 2], &device);
     let epsilon: Tensor<2> = HostNoise::new(2).draw([3, 2], &device);
     let times = [0.1, 0.5, 1.0];
     let example = objective.example(x0.clone(), &times, epsilon).unwrap();
     let answer: Tensor<2> = HostNoise::new(3).draw([3, 2], &device);
-    let loss = example.loss(answer.clone()).into_scalar::<f64>();
+    let loss = example.loss(answer.clone()).unwrap().into_scalar::<f64>();
     let values = |tensor: Tensor<2>| -> Vec<f32> { tensor.into_data().try_into_vec().unwrap() };
     let [x, x0, s] = [example.x_t, x0, answer].map(values);
     let expected: f64 = (0..6)
@@ -41,7 +41,7 @@ fn the_loss_is_the_one_of_the_paper() {
 /// the network is shown changes no weight.
 #[test]
 fn the_weight_is_the_same_for_every_prediction() {
-    let ladder = GeometricLadder::new(0.01, 50.0, 30).unwrap();
+    let ladder = GeometricSigmas::new(0.01, 50.0, 30).unwrap();
     let unbounded = MinSnr::new(f64::INFINITY).unwrap();
     for schedule in [&ladder as &dyn NoiseSchedule, &LinearVp::default()] {
         for at in [0.1, 0.5, 1.0].map(|t| schedule.level(t)) {
@@ -64,7 +64,7 @@ fn the_weight_is_the_same_for_every_prediction() {
 #[test]
 fn scaled_inputs_have_unit_variance() {
     let device = Device::flex();
-    let ladder = GeometricLadder::new(0.01, 50.0, 30).unwrap();
+    let ladder = GeometricSigmas::new(0.01, 50.0, 30).unwrap();
     let objective = Objective::new(&ladder, ScaledInput(EpsilonPrediction)).unwrap();
     for time in [1.0 / 30.0, 0.5, 1.0] {
         let x0: Tensor<2> = HostNoise::new(1).draw([20_000, 1], &device);
@@ -82,14 +82,14 @@ fn a_network_learns_the_score_and_langevin_samples_it() {
     let (device, learner) = (Device::flex(), Device::flex().autodiff());
     let data = GaussianMixture::new([vec![-1.0, 0.4], vec![1.0, -0.2]], [0.2, 0.3], [1.0, 2.0]);
     let data = data.unwrap();
-    let ladder = GeometricLadder::new(0.05, 5.0, 20).unwrap();
+    let ladder = GeometricSigmas::new(0.05, 5.0, 20).unwrap();
     let prediction = ScaledInput(EpsilonPrediction);
     let objective = Objective::new(&ladder, prediction).unwrap().weighting(ScoreMatching);
     let network = MlpConfig::new().with_hidden(64).init(&learner).unwrap();
     let training = Training { steps: 600, ema_decay: 0.99, seed: 0 };
     let trained = training
         .run(network, AdamWConfig::new().init(), 3e-3, |network, noise| {
-            let example = objective.draw(data.sample(256, noise, &learner), noise);
+            let example = objective.draw(data.sample(256, noise, &learner), noise)?;
             example.loss(network.predict(example.x_t.clone(), example.t.clone()))
         })
         .unwrap();

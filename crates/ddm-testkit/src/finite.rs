@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation::softmax};
 use ddm_denoiser::{Denoiser, ModelError, column};
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 /// The ideal denoiser of a finite data set y_1 … y_n, of any rank: what a network that knows its
 /// training set by heart would answer.
@@ -22,7 +22,7 @@ use ddm_schedule::NoiseLevel;
 /// use ddm_testkit::FiniteData;
 /// let images = Tensor::<3>::from_floats([[[0.0, 1.0]], [[1.0, 0.0]]], &Device::flex());
 /// let ideal = FiniteData::new(images.clone())?;
-/// let at = NoiseLevel { t: 1.0, alpha: 1.0, sigma: 0.1 };
+/// let at = NoiseLevel { timestep: 1.0, alpha: 1.0, sigma: 0.1 };
 /// let x0 = ideal.denoise(images.clone() + 0.1, at);
 /// assert!(x0.all_close(images, None, Some(1e-6)));
 /// # Ok::<(), ddm_denoiser::ModelError>(())
@@ -38,11 +38,12 @@ impl<const D: usize> FiniteData<D> {
         if data.dims()[0] > 0 {
             return Ok(Self { data });
         }
-        Err(ModelError::Setting {
-            what: "the number of samples in the data set",
-            found: 0.0,
+        Err(Invalid {
+            name: "the number of samples in the data set",
+            value: 0.0,
             allowed: "at least 1",
-        })
+        }
+        .into())
     }
 
     /// x̂₀ at one level for all or one for each sample.

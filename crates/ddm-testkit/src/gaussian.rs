@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 use ddm_denoiser::{Denoiser, ModelError, column, sum_each};
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 /// The exact denoiser of data `x₀ ~ N(μ, s² I)`:
 ///
@@ -19,7 +19,7 @@ use ddm_schedule::NoiseLevel;
 /// use ddm_denoiser::Denoiser;
 /// use ddm_schedule::NoiseLevel;
 /// use ddm_testkit::Gaussian;
-/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// let gaussian = Gaussian::new([0.0], 1.0)?;
 /// let x0 = gaussian.denoise(Tensor::<2>::ones([2, 3], &Device::flex()), at);
 /// assert!(x0.all_close(Tensor::full([2, 3], 0.6, &Device::flex()), None, None));
@@ -38,13 +38,13 @@ impl Gaussian {
         let mean: Vec<f64> = mean.into_iter().collect();
         let allowed = "finite and at least 0";
         if !(std.is_finite() && std >= 0.0) {
-            return Err(ModelError::Setting { what: "the Gaussian's std", found: std, allowed });
+            return Err(Invalid { name: "the Gaussian's std", value: std, allowed }.into());
         }
         // No value at all is as senseless as one that is not finite.
         let sum: f64 = if mean.is_empty() { f64::NAN } else { mean.iter().sum() };
         if !sum.is_finite() {
             let (what, allowed) = ("the sum of the Gaussian's means", "finite");
-            return Err(ModelError::Setting { what, found: sum, allowed });
+            return Err(Invalid { name: what, value: sum, allowed }.into());
         }
         Ok(Self { mean, std })
     }

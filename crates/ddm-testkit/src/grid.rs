@@ -73,7 +73,7 @@ pub fn stays_inside(
         let is_data = i == n && level.sigma == 0.0 && level.alpha > 0.0;
         let same = (level.alpha - there.alpha).abs() <= 1e-6
             && (level.sigma - there.sigma).abs() <= 1e-6
-            && (first..=last).contains(&level.t);
+            && (first..=last).contains(&level.timestep);
         Violation::unless(
             is_data || same,
             LAW,

@@ -27,7 +27,7 @@
 //! * [`schedule`], [`kernel`], [`grid`]: host numbers only;
 //! * [`parameterization`], [`denoiser`]: models and their wrappers;
 //! * [`sampler`]: what holds of every sampler; [`order`] and [`moments`]: how exact it is;
-//! * [`Gaussian`], [`GaussianMixture`], [`FiniteData`], [`Head`]: models that are exactly right;
+//! * [`Gaussian`], [`GaussianMixture`], [`FiniteData`], [`ExactPredictor`]: models that are exactly right;
 //! * [`Recording`]: trajectories of other programs, to replay; [`compare`]: numbers to numbers;
 //! * `replay`, a module and a program, with the feature of that name (on by default): recorded runs
 //!   of diffusers against the sampler that their config means.
@@ -37,10 +37,10 @@
 
 pub mod compare;
 pub mod denoiser;
+mod exact_predictor;
 mod finite;
 mod gaussian;
 pub mod grid;
-mod head;
 pub mod kernel;
 mod mixture;
 pub mod moments;
@@ -54,9 +54,9 @@ pub mod sampler;
 pub mod schedule;
 mod violation;
 
+pub use exact_predictor::ExactPredictor;
 pub use finite::FiniteData;
 pub use gaussian::Gaussian;
-pub use head::Head;
 pub use mixture::GaussianMixture;
 pub use path::GaussianPath;
 pub use recording::{Recording, Recordings};

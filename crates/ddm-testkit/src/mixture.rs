@@ -6,7 +6,7 @@ use burn::tensor::{
 };
 use ddm_denoiser::{Denoiser, ModelError};
 use ddm_samplers::{HostNoise, NoiseSource};
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 /// The exact denoiser of data from isotropic Gaussians, `x₀ ~ Σ_k w_k N(μ_k, s_k² I)`, for x of
 /// shape `[batch, dim]`. With `v_k = α² s_k² + σ²`:
@@ -30,7 +30,7 @@ use ddm_schedule::NoiseLevel;
 /// use ddm_schedule::NoiseLevel;
 /// use ddm_testkit::GaussianMixture;
 /// let points = GaussianMixture::new([vec![-1.0, 0.0], vec![1.0, 0.0]], [0.0, 0.0], [1.0, 1.0])?;
-/// let at = NoiseLevel { t: 1.0, alpha: 1.0, sigma: 0.01 };
+/// let at = NoiseLevel { timestep: 1.0, alpha: 1.0, sigma: 0.01 };
 /// let x = Tensor::<2>::from_floats([[0.9, 0.1]], &Device::flex());
 /// let x0 = points.denoise(x, at); // all but surely the second point
 /// assert!(x0.all_close(Tensor::from_floats([[1.0, 0.0]], &Device::flex()), None, None));
@@ -66,7 +66,8 @@ impl GaussianMixture {
         let dim = means.first().map_or(0, Vec::len);
         ModelError::require_batch("the mixture's stds", stds.len(), means.len())?;
         ModelError::require_batch("the mixture's weights", weights.len(), means.len())?;
-        let setting = |what, found, allowed| Err(ModelError::Setting { what, found, allowed });
+        let setting =
+            |what, found, allowed| Err(Invalid { name: what, value: found, allowed }.into());
         if dim == 0 {
             return setting("the mixture's dimension", 0.0, "at least 1, of at least 1 mean");
         }
@@ -107,7 +108,7 @@ impl GaussianMixture {
             (0..self.means.len()).filter(|&k| self.classes[k] == class).collect();
         if inside.is_empty() {
             let (found, allowed) = (class as f64, "the class of a component");
-            return Err(ModelError::Setting { what: "the class", found, allowed });
+            return Err(Invalid { name: "the class", value: found, allowed }.into());
         }
         Self::new(
             inside.iter().map(|&k| self.means[k].clone()),

@@ -8,7 +8,7 @@
 mod covariance;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ddm_samplers::{HostNoise, NoiseSource, Sampler};
+use ddm_samplers::{HostNoise, NoiseError, NoiseSource, Sampler};
 
 use crate::{
     GaussianPath, Violation, compare,
@@ -44,13 +44,18 @@ struct Impulses {
     draws: usize,
 }
 
-impl NoiseSource<2> for Impulses {
-    fn draw(&mut self, shape: [usize; 2], device: &Device) -> Tensor<2> {
+impl NoiseSource for Impulses {
+    fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
+        Ok(vec![0.0; samples])
+    }
+
+    fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
         let mut values = vec![0f32; shape[0] * shape[1]];
         let row = self.draws + 2;
         self.draws += 1;
         values.iter_mut().skip(row * shape[1]).take(shape[1]).for_each(|value| *value = 1.0);
-        Tensor::from_data(TensorData::new(values, shape), device)
+        let length = values.len();
+        Tensor::from_data(TensorData::new(values, [length]), device)
     }
 }
 
@@ -124,7 +129,7 @@ pub fn samples_agree<S: Sampler<2>>(
     const LAW: &str = "samples have the sampler's mean and variance";
     let exact = exact(sampler, path, n, device)?;
     let mut noise = HostNoise::new(5);
-    let start = NoiseSource::<2>::draw(&mut noise, [samples, 1], device);
+    let start = NoiseSource::draw(&mut noise, [samples, 1], device);
     let z = compare::values(LAW, start)?;
     let found = of(&path.run(sampler, n, &z, noise, device)?);
     let count = samples as f64;

@@ -65,7 +65,7 @@ impl<'a> GaussianPath<'a> {
 
     /// Runs n steps from `x = α μ + √(α² s² + σ²) z` for each z, and gives the last x of each.
     /// In f64 where the device has it.
-    pub fn run<S: Sampler<2>, N: NoiseSource<2>>(
+    pub fn run<S: Sampler<2>, N: NoiseSource>(
         &self,
         sampler: &S,
         n: usize,

@@ -92,8 +92,8 @@ pub fn levels_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
         let exact = schedule.level(t);
         let found = schedule.level_at(schedule.lambda(t));
         Violation::unless(
-            (exact.t, exact.alpha, exact.sigma) == (timestep, alpha, sigma)
-                && (found.t - timestep).abs() <= 1e-6 * unit
+            (exact.timestep, exact.alpha, exact.sigma) == (timestep, alpha, sigma)
+                && (found.timestep - timestep).abs() <= 1e-6 * unit
                 && (found.alpha - alpha).abs() <= 1e-6
                 && (found.sigma - sigma).abs() <= 1e-6,
             "levels agree",
@@ -133,9 +133,9 @@ pub fn timesteps_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
         .map_err(|error| Violation::refused(LAW, error))?;
     asked.zip(levels.iter()).try_for_each(|(timestep, level)| {
         Violation::unless(
-            (level.t - timestep).abs() <= 1e-6 * (1.0 + timestep),
+            (level.timestep - timestep).abs() <= 1e-6 * (1.0 + timestep),
             LAW,
-            || format!("Levels::at_timesteps answers timestep {}", level.t),
+            || format!("Levels::at_timesteps answers timestep {}", level.timestep),
             &format!("{timestep}, as asked for"),
         )
     })

@@ -4,7 +4,7 @@ use std::f64::consts::SQRT_2;
 
 use burn::tensor::{Bool, Tensor, TensorData};
 use ddm_denoiser::{ModelError, column};
-use ddm_schedule::{NoiseSchedule, kernel};
+use ddm_schedule::{Invalid, NoiseSchedule, kernel};
 
 use crate::TrainError;
 
@@ -105,7 +105,7 @@ impl<const D: usize> ChainRows<D> {
 /// Refuses rows that a table of so many steps does not have.
 pub(crate) fn require_rows(rows: &[usize], steps: usize) -> Result<(), TrainError> {
     let last = rows.iter().copied().max().unwrap_or(0);
-    TrainError::require(last < steps, "row", last as f64, "a row of the table, below T")
+    Ok(Invalid::require(last < steps, "row", last as f64, "a row of the table, below T")?)
 }
 
 /// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins, centred on k/127.5 − 1; the

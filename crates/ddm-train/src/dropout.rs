@@ -1,7 +1,8 @@
 //! Dropping conditions while training, for classifier-free guidance.
 
 use ddm_denoiser::Condition;
-use ddm_noise::HostNoise;
+use ddm_noise::NoiseSource;
+use ddm_schedule::Invalid;
 
 use crate::TrainError;
 
@@ -19,14 +20,22 @@ impl ConditionDropout {
     /// With probability p in [0, 1].
     pub fn new(probability: f64) -> Result<Self, TrainError> {
         let holds = (0.0..=1.0).contains(&probability);
-        TrainError::require(holds, "condition dropout", probability, "in [0, 1]")?;
+        Invalid::require(holds, "condition dropout", probability, "in [0, 1]")?;
         Ok(Self { probability })
     }
 
     /// `condition`, with the rows that fall to chance taken from `null`; one uniform draw.
-    pub fn apply<C: Condition>(&self, condition: C, null: C, noise: &mut HostNoise) -> C {
-        let dropped: Vec<bool> =
-            noise.uniform(condition.batch()).iter().map(|&u| u < self.probability).collect();
-        condition.replaced(null, &dropped)
+    ///
+    /// # Errors
+    /// Where the noise cannot be read.
+    pub fn apply<C: Condition>(
+        &self,
+        condition: C,
+        null: C,
+        noise: &mut impl NoiseSource,
+    ) -> Result<C, TrainError> {
+        let uniform = noise.uniform(condition.batch())?;
+        let dropped: Vec<bool> = uniform.iter().map(|&u| u < self.probability).collect();
+        Ok(condition.replaced(null, &dropped))
     }
 }

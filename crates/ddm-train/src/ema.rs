@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::container::TensorContainer;
+use ddm_schedule::Invalid;
 
 use crate::TrainError;
 
@@ -34,7 +35,7 @@ pub struct Ema<M> {
 impl<M: Module> Ema<M> {
     /// Starts at the weights of `module`, with decay in [0, 1).
     pub fn new(module: &M, decay: f64) -> Result<Self, TrainError> {
-        TrainError::require((0.0..1.0).contains(&decay), "EMA decay", decay, "in [0, 1)")?;
+        Invalid::require((0.0..1.0).contains(&decay), "EMA decay", decay, "in [0, 1)")?;
         Ok(Self { average: module.valid(), decay, updates: 0 })
     }
 

@@ -1,6 +1,8 @@
 //! What can go wrong with training.
 
 use ddm_denoiser::ModelError;
+use ddm_noise::NoiseError;
+use ddm_schedule::Invalid;
 use ddm_schedule::NoiseSchedule;
 use thiserror::Error;
 
@@ -10,16 +12,12 @@ pub enum TrainError {
     /// Network, data and objective do not fit.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Random numbers cannot be had.
+    #[error(transparent)]
+    Noise(#[from] NoiseError),
     /// A setting is outside its range.
-    #[error("{name} = {value}, but must be {allowed}")]
-    Setting {
-        /// Which setting.
-        name: &'static str,
-        /// The value that was given.
-        value: f64,
-        /// What is allowed.
-        allowed: &'static str,
-    },
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The loss is no number any more.
     #[error(
         "the loss was {loss} around step {step}; try a smaller learning rate or clip gradients"
@@ -37,17 +35,7 @@ impl TrainError {
     pub fn require_table(schedule: &dyn NoiseSchedule) -> Result<usize, Self> {
         let steps = schedule.steps().unwrap_or(0);
         let allowed = "at least 2, those of a table: the bound is that of a chain";
-        Self::require(steps >= 2, "the number of the schedule's steps", steps as f64, allowed)?;
+        Invalid::require(steps >= 2, "the number of the schedule's steps", steps as f64, allowed)?;
         Ok(steps)
-    }
-
-    /// `Ok` if `holds`, else the error that names the setting.
-    pub(crate) fn require(
-        holds: bool,
-        name: &'static str,
-        value: f64,
-        allowed: &'static str,
-    ) -> Result<(), Self> {
-        if holds { Ok(()) } else { Err(Self::Setting { name, value, allowed }) }
     }
 }

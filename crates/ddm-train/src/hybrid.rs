@@ -3,9 +3,9 @@
 use std::f64::consts::LN_2;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Parameterization, column};
-use ddm_noise::{HostNoise, NoiseSource};
-use ddm_schedule::NoiseSchedule;
+use ddm_denoiser::{ModelError, Parameterization, column};
+use ddm_noise::NoiseSource;
+use ddm_schedule::{Invalid, NoiseSchedule};
 
 use crate::chain::require_rows;
 use crate::{ChainRows, Example, Objective, TrainError};
@@ -63,19 +63,23 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
     ) -> Result<Self, TrainError> {
         let steps = TrainError::require_table(schedule)?;
         let holds = weight.is_finite() && weight >= 0.0;
-        TrainError::require(holds, "weight of the bound", weight, "finite and at least 0")?;
+        Invalid::require(holds, "weight of the bound", weight, "finite and at least 0")?;
         let objective = Objective::new(schedule, parameterization.clone())?;
         Ok(Self { objective, schedule: Table(schedule, steps), parameterization, weight })
     }
 
     /// An example from data x₀ `[batch, …]`, rows and noise being the next two draws.
-    pub fn draw<const D: usize>(&self, x0: Tensor<D>, noise: &mut HostNoise) -> HybridExample<D> {
+    pub fn draw<const D: usize>(
+        &self,
+        x0: Tensor<D>,
+        noise: &mut impl NoiseSource,
+    ) -> Result<HybridExample<D>, TrainError> {
         let Table(_, steps) = self.schedule;
         let row = |u: f64| (u * steps as f64) as usize;
-        let rows: Vec<usize> = noise.uniform(x0.dims()[0]).into_iter().map(row).collect();
+        let rows: Vec<usize> = noise.uniform(x0.dims()[0])?.into_iter().map(row).collect();
         let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
         let example = self.objective.compose(x0.clone(), &self.times(&rows), epsilon);
-        HybridExample { example, rows: self.rows(&x0, &rows), x0, weight: self.weight }
+        Ok(HybridExample { example, rows: self.rows(&x0, &rows), x0, weight: self.weight })
     }
 
     /// The example at given rows 0 … T − 1, one a sample, with a given ε.
@@ -117,9 +121,14 @@ impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
 impl<const D: usize> HybridExample<D> {
     /// The loss of the network's two answers, F and v (see
     /// [`split_variance`](ddm_denoiser::split_variance)); of shape `[1]`.
-    pub fn loss(&self, prediction: Tensor<D>, v: Tensor<D>) -> Tensor<1> {
-        let bound = self.bits(prediction.clone(), v).mean() * self.rows.steps;
-        self.example.loss(prediction) + bound * self.weight
+    ///
+    /// # Errors
+    /// A prediction of another shape than the target.
+    pub fn loss(&self, prediction: Tensor<D>, v: Tensor<D>) -> Result<Tensor<1>, TrainError> {
+        ModelError::require_prediction(v.dims(), self.x0.dims())?;
+        let simple = self.example.loss(prediction.clone())?;
+        let bound = self.bits(prediction, v).mean() * self.rows.steps;
+        Ok(simple + bound * self.weight)
     }
 
     /// This row's term of the bound in bits, for each element of x.

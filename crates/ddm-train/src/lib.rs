@@ -16,9 +16,9 @@
 //! let schedule = Cosine::default();
 //! let objective = Objective::new(&schedule, VPrediction)?.weighting(MinSnr::default());
 //! let images = Tensor::<4>::ones([16, 1, 8, 8], &Device::flex());
-//! let example = objective.draw(images, &mut HostNoise::new(0));
+//! let example = objective.draw(images, &mut HostNoise::new(0))?;
 //! let answer = example.x_t.clone(); // network.predict(example.x_t.clone(), example.t.clone())
-//! let loss = example.loss(answer); // then loss.backward()
+//! let loss = example.loss(answer)?; // then loss.backward()
 //! assert_eq!(loss.dims(), [1]);
 //! # Ok::<(), ddm_denoiser::ModelError>(())
 //! ```

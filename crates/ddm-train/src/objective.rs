@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{ModelError, Parameterization, column};
-use ddm_noise::{HostNoise, NoiseSource};
+use ddm_noise::NoiseSource;
 use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
-use crate::{Uniform, Weighting};
+use crate::{TrainError, Uniform, Weighting};
 
 /// Draws training examples: `x_t = α x₀ + σ ε`, `target = p x₀ + q ε`, and a weight for each sample.
 ///
@@ -34,10 +34,14 @@ pub struct Example<const D: usize> {
 
 impl<const D: usize> Example<D> {
     /// The weighted mean squared error, `mean_i w_i mean ‖F_i − target_i‖²`; of shape `[1]`.
-    pub fn loss(&self, prediction: Tensor<D>) -> Tensor<1> {
+    ///
+    /// # Errors
+    /// A prediction of another shape than the target.
+    pub fn loss(&self, prediction: Tensor<D>) -> Result<Tensor<1>, TrainError> {
+        ModelError::require_prediction(prediction.dims(), self.target.dims())?;
         let error = (prediction - self.target.clone()).square();
         let of_sample: Tensor<2> = error.reshape([self.weight.dims()[0] as i64, -1]).mean_dim(1);
-        (of_sample.squeeze_dim(1) * self.weight.clone()).mean()
+        Ok((of_sample.squeeze_dim(1) * self.weight.clone()).mean())
     }
 }
 
@@ -60,10 +64,14 @@ impl<'a, P: Parameterization, W: Weighting> Objective<'a, P, W> {
     }
 
     /// An example from data x₀ `[batch, …]`: times and noise are the next two draws.
-    pub fn draw<const D: usize>(&self, x0: Tensor<D>, noise: &mut HostNoise) -> Example<D> {
-        let times: Vec<f64> = noise.uniform(x0.dims()[0]).iter().map(|&u| self.time(u)).collect();
+    pub fn draw<const D: usize>(
+        &self,
+        x0: Tensor<D>,
+        noise: &mut impl NoiseSource,
+    ) -> Result<Example<D>, TrainError> {
+        let times: Vec<f64> = noise.uniform(x0.dims()[0])?.iter().map(|&u| self.time(u)).collect();
         let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
-        self.compose(x0, &times, epsilon)
+        Ok(self.compose(x0, &times, epsilon))
     }
 
     /// The example at given times in [0, 1], one a sample, with a given ε of the shape of x₀.

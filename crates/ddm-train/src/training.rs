@@ -1,5 +1,6 @@
 //! A plain training loop.
 
+use ddm_schedule::Invalid;
 use std::time::Duration;
 
 use burn::module::Module;
@@ -27,7 +28,7 @@ use crate::{Ema, TrainError};
 /// let network = LinearConfig::new(1, 1).init(&device);
 /// let trained = training.run(network, AdamWConfig::new().init(), 0.1, |network, _noise| {
 ///     let x = Tensor::<2>::ones([8, 1], &device);
-///     (network.forward(x) - 3.0).square().mean()
+///     Ok((network.forward(x) - 3.0).square().mean())
 /// })?;
 /// let [(_, first), (_, last)] = trained.losses[..] else { unreachable!("two readings") };
 /// assert!(last < first);
@@ -65,9 +66,9 @@ impl Training {
         mut network: M,
         mut optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        mut loss: impl FnMut(&M, &mut HostNoise) -> Tensor<1>,
+        mut loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
     ) -> Result<Trained<M>, TrainError> {
-        TrainError::require(self.steps > 0, "training steps", 0.0, "at least 1")?;
+        Invalid::require(self.steps > 0, "training steps", 0.0, "at least 1")?;
         let mut learning_rate = learning_rate.into();
         let mut ema = Ema::new(&network, self.ema_decay)?;
         let mut noise = HostNoise::new(self.seed);
@@ -76,7 +77,7 @@ impl Training {
         let progress = progress_bar(self.steps);
 
         for step in 1..=self.steps {
-            let loss = loss(&network, &mut noise);
+            let loss = loss(&network, &mut noise)?;
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             network = optimizer.step(learning_rate.step(), network, gradients);
             ema.update(&network);

@@ -1,7 +1,7 @@
 //! How much an error counts at each noise level.
 
 use ddm_denoiser::Parameterization;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -50,7 +50,7 @@ impl Weighting for Uniform {
 /// use ddm_denoiser::{EpsilonPrediction, VPrediction};
 /// use ddm_schedule::NoiseLevel;
 /// use ddm_train::{MinSnr, Weighting};
-/// let at = NoiseLevel { t: 1.0, alpha: 0.1_f64.sqrt() * 3.0, sigma: 0.1_f64.sqrt() }; // SNR = 9
+/// let at = NoiseLevel { timestep: 1.0, alpha: 0.1_f64.sqrt() * 3.0, sigma: 0.1_f64.sqrt() }; // SNR = 9
 /// let min_snr = MinSnr::default();
 /// assert!((min_snr.weight(at, &EpsilonPrediction) - 5.0 / 9.0).abs() < 1e-12);
 /// assert!((min_snr.weight(at, &VPrediction) - 5.0 / 10.0).abs() < 1e-12);
@@ -64,7 +64,7 @@ pub struct MinSnr {
 impl MinSnr {
     /// With γ above 0; infinity is no bound, `w₀ = SNR`.
     pub fn new(gamma: f64) -> Result<Self, TrainError> {
-        TrainError::require(gamma > 0.0, "gamma", gamma, "above 0")?;
+        Invalid::require(gamma > 0.0, "gamma", gamma, "above 0")?;
         Ok(Self { gamma })
     }
 }
@@ -112,7 +112,7 @@ impl TryFrom<Gamma> for MinSnr {
 /// use ddm_denoiser::{EpsilonPrediction, ScorePrediction};
 /// use ddm_schedule::NoiseLevel;
 /// use ddm_train::{ScoreMatching, Weighting};
-/// let at = NoiseLevel { t: 3.0, alpha: 1.0, sigma: 0.5 };
+/// let at = NoiseLevel { timestep: 3.0, alpha: 1.0, sigma: 0.5 };
 /// assert!((ScoreMatching.weight(at, &ScorePrediction) - 0.25).abs() < 1e-12);
 /// assert!((ScoreMatching.weight(at, &EpsilonPrediction) - 1.0).abs() < 1e-12);
 /// ```
@@ -139,9 +139,9 @@ pub struct P2 {
 impl P2 {
     /// With k above 0 and γ at least 0, both finite.
     pub fn new(k: f64, gamma: f64) -> Result<Self, TrainError> {
-        TrainError::require(k > 0.0 && k.is_finite(), "k", k, "finite and above 0")?;
+        Invalid::require(k > 0.0 && k.is_finite(), "k", k, "finite and above 0")?;
         let holds = gamma >= 0.0 && gamma.is_finite();
-        TrainError::require(holds, "gamma", gamma, "finite and at least 0")?;
+        Invalid::require(holds, "gamma", gamma, "finite and at least 0")?;
         Ok(Self { k, gamma })
     }
 }

@@ -36,7 +36,7 @@ impl Classifier {
             training.run(network, AdamWConfig::new().init(), 2e-3, |network, noise| {
                 let batch = digits.batch(BATCH, noise);
                 let speckle = noise.draw(batch.images.dims(), &device) * 0.2;
-                cross_entropy.forward(network.logits(batch.images + speckle), batch.labels)
+                Ok(cross_entropy.forward(network.logits(batch.images + speckle), batch.labels))
             })?;
         Ok(trained.average)
     }

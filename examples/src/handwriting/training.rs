@@ -34,8 +34,8 @@ pub fn train(
     let null = network.null_classes(BATCH, &device);
     let trained = training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
         let batch = digits.batch(BATCH, noise);
-        let labels = dropout.apply(batch.labels, null.clone(), noise);
-        let example = objective.draw(batch.images, noise);
+        let labels = dropout.apply(batch.labels, null.clone(), noise)?;
+        let example = objective.draw(batch.images, noise)?;
         let answer = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
         example.loss(answer)
     })?;

@@ -17,7 +17,7 @@ use crate::{Denoiser, FromFn, ModelError, Scale, gradient};
 /// use ddm_denoiser::{Classifier, from_fn, sum_each};
 /// use ddm_schedule::NoiseLevel;
 /// let bright = from_fn(|x: Tensor<3>, _: NoiseLevel| sum_each(x));
-/// let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 1.0 };
+/// let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
 /// let answer = bright.log_probability(Tensor::ones([2, 3, 4], &Device::flex()), at);
 /// assert_eq!(answer.into_data().to_vec::<f32>(), Ok(vec![12.0, 12.0]));
 /// ```
@@ -66,7 +66,7 @@ impl<const D: usize, F: Fn(Tensor<D>, NoiseLevel) -> Tensor<1>> Classifier<D> fo
 /// });
 /// let device = Device::flex();
 /// let guided = ClassifierGuided::new(model, is_one, 1.0, &device)?;
-/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// let x0 = guided.denoise(Tensor::from_floats([[-0.3], [0.4]], &device), at);
 /// assert!(x0.all_close(Tensor::ones([2, 1], &device), Some(1e-6), None)); // 1, and surely so
 /// # Ok::<(), ddm_denoiser::ModelError>(())

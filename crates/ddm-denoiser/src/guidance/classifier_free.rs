@@ -1,7 +1,7 @@
 //! Classifier-free guidance.
 
 use burn::tensor::{DType, FloatDType, Tensor};
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 use super::branches::{Term, ask};
 use super::scale::{at_each, at_start};
@@ -43,7 +43,7 @@ use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
 /// let guided = ClassifierFree::new(Label, label(3), label(1), Interval::new(7.5, 0.2..=5.0)?)?;
 /// let model = Model::new(guided, X0Prediction);
 /// let x0_at = |sigma| {
-///     let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma };
+///     let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma };
 ///     model.denoise(Tensor::zeros([1], &device), at).into_scalar::<f32>()
 /// };
 /// assert_eq!((x0_at(1.0), x0_at(0.1)), (1.0 + 7.5 * (3.0 - 1.0), 3.0));
@@ -87,7 +87,7 @@ impl<N, C: Condition, S: Scale> ClassifierFree<N, C, S> {
             return Ok(Self { rescale: phi, ..self });
         }
         let what = "the guidance's rescale";
-        Err(ModelError::Setting { what, found: phi, allowed: "in [0, 1]" })
+        Err(Invalid { name: what, value: phi, allowed: "in [0, 1]" }.into())
     }
 }
 

@@ -36,7 +36,7 @@ use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
 /// let device = Device::flex();
 /// let label = |label: i32| Tensor::<1, Int>::from_data([label], &device);
 /// let both = Composed::new(Label, label(1), [(label(3), 2.0), (label(4), -0.5)])?;
-/// let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 1.0 };
+/// let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
 /// let x0 = Model::new(both, X0Prediction).denoise(Tensor::zeros([1], &device), at);
 /// assert_eq!(x0.into_scalar::<f32>(), 1.0 + 2.0 * (3.0 - 1.0) - 0.5 * (4.0 - 1.0));
 /// # Ok::<(), ddm_denoiser::ModelError>(())

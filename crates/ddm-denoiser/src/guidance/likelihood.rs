@@ -1,7 +1,7 @@
 //! What an observation says about noisy x.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 use crate::ModelError;
 use crate::per_sample::times;
@@ -38,7 +38,7 @@ pub trait ObservationLikelihood {
 /// ```
 /// use ddm_denoiser::GaussianLikelihood;
 /// use ddm_schedule::NoiseLevel;
-/// let at = NoiseLevel { t: 0.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 0.0, alpha: 0.6, sigma: 0.8 };
 /// let likelihood = GaussianLikelihood::new(0.3)?;
 /// assert!((likelihood.variance(at) - (0.64 + 0.09)).abs() < 1e-12);
 /// let dps = likelihood.data_std(0.0)?;
@@ -59,7 +59,7 @@ impl GaussianLikelihood {
         if std.is_finite() && std >= 0.0 {
             return Ok(Self { std, data_std: 1.0, stretch: 1.0 });
         }
-        Err(ModelError::Setting { what, found: std, allowed })
+        Err(Invalid { name: what, value: std, allowed }.into())
     }
 
     /// With data of standard deviation s, at least 0 and above it where y has no noise; may be
@@ -69,7 +69,7 @@ impl GaussianLikelihood {
             return Ok(Self { data_std, ..self });
         }
         let allowed = "at least 0, and above 0 where y has no noise";
-        Err(ModelError::Setting { what: "the data's std", found: data_std, allowed })
+        Err(Invalid { name: "the data's std", value: data_std, allowed }.into())
     }
 
     /// With an operator that stretches by a, finite and above 0: `A Aᵀ = a² I`. The mean of n
@@ -79,7 +79,7 @@ impl GaussianLikelihood {
             return Ok(Self { stretch, ..self });
         }
         let (what, allowed) = ("the operator's stretch", "finite and above 0");
-        Err(ModelError::Setting { what, found: stretch, allowed })
+        Err(Invalid { name: what, value: stretch, allowed }.into())
     }
 
     /// The variance of y at a level, `a² r² + s_y²`.

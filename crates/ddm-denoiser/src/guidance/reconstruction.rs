@@ -72,7 +72,7 @@ impl<const D: usize, const E: usize, F: Fn(Tensor<D>) -> Tensor<E>> Operator<D, 
 /// let device = Device::flex();
 /// let y = Tensor::<2>::from_floats([[0.5]], &device);
 /// let guided = Reconstruction::new(model, first, y, GaussianLikelihood::new(0.0)?)?;
-/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// let x0 = guided.denoise(Tensor::ones([1, 2], &device), at);
 /// let exact = Tensor::from_floats([[0.5, 0.6]], &device); // α x/(α² + σ²) = 0.6 for the second
 /// assert!(x0.all_close(exact, Some(1e-6), None));

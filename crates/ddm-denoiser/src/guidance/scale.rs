@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
@@ -16,7 +16,7 @@ use crate::ModelError;
 /// ```
 /// use ddm_denoiser::{Interval, Scale};
 /// use ddm_schedule::NoiseLevel;
-/// let at = NoiseLevel { t: 500.0, alpha: 0.6, sigma: 0.8 };
+/// let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// assert_eq!(7.5.at(at), 7.5);
 /// assert_eq!((|at: NoiseLevel| 1.0 + at.sigma).at(at), 1.8);
 /// assert_eq!(Interval::new(3.0, 0.2..=1.0)?.at(at), 1.0); // σ/α = 1.33 lies outside
@@ -53,7 +53,7 @@ fn require_finite(scale: f64) -> Result<(), ModelError> {
     if scale.is_finite() {
         return Ok(());
     }
-    Err(ModelError::Setting { what: "the guidance scale", found: scale, allowed: "finite" })
+    Err(Invalid { name: "the guidance scale", value: scale, allowed: "finite" }.into())
 }
 
 /// The scale at the level where a run starts, if it is a number.
@@ -80,7 +80,7 @@ pub(crate) fn at_each(scale: &impl Scale, at: &[NoiseLevel]) -> Vec<f64> {
 /// use ddm_denoiser::{Interval, Scale};
 /// use ddm_schedule::NoiseLevel;
 /// let interval = Interval::new(3.0, 0.28..=5.42)?;
-/// let at = |ratio| NoiseLevel { t: 0.0, alpha: 1.0, sigma: ratio };
+/// let at = |ratio| NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: ratio };
 /// assert_eq!([0.1, 1.0, 5.42, 80.0].map(|ratio| interval.at(at(ratio))), [1.0, 3.0, 3.0, 1.0]);
 /// assert!(Interval::new(3.0, 5.0..=0.2).is_err());
 /// # Ok::<(), ddm_denoiser::ModelError>(())
@@ -98,7 +98,8 @@ impl Interval {
     pub fn new(scale: f64, ratios: RangeInclusive<f64>) -> Result<Self, ModelError> {
         scale.check()?;
         let (&lowest, &highest) = (ratios.start(), ratios.end());
-        let setting = |what, found, allowed| Err(ModelError::Setting { what, found, allowed });
+        let setting =
+            |what, found, allowed| Err(Invalid { name: what, value: found, allowed }.into());
         if lowest.is_nan() || lowest < 0.0 {
             return setting("the interval's lower end", lowest, "a ratio sigma/alpha, at least 0");
         }

@@ -1,7 +1,7 @@
 //! From the gradient of a probability to x̂₀.
 
 use burn::tensor::Tensor;
-use ddm_schedule::NoiseLevel;
+use ddm_schedule::{Invalid, NoiseLevel};
 
 use super::scale::at_start;
 use crate::{ModelError, Scale};
@@ -37,6 +37,6 @@ pub(crate) fn require_finite<const D: usize>(
     let values = values.try_into_vec_as::<f64>().unwrap_or_else(|_| vec![f64::NAN]);
     match values.into_iter().find(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(found) => Err(ModelError::Setting { what, found, allowed: "finite" }),
+        Some(found) => Err(Invalid { name: what, value: found, allowed: "finite" }.into()),
     }
 }

@@ -45,7 +45,7 @@ fn levels_are_the_recorded_timesteps_and_sigmas() {
         assert_eq!(levels.steps(), timesteps.len(), "{name}");
         let calls = numbers(&case["timesteps"]).len();
         for (level, recorded) in levels.iter().zip(timesteps) {
-            close(level.t, recorded, &format!("{name}: t"));
+            close(level.timestep, recorded, &format!("{name}: t"));
         }
         let flow = config.get("use_flow_sigmas") == Some(&Value::Bool(true))
             || config.class().name().starts_with("FlowMatch");
@@ -56,7 +56,7 @@ fn levels_are_the_recorded_timesteps_and_sigmas() {
         }
         for (level, recorded) in levels.iter().zip(sigmas) {
             let sigma = if flow { level.sigma } else { level.sigma / level.alpha };
-            close(sigma, recorded, &format!("{name}: sigma at {}", level.t));
+            close(sigma, recorded, &format!("{name}: sigma at {}", level.timestep));
         }
         let start = config.start_scale(levels[0]) * config.scale_to_theirs(levels[0]);
         close(start, case["init_noise_sigma"].as_f64().unwrap(), &format!("{name}: start"));

@@ -82,7 +82,7 @@ fn learned_range_reads_both_answers() {
         Tensor::cat(vec![x.clone(), x.zeros_like() + 0.5], 1)
     });
     let denoiser = config.denoiser(network).unwrap();
-    let at = ddm_schedule::NoiseLevel { t: 1.0, alpha: 0.6, sigma: 0.8 };
+    let at = ddm_schedule::NoiseLevel { timestep: 1.0, alpha: 0.6, sigma: 0.8 };
     let (x0, v) = denoiser.denoise_with_variance(Tensor::zeros([3, 2], &Device::flex()), at);
     assert_eq!((x0.dims(), v.as_ref().map(Tensor::dims)), ([3, 2], Some([3, 2])));
     assert_eq!(v.unwrap().mean().into_scalar::<f32>(), 0.75);

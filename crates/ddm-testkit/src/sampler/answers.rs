@@ -11,7 +11,7 @@ use ddm_samplers::{HostNoise, NoiseSource, Sampler, Sampling, SamplingError};
 use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 
 use super::{STEPS, data, start};
-use crate::{GaussianPath, Head, Violation, compare};
+use crate::{ExactPredictor, GaussianPath, Violation, compare};
 
 /// Ranks 2 to 5 give the same numbers in another shape, finite ones; x keeps its float type.
 pub fn works_at_every_rank<S>(
@@ -73,7 +73,7 @@ pub fn heads_agree<S: Sampler<2>>(
     let parameterizations: [&dyn Parameterization; 5] =
         [&EpsilonPrediction, &X0Prediction, &VPrediction, &ScorePrediction, &FlowPrediction];
     for parameterization in parameterizations {
-        let head = Head { denoiser: &data, parameterization, schedule };
+        let head = ExactPredictor { denoiser: &data, parameterization, schedule };
         let found = path(&Model::new(head, parameterization));
         let found = found.map_err(|error| Violation::refused(LAW, error))?;
         for (step, (found, demanded)) in found.into_iter().zip(&exact).enumerate() {

@@ -70,7 +70,7 @@ fn far_and_noiseless_components_stay_finite() {
     let mixture = GaussianMixture::new(points, [0.0; 3], [1.0; 3]).unwrap();
     let x = Tensor::<2>::from_floats([[99.0, 0.3], [0.1, 0.9], [-1e4, 0.0]], &device);
     for sigma in [0.0, 1e-6, 1e-3, 0.1] {
-        let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma };
+        let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma };
         let demanded = [[100.0, 0.0], [0.0, 1.0], [-100.0, 0.0]];
         let demanded = Tensor::from_floats(demanded, &device);
         let law = "the nearest point";

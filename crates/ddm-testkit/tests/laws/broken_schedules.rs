@@ -56,7 +56,7 @@ impl NoiseSchedule for Slip {
             Self::LevelOfAnother => LinearVp::default().alpha_sigma(t),
             _ => self.alpha_sigma(t),
         };
-        ddm_schedule::NoiseLevel { t: self.timestep(t), alpha, sigma }
+        ddm_schedule::NoiseLevel { timestep: self.timestep(t), alpha, sigma }
     }
 }
 

@@ -7,7 +7,7 @@ use ddm_denoiser::{
     Parameterization, ScaledInput, ScorePrediction, VPrediction, X0Prediction, from_fn,
 };
 use ddm_schedule::{Cosine, NoiseLevel};
-use ddm_testkit::{Gaussian, Head, compare, denoiser, parameterization};
+use ddm_testkit::{ExactPredictor, Gaussian, compare, denoiser, parameterization};
 
 use crate::{holds, schedules::schedules};
 
@@ -37,7 +37,8 @@ fn data() -> Gaussian {
 #[test]
 fn models_obey_the_laws_at_every_rank() {
     let (device, schedule) = (Device::flex(), Cosine::default());
-    let head = Head { denoiser: data(), parameterization: VPrediction, schedule: &schedule };
+    let head =
+        ExactPredictor { denoiser: data(), parameterization: VPrediction, schedule: &schedule };
     let model = Model::new(head, VPrediction);
     holds(denoiser::all::<2>(&model, &schedule, [4, 3], &device));
     holds(denoiser::all::<3>(&model, &schedule, [4, 2, 3], &device));
@@ -62,7 +63,8 @@ fn wrappers_that_change_nothing_change_nothing() {
         holds(denoiser::agree(&*wrapped, &plain, &schedule, [2, 2, 4, 3], &device));
         holds(denoiser::all(&*wrapped, &schedule, [2, 2, 4, 3], &device));
     }
-    let network = Head { denoiser: &plain, parameterization: VPrediction, schedule: &schedule };
+    let network =
+        ExactPredictor { denoiser: &plain, parameterization: VPrediction, schedule: &schedule };
     let model = Model::new(network, VPrediction);
     let cast = model.clone().network_dtype(FloatDType::F32);
     holds(denoiser::agree::<2>(&cast, &model, &schedule, [2, 3], &device));
@@ -70,7 +72,7 @@ fn wrappers_that_change_nothing_change_nothing() {
 
 #[test]
 fn wrappers_do_what_they_say() {
-    let (device, at) = (Device::flex(), NoiseLevel { t: 1.0, alpha: 0.8, sigma: 0.6 });
+    let (device, at) = (Device::flex(), NoiseLevel { timestep: 1.0, alpha: 0.8, sigma: 0.6 });
     let identity = from_fn(|x: Tensor<2>, _: NoiseLevel| x);
     let x = Tensor::<2>::from_floats([[-4.0, 0.5, 2.0, 1.0], [0.0, 0.1, 0.2, -0.8]], &device);
     let clipped = Clipped::new(&identity, -1.0, 1.5).unwrap().denoise(x.clone(), at);

@@ -83,7 +83,7 @@ fn the_linear_table_approaches_the_continuous_process() {
 
 fn rows(grid: &dyn Grid, schedule: &dyn NoiseSchedule, steps: usize) -> Vec<f64> {
     let levels = grid.levels(schedule, steps).unwrap();
-    levels[..steps].iter().map(|level| level.t).collect()
+    levels[..steps].iter().map(|level| level.timestep).collect()
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn as_many_steps_as_rows_visit_every_row() {
     let table = BetaTable::cosine(37).unwrap();
     for grid in GRIDS {
         let rows = grid.levels(&table, 37).unwrap();
-        assert!(rows.iter().map(|level| level.t).eq((-1..37).rev().map(f64::from)));
+        assert!(rows.iter().map(|level| level.timestep).eq((-1..37).rev().map(f64::from)));
     }
 }
 
@@ -82,7 +82,7 @@ fn a_grid_may_end_above_the_data() {
 fn explicit_timesteps_are_the_levels_of_a_run() {
     let table = BetaTable::default();
     let levels = Levels::at_timesteps(&table, [999.0, 500.5, 3.0]).unwrap();
-    let found: Vec<f64> = levels.iter().map(|level| level.t).collect();
+    let found: Vec<f64> = levels.iter().map(|level| level.timestep).collect();
     holds(compare::close("timesteps", &found, &[999.0, 500.5, 3.0, -1.0], 1e-12));
     assert_eq!(levels[0], table.level(1.0));
     assert_eq!(levels.last().map(|level| level.sigma), Some(0.0));

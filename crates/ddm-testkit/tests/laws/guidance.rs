@@ -3,8 +3,8 @@
 
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::{
-    ClassifierFree, Composed, ConditionalPredictor, Conditioned, Denoiser, EpsilonPrediction,
-    Guided, Interval, Model, Scale, X0Prediction, from_fn, gradient,
+    Autoguidance, ClassifierFree, Composed, ConditionalPredictor, Conditioned, Denoiser,
+    EpsilonPrediction, Interval, Model, Scale, X0Prediction, from_fn, gradient,
 };
 use ddm_samplers::{HostNoise, NoiseSource};
 use ddm_schedule::{Cosine, NoiseLevel, NoiseSchedule};
@@ -184,15 +184,15 @@ fn identity_settings_change_nothing() {
     same(&composed(vec![(all(1), 1.0), (all(0), 0.0)]), &bound(1), SHAPE);
     same(&composed(vec![(all(1), 3.0)]), &free(3.0), SHAPE);
     let (good, bad) = (classes().of_class(0).unwrap(), classes());
-    same(&Guided::new(&good, &bad, 1.0).unwrap(), &good, SHAPE);
-    same(&Guided::new(&good, &bad, 0.0).unwrap(), &bad, SHAPE);
-    same(&Guided::new(&good, &good, 7.0).unwrap(), &good, SHAPE);
+    same(&Autoguidance::new(&good, &bad, 1.0).unwrap(), &good, SHAPE);
+    same(&Autoguidance::new(&good, &bad, 0.0).unwrap(), &bad, SHAPE);
+    same(&Autoguidance::new(&good, &good, 7.0).unwrap(), &good, SHAPE);
 }
 
 #[test]
 fn a_worse_model_is_led_away_from() {
     let (good, bad) = (classes().of_class(0).unwrap(), classes());
-    let guided = Guided::new(&good, &bad, |at: NoiseLevel| 1.0 + at.sigma).unwrap();
+    let guided = Autoguidance::new(&good, &bad, |at: NoiseLevel| 1.0 + at.sigma).unwrap();
     for (at, x) in levels() {
         // In scores: bad + w (good − bad).
         let (good, bad) = (score(&x, &good, at), score(&x, &bad, at));
@@ -202,7 +202,7 @@ fn a_worse_model_is_led_away_from() {
     // At w = 1 the bad one is not asked.
     let never = from_fn(|_: Tensor<2>, _: NoiseLevel| -> Tensor<2> { panic!("asked") });
     let interval = Interval::new(2.0, 0.0..=0.1).unwrap();
-    let outside = Guided::new(&good, never, interval).unwrap();
+    let outside = Autoguidance::new(&good, never, interval).unwrap();
     holds(denoiser::all(&outside, &Cosine::default(), SHAPE, &Device::flex()));
 }
 
@@ -222,8 +222,8 @@ fn guided_denoisers_obey_the_laws() {
         Box::new(free(Interval::new(3.0, 0.5..=1.5).unwrap())),
         Box::new(Model::new(rescaled, X0Prediction)),
         Box::new(Model::new(composed, X0Prediction)),
-        Box::new(Guided::new(classes(), bound(0), scale).unwrap()),
-        Box::new(Guided::new(bound(1), classes(), 3.0).unwrap()),
+        Box::new(Autoguidance::new(classes(), bound(0), scale).unwrap()),
+        Box::new(Autoguidance::new(bound(1), classes(), 3.0).unwrap()),
     ];
     for model in models {
         holds(denoiser::all(&*model, &schedule, SHAPE, &device));
@@ -245,9 +245,9 @@ fn senseless_guidance_is_refused() {
     let composed = |terms: Vec<(Tensor<1, Int>, f64)>| Composed::new((), three.clone(), terms);
     says(composed(vec![(two.clone(), 1.0)]), &["condition", "2 samples", "3 samples"]);
     says(composed(vec![(three.clone(), 1.0), (three.clone(), f64::NAN)]), &["scale", "NaN"]);
-    says(Guided::new((), (), f64::NEG_INFINITY), &["guidance scale", "-inf"]);
+    says(Autoguidance::new((), (), f64::NEG_INFINITY), &["guidance scale", "-inf"]);
     // What only a run can tell: the batch, and what a closure answers where the run starts.
-    let at = NoiseLevel { t: 0.0, alpha: 0.0, sigma: 1.0 };
+    let at = NoiseLevel { timestep: 0.0, alpha: 0.0, sigma: 1.0 };
     let ratio = |at: NoiseLevel| at.sigma / at.alpha;
     let perfect = || Perfect(classes());
     let network = ClassifierFree::new(perfect(), three.clone(), three.clone(), ratio).unwrap();
@@ -258,9 +258,9 @@ fn senseless_guidance_is_refused() {
     assert_eq!(Model::new(network, X0Prediction).check([3, 2], at), Ok(()));
     let network = from_fn(|x: Tensor<2>, _: Tensor<1>| x);
     let epsilon = Model::new(network, EpsilonPrediction);
-    says(Guided::new(&epsilon, classes(), 2.0).unwrap().check([3, 2], at), &["epsilon"]);
-    says(Guided::new(classes(), &epsilon, 2.0).unwrap().check([3, 2], at), &["epsilon"]);
-    says(Guided::new(classes(), classes(), ratio).unwrap().check([3, 2], at), &["inf"]);
+    says(Autoguidance::new(&epsilon, classes(), 2.0).unwrap().check([3, 2], at), &["epsilon"]);
+    says(Autoguidance::new(classes(), &epsilon, 2.0).unwrap().check([3, 2], at), &["epsilon"]);
+    says(Autoguidance::new(classes(), classes(), ratio).unwrap().check([3, 2], at), &["inf"]);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn asked<const D: usize>(
     shape: [usize; D],
     ratio: f64,
 ) -> (f64, usize) {
-    let at = NoiseLevel { t: 0.0, alpha: 0.5, sigma: 0.5 * ratio };
+    let at = NoiseLevel { timestep: 0.0, alpha: 0.5, sigma: 0.5 * ratio };
     let x0 = Model::new(network, X0Prediction).denoise(Tensor::zeros(shape, &Device::flex()), at);
     let x0 = x0.mean().into_scalar::<f64>();
     (x0, recorded.0.lock().unwrap().drain(..).sum())
@@ -98,7 +98,7 @@ fn rescaling_gives_the_spread_of_the_conditional_answer() {
     let null = Tensor::<3>::from_floats(null, &device);
     let plain = ClassifierFree::new(Spread, c.clone(), null, 3.0).unwrap();
     let x: Tensor<3> = HostNoise::new(1).draw([2, 3, 4], &device);
-    let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 1.0 };
+    let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
     let ask = |network| Model::new(network, X0Prediction).denoise(x.clone(), at);
     let guided = ask(plain.clone());
     // F = x + 1 + 3 (c x + c² − x − 1): its std is |3 c − 2| that of x, where c's is c.
@@ -133,7 +133,7 @@ fn a_learned_variance_is_the_conditional_branchs() {
             Tensor::cat(vec![f.clone(), f * 0.1], 1)
         }
     }
-    let at = NoiseLevel { t: 0.0, alpha: 1.0, sigma: 1.0 };
+    let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
     let x = Tensor::<3>::zeros([1, 2, 2], &Device::flex());
     // x̂₀ = 2 + s (4 − 2), while u stays that of label 4; at s = 0 it is that of the null label.
     for (scale, x0, u) in [(3.0, 8.0, 0.4), (1.0, 4.0, 0.4), (0.0, 2.0, 0.2)] {

@@ -273,7 +273,7 @@ fn senseless_guidance_is_refused() {
     assert_eq!(classifier(1.0).unwrap().check([3, 2], at), Ok(()));
     says(classifier(1.0).unwrap().check([3, 5], at), &["dimension of x", "5"]);
     // Without signal there is nothing to go by, unless nothing is to be done.
-    let noise = NoiseLevel { t: 1000.0, alpha: 0.0, sigma: 1.0 };
+    let noise = NoiseLevel { timestep: 1000.0, alpha: 0.0, sigma: 1.0 };
     let refused = classifier(1.0).unwrap().check([3, 2], noise);
     says(refused, &["alpha = 0", "classifier guidance", "zero terminal SNR"]);
     let careful = |at: NoiseLevel| if at.alpha > 0.0 { 1.0 } else { 0.0 };

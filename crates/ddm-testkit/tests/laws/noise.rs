@@ -6,8 +6,8 @@ use ddm_testkit::{compare, moments};
 
 use crate::holds;
 
-fn draw(noise: &mut dyn NoiseSource<2>, shape: [usize; 2]) -> Vec<f64> {
-    compare::values("noise", noise.draw(shape, &Device::flex())).unwrap()
+fn draw(mut noise: &mut dyn NoiseSource, shape: [usize; 2]) -> Vec<f64> {
+    compare::values("noise", NoiseSource::draw(&mut noise, shape, &Device::flex())).unwrap()
 }
 
 /// Mean, variance and the fourth moment within 5 standard errors.
@@ -66,7 +66,7 @@ fn uniform_noise_is_uniform() {
 
 #[test]
 fn device_noise_is_normal() {
-    is_normal(&draw(&mut DeviceNoise, [4, 50_000]));
+    is_normal(&draw(&mut DeviceNoise::new(&Device::flex()), [4, 50_000]));
 }
 
 #[test]

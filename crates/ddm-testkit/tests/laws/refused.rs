@@ -62,7 +62,7 @@ fn grids_and_levels() {
     says(Levels::at_times(&cosine, []), &["2 levels", "1 given"]);
     says(Levels::at_timesteps(&table, [10.0]), &["timestep 10", "0 to 9"]);
     says(Levels::at_timesteps(&table, [f64::NAN]), &["timestep NaN"]);
-    let level = |alpha, sigma| NoiseLevel { t: 0.0, alpha, sigma };
+    let level = |alpha, sigma| NoiseLevel { timestep: 0.0, alpha, sigma };
     says(Levels::new(vec![]), &["0 given"]);
     says(Levels::new(vec![level(f64::NAN, 1.0), NoiseLevel::DATA]), &["level 0", "NaN"]);
     says(Levels::new(vec![level(0.6, 0.8), level(0.0, 0.0)]), &["level 1"]);

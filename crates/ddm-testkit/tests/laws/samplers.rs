@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::Denoiser;
 use ddm_samplers::{
-    Answer, BoxedSampler, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending, Frame,
-    Ipndm, Lms, Midpoint, SaSolver, Sampler, Sampling, Variance,
+    BoxedSampler, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending, Extrapolate,
+    Frame, Ipndm, Lms, Midpoint, SaSolver, Sampler, Sampling, Variance,
 };
 use ddm_schedule::{
     BetaTable, Cosine, Levels, LinearVp, NoiseLevel, NoiseSchedule, RectifiedFlow, kernel,
@@ -97,7 +97,7 @@ fn stochastic_solvers_have_their_weak_orders() {
     let single = DpmSolverSingle::sde(2, 1.0).unwrap().ending(Ending::Keep);
 
     has(1.0, &short, BoxedSampler::new(single));
-    for answer in [Answer::Data, Answer::Noise] {
+    for answer in [Extrapolate::Data, Extrapolate::Noise] {
         for eta in [0.5, 1.0] {
             let midpoint = BoxedSampler::new(Midpoint::new(answer, eta).unwrap());
             has(2.0, &short, midpoint.clone());
@@ -113,11 +113,11 @@ fn stochastic_solvers_have_their_weak_orders() {
 fn sa_solver_in_the_noise_has_its_order() {
     let (device, schedule) = (Device::flex(), Cosine::default());
     for (predictor, corrector, wanted) in [(1, 1, 2.0), (2, 2, 3.0), (3, 3, 4.0)] {
-        let sampler = SaSolver::new(predictor, Some(corrector)).unwrap().answer(Answer::Noise);
+        let sampler = SaSolver::new(predictor, Some(corrector)).unwrap().answer(Extrapolate::Noise);
         let sampler = sampler.tau(0.0, 0.0..=0.0).unwrap().lower_order_final(false);
         holds(order::has_order(&sampler, wanted, &schedule, &device));
     }
-    holds(all(SaSolver::default().answer(Answer::Noise)));
+    holds(all(SaSolver::default().answer(Extrapolate::Noise)));
 }
 
 fn frames(sampler: impl Sampler<2>, model: &dyn Denoiser<2>) -> Vec<Frame<2>> {

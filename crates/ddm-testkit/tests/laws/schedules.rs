@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ddm_schedule::{BetaTable, Cosine, GeometricLadder, LinearVp, NoiseSchedule, RectifiedFlow};
+use ddm_schedule::{BetaTable, Cosine, GeometricSigmas, LinearVp, NoiseSchedule, RectifiedFlow};
 use ddm_testkit::schedule;
 
 use crate::holds;
@@ -16,7 +16,7 @@ pub(crate) fn schedules() -> Vec<(&'static str, Box<dyn NoiseSchedule>)> {
         ("cosine table", Box::new(BetaTable::cosine(1000).unwrap())),
         ("short cosine table", Box::new(BetaTable::cosine(50).unwrap())),
         ("cosine", Box::new(Cosine::default())),
-        ("ladder", Box::new(GeometricLadder::new(0.01, 50.0, 100).unwrap())),
+        ("ladder", Box::new(GeometricSigmas::new(0.01, 50.0, 100).unwrap())),
         ("linear vp", Box::new(LinearVp::default())),
         ("flow", Box::new(RectifiedFlow)),
     ]

@@ -6,7 +6,7 @@ use ddm_denoiser::{
     Consistent, EpsilonPrediction, FlowPrediction, ScaledInput, ScorePrediction, VPrediction,
     X0Prediction,
 };
-use ddm_samplers::{Answer, Churn, Ddim, Ddpm, Heun, LaggingChurn, SaSolver, Variance};
+use ddm_samplers::{Churn, Ddim, Ddpm, Extrapolate, Heun, LaggingChurn, SaSolver, Variance};
 use ddm_schedule::{
     BetaTable, Cosine, Leading, Levels, LinearVp, Linspace, NoiseLevel, NoiseSchedule,
     RectifiedFlow, Trailing,
@@ -32,14 +32,14 @@ fn everything_comes_back() {
     comes_back(LinearVp::new(0.0, 12.5).unwrap());
     comes_back(RectifiedFlow);
     comes_back((Trailing, Linspace, Leading { offset: 1 }));
-    comes_back(NoiseLevel { t: 31.25, alpha: 0.6, sigma: 0.8 });
+    comes_back(NoiseLevel { timestep: 31.25, alpha: 0.6, sigma: 0.8 });
     comes_back(Levels::at_times(&RectifiedFlow, [1.0, 0.5, 0.125]).unwrap());
     comes_back((EpsilonPrediction, X0Prediction, VPrediction));
     comes_back((ScorePrediction, FlowPrediction, ScaledInput(EpsilonPrediction)));
     comes_back(Ddim::new(0.5).unwrap());
     comes_back([Variance::Small, Variance::Large, Variance::Learned]);
     comes_back(Ddpm { variance: Variance::Large });
-    comes_back(SaSolver::new(3, Some(2)).unwrap().answer(Answer::Noise));
+    comes_back(SaSolver::new(3, Some(2)).unwrap().answer(Extrapolate::Noise));
     let churn = Churn::new(Heun::default(), 40.0).unwrap();
     comes_back(churn);
     comes_back(churn.between(0.05, 50.0).unwrap().s_noise(1.0078125).unwrap());
@@ -59,7 +59,7 @@ fn long_fractions_come_back_to_the_last_digit_but_one() {
     holds(compare::close("betas", back.betas(), table.betas(), 1e-17));
     for t in [0.001, 0.4567, 1.0] {
         let (found, demanded) = (back.level(t), table.level(t));
-        let numbers = |level: NoiseLevel| [level.t, level.alpha, level.sigma];
+        let numbers = |level: NoiseLevel| [level.timestep, level.alpha, level.sigma];
         holds(compare::close("levels", &numbers(found), &numbers(demanded), 1e-14));
     }
 }

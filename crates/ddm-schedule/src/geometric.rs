@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::exploding::require_sigmas;
-use crate::{NoiseSchedule, ScheduleError};
+use crate::{Invalid, NoiseSchedule, ScheduleError};
 
 /// L noise levels in geometric progression, the signal as it is:
 ///
@@ -18,27 +18,27 @@ use crate::{NoiseSchedule, ScheduleError};
 /// Data Distribution*, sec. 4.2 and 5, arXiv 1907.05600.
 ///
 /// ```
-/// use ddm_schedule::{GeometricLadder, Grid, NoiseSchedule, Trailing};
-/// let ladder = GeometricLadder::new(0.01, 1.0, 3)?;
+/// use ddm_schedule::{GeometricSigmas, Grid, NoiseSchedule, Trailing};
+/// let ladder = GeometricSigmas::new(0.01, 1.0, 3)?;
 /// let levels = Trailing.levels(&ladder, 3)?; // every row, then the data
 /// assert!(levels.iter().zip([1.0, 0.1, 0.01, 0.0]).all(|(at, s)| (at.sigma - s).abs() < 1e-15));
-/// assert_eq!((levels[0].t, levels[2].t), (2.0, 0.0));
-/// assert!(GeometricLadder::new(1.0, 0.01, 3).is_err());
+/// assert_eq!((levels[0].timestep, levels[2].timestep), (2.0, 0.0));
+/// assert!(GeometricSigmas::new(1.0, 0.01, 3).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Settings")]
-pub struct GeometricLadder {
+pub struct GeometricSigmas {
     sigma_min: f64,
     sigma_max: f64,
     steps: usize,
 }
 
-impl GeometricLadder {
+impl GeometricSigmas {
     /// L = `steps` levels, at least 2, from σ_min to σ_max; both finite, 0 < σ_min < σ_max.
     pub fn new(sigma_min: f64, sigma_max: f64, steps: usize) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
-        ScheduleError::require(steps >= 2, "steps", steps as f64, "at least 2 for a ladder")?;
+        Invalid::require(steps >= 2, "steps", steps as f64, "at least 2 for a ladder")?;
         Ok(Self { sigma_min, sigma_max, steps })
     }
 
@@ -59,10 +59,10 @@ impl GeometricLadder {
     /// techniques 1 and 2, arXiv 2006.09011.
     ///
     /// ```
-    /// use ddm_schedule::{GeometricLadder, NoiseSchedule};
-    /// let cifar10 = GeometricLadder::ncsn_v2(0.01, 50.0, 3 * 32 * 32)?;
+    /// use ddm_schedule::{GeometricSigmas, NoiseSchedule};
+    /// let cifar10 = GeometricSigmas::ncsn_v2(0.01, 50.0, 3 * 32 * 32)?;
     /// assert!(cifar10.steps() == Some(220) && (cifar10.ratio() - 1.0397).abs() < 1e-4);
-    /// assert!(GeometricLadder::ncsn_v2(0.01, 50.0, 4).is_err());
+    /// assert!(GeometricSigmas::ncsn_v2(0.01, 50.0, 4).is_err());
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
     pub fn ncsn_v2(
@@ -72,7 +72,7 @@ impl GeometricLadder {
     ) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
         let (value, allowed) = (dimensions as f64, "at least 5 for the ladder of NCSNv2");
-        ScheduleError::require(dimensions >= 5, "dimensions", value, allowed)?;
+        Invalid::require(dimensions >= 5, "dimensions", value, allowed)?;
         let root = (2.0 * value).sqrt();
         let gamma = root / (root - 3.0);
         let rungs = ((sigma_max.ln() - sigma_min.ln()) / gamma.ln()).ceil();
@@ -89,7 +89,7 @@ impl GeometricLadder {
     }
 }
 
-impl NoiseSchedule for GeometricLadder {
+impl NoiseSchedule for GeometricSigmas {
     fn alpha_sigma(&self, t: f64) -> (f64, f64) {
         let row = self.timestep(t.clamp(0.0, 1.0));
         let sigma = match row {
@@ -130,7 +130,7 @@ struct Settings {
     steps: usize,
 }
 
-impl TryFrom<Settings> for GeometricLadder {
+impl TryFrom<Settings> for GeometricSigmas {
     type Error = ScheduleError;
     fn try_from(raw: Settings) -> Result<Self, ScheduleError> {
         Self::new(raw.sigma_min, raw.sigma_max, raw.steps)

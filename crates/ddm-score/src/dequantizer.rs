@@ -1,5 +1,6 @@
 //! Data that is counted in steps, as data that has a density.
 
+use ddm_schedule::Invalid;
 use std::f64::consts::LN_2;
 
 use burn::tensor::Tensor;
@@ -24,28 +25,28 @@ use crate::ScoreError;
 /// arXiv 1511.01844; Song et al., app. D.2 and sec. 4.3, arXiv 2011.13456 (uniform dequantization).
 ///
 /// ```
-/// use ddm_score::Quantized;
+/// use ddm_score::Dequantizer;
 /// // A density of 1/2 on [−1, 1] says nothing about which of 256 values: 8 bits.
-/// let pixels = Quantized::filling(256, -1.0, 1.0)?;
+/// let pixels = Dequantizer::filling(256, -1.0, 1.0)?;
 /// assert!((pixels.bits_per_dim(3.0 * 0.5_f64.ln(), 3) - 8.0).abs() < 1e-12);
 /// # Ok::<(), ddm_score::ScoreError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Raw")]
-pub struct Quantized {
+pub struct Dequantizer {
     /// Width Δ of a bin.
     width: f64,
     /// Where in its bin a value lies: 0 at the lower edge, ½ in the middle.
     place: f64,
 }
 
-impl Quantized {
+impl Dequantizer {
     /// `levels` values from `low` to `high`, both included, each in the middle of its bin:
     /// `Δ = (high − low)/(levels − 1)`. Bytes k as `k/127.5 − 1` are `centred(256, −1, 1)`; the
     /// outermost bins reach half a bin beyond. These are also the bins of DDPM's decoder (Ho et al.,
     /// eq. 13, arXiv 2006.11239).
     pub fn centred(levels: usize, low: f64, high: f64) -> Result<Self, ScoreError> {
-        ScoreError::require(levels >= 2, "levels", levels as f64, "at least 2")?;
+        Invalid::require(levels >= 2, "levels", levels as f64, "at least 2")?;
         Self::of_width((high - low) / (levels as f64 - 1.0), 0.5)
     }
 
@@ -53,14 +54,14 @@ impl Quantized {
     /// `Δ = (high − low)/levels`. Bytes k as `k/128 − 1` are `filling(256, −1, 1)`, and
     /// [`dequantize`](Self::dequantize) makes `(k + u)/128 − 1` of them.
     pub fn filling(levels: usize, low: f64, high: f64) -> Result<Self, ScoreError> {
-        ScoreError::require(levels >= 2, "levels", levels as f64, "at least 2")?;
+        Invalid::require(levels >= 2, "levels", levels as f64, "at least 2")?;
         Self::of_width((high - low) / levels as f64, 0.0)
     }
 
     fn of_width(width: f64, place: f64) -> Result<Self, ScoreError> {
         let holds = width.is_finite() && width > 0.0;
-        ScoreError::require(holds, "the width of a bin", width, "finite and above 0")?;
-        ScoreError::require((0.0..=1.0).contains(&place), "place in the bin", place, "in [0, 1]")?;
+        Invalid::require(holds, "the width of a bin", width, "finite and above 0")?;
+        Invalid::require((0.0..=1.0).contains(&place), "place in the bin", place, "in [0, 1]")?;
         Ok(Self { width, place })
     }
 
@@ -74,7 +75,7 @@ impl Quantized {
     pub fn dequantize<const D: usize>(
         &self,
         x: Tensor<D>,
-        noise: &mut impl NoiseSource<D>,
+        noise: &mut impl NoiseSource,
     ) -> Tensor<D> {
         let z = noise.draw(x.dims(), &x.device()).cast(x.dtype());
         let centred = (z / std::f64::consts::SQRT_2).erf() * 0.5; // u − ½
@@ -94,7 +95,7 @@ struct Raw {
     place: f64,
 }
 
-impl TryFrom<Raw> for Quantized {
+impl TryFrom<Raw> for Dequantizer {
     type Error = ScoreError;
     fn try_from(raw: Raw) -> Result<Self, ScoreError> {
         Self::of_width(raw.width, raw.place)

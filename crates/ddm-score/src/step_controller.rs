@@ -19,7 +19,7 @@ const STAGES: usize = 6;
 /// methods*, ACM TOMS 17 (1991); Hairer & Wanner, *Solving Ordinary Differential Equations II*,
 /// sec. IV.2, with the constants of their program DOPRI5.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct StepController {
     pub(crate) at: f64,
     pub(crate) evaluations: usize,
     max_evaluations: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Pace {
     stuck: bool,
 }
 
-impl Pace {
+impl StepController {
     pub(crate) fn new(from: f64, to: f64, max_evaluations: usize) -> Self {
         Self {
             at: from,

@@ -11,7 +11,7 @@ use ddm_schedule::{NoiseLevel, NoiseSchedule};
 /// schedule. It reads t back from the device. Not for levels without noise (σ = 0), where ε̂ has no
 /// meaning.
 #[derive(Clone, Copy)]
-pub struct Head<'a, M, P> {
+pub struct ExactPredictor<'a, M, P> {
     /// Whose answers to give.
     pub denoiser: M,
     /// What to predict.
@@ -20,16 +20,16 @@ pub struct Head<'a, M, P> {
     pub schedule: &'a dyn NoiseSchedule,
 }
 
-impl<M: std::fmt::Debug, P: std::fmt::Debug> std::fmt::Debug for Head<'_, M, P> {
+impl<M: std::fmt::Debug, P: std::fmt::Debug> std::fmt::Debug for ExactPredictor<'_, M, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Head")
+        f.debug_struct("ExactPredictor")
             .field("denoiser", &self.denoiser)
             .field("parameterization", &self.parameterization)
             .finish_non_exhaustive()
     }
 }
 
-impl<M, P> Head<'_, M, P> {
+impl<M, P> ExactPredictor<'_, M, P> {
     /// The levels of the samples' timesteps. A t that cannot be read is NaN, and so is then the
     /// answer.
     fn levels(&self, t: Tensor<1>) -> Vec<NoiseLevel> {
@@ -40,7 +40,9 @@ impl<M, P> Head<'_, M, P> {
     }
 }
 
-impl<const D: usize, M: Denoiser<D>, P: Parameterization> NoisePredictor<D> for Head<'_, M, P> {
+impl<const D: usize, M: Denoiser<D>, P: Parameterization> NoisePredictor<D>
+    for ExactPredictor<'_, M, P>
+{
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
         let at = self.levels(t);
         let x0 = self.denoiser.denoise_each(x.clone(), &at);

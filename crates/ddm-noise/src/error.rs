@@ -1,0 +1,25 @@
+//! What can go wrong with noise.
+
+use thiserror::Error;
+
+/// Random numbers that cannot be had.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum NoiseError {
+    /// The device drew numbers that cannot be read back.
+    #[error("random numbers cannot be read back from the device: {reason}")]
+    Read {
+        /// What the device says.
+        reason: String,
+    },
+    /// The record has no such draw.
+    #[error("draw {draw} of the record has {found} numbers, but {wanted} are needed")]
+    Record {
+        /// Number of the draw, from 0.
+        draw: usize,
+        /// Numbers of that draw on record; 0 past the end.
+        found: usize,
+        /// Numbers that are needed.
+        wanted: usize,
+    },
+}
