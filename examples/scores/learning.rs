@@ -72,6 +72,6 @@ impl Learned {
     ) -> Result<impl Denoiser<2>, ModelError> {
         let told = Tensor::<1, Int>::full([batch], prompt.class, device);
         let null = self.network.null_classes(batch, device);
-        Ok(Model::new(ClassifierFree::new(&self.network, told, null, scale)?, self.prediction))
+        ClassifierFree::new(Model::new(&self.network, self.prediction), told, null, scale)
     }
 }

@@ -49,9 +49,9 @@ fn samples_agree_between_backends() {
         let network = network.clone().to_device(device);
         let labels = Tensor::<1, Int>::from_data([0, 1, 2], device);
         let null = network.null_classes(3, device);
-        let guided = ClassifierFree::new(&network, labels, null, 3.0).unwrap();
-        let inner = Model::new(guided, VPrediction);
-        let model = DynamicThreshold::new(inner, 0.9, 1.5).unwrap();
+        let inner = Model::new(&network, VPrediction);
+        let guided = ClassifierFree::new(inner, labels, null, 3.0).unwrap();
+        let model = DynamicThreshold::new(guided, 0.9, 1.5).unwrap();
         let schedule = Cosine::default();
         let sampling = Sampling::new(&model, &schedule).sampler(Ddim::new(0.5).unwrap());
         numbers(sampling.steps(6).seed(1).sample([3, 1, 8, 8], device).unwrap())
@@ -94,7 +94,7 @@ fn gradients_agree_between_backends() {
         let found = likelihood.log_density(x.clone(), least).unwrap();
         answers.extend(found.log_density.iter().map(|&ln_p| ln_p as f32));
         let classifier = from_fn(|x: Tensor<2>, at: NoiseLevel| data.log_probability(x, at, 1));
-        let guided = ClassifierGuided::new(&data, classifier, 1.0, device).unwrap();
+        let guided = ClassifierGuided::new(&data, classifier, 1.0).unwrap();
         let samples = Sampling::new(&guided, &schedule).steps(10).seed(1);
         answers.extend(numbers(samples.sample([2, 2], device).unwrap()));
         let sum = from_fn(|x0: Tensor<2>| x0.sum_dim(1));

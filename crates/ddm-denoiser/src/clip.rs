@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
 
-use crate::{Denoiser, ModelError};
+use crate::{Denoised, Denoiser, ModelError};
 
 /// Clips x̂₀ to `[low, high]`, the range of the data.
 ///
@@ -16,35 +16,22 @@ pub struct Clipped<M> {
 }
 
 impl<M> Clipped<M> {
-    /// Clips what `inner` answers; `low < high`. Infinite bounds change nothing.
+    /// Clips the prediction of `inner`; `low < high`. Infinite bounds change nothing.
+    ///
+    /// # Errors
+    /// Where `low` is not below `high`.
     pub fn new(inner: M, low: f64, high: f64) -> Result<Self, ModelError> {
-        if low < high {
-            return Ok(Self { inner, low, high });
-        }
-        Err(Invalid { name: "the lower clipping bound", value: low, allowed: "below the upper" }
-            .into())
+        Invalid::require(low < high, "the lower clipping bound", low, "below the upper")?;
+        Ok(Self { inner, low, high })
     }
 }
 
 impl<const D: usize, M: Denoiser<D>> Denoiser<D> for Clipped<M> {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        self.denoise_with_variance(x, at).0
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        self.inner.predict_x0(x, at).map_x0(|x0| x0.clamp(self.low, self.high))
     }
 
-    fn denoise_with_variance(
-        &self,
-        x: Tensor<D>,
-        at: NoiseLevel,
-    ) -> (Tensor<D>, Option<Tensor<D>>) {
-        let (x0, variance) = self.inner.denoise_with_variance(x, at);
-        (x0.clamp(self.low, self.high), variance)
-    }
-
-    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        self.inner.denoise_each(x, at).clamp(self.low, self.high)
-    }
-
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        self.inner.check(shape, noisiest)
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.inner.check(x, noisiest)
     }
 }

@@ -8,7 +8,7 @@ use crate::{ConditionalPredictor, ModelError, NoisePredictor};
 ///
 /// Implemented for tensors: `Tensor<1, Int>` for class labels, `Tensor<3>` for text embeddings.
 /// A struct of several tensors implements it part by part.
-pub trait Condition: Clone {
+pub trait Condition: Clone + Send + Sync {
     /// Number of samples it speaks of.
     fn batch(&self) -> usize;
     /// The conditions of `self`, then those of `other`: one batch for both branches of guidance.
@@ -98,5 +98,9 @@ impl<const D: usize, N: ConditionalPredictor<D>> NoisePredictor<D>
     fn check(&self, shape: [usize; D]) -> Result<(), ModelError> {
         ModelError::require_batch("the condition", self.condition.batch(), shape[0])?;
         self.network.check_with(shape, &self.condition)
+    }
+
+    fn output_shape(&self, shape: [usize; D]) -> Option<[usize; D]> {
+        self.network.output_shape_with(shape)
     }
 }

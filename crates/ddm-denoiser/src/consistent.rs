@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
-use crate::{Denoiser, ModelError, column};
+use crate::per_sample::times;
+use crate::{Denoised, Denoiser, ModelError, full_precision};
 
 /// The boundary condition of latent consistency models around a denoiser's x̂₀:
 ///
@@ -38,12 +39,13 @@ impl<M> Consistent<M> {
     }
 
     /// With another timestep scaling, finite and above 0.
+    ///
+    /// # Errors
+    /// A scaling outside that range.
     pub fn timestep_scaling(self, timestep_scaling: f64) -> Result<Self, ModelError> {
-        if timestep_scaling > 0.0 && timestep_scaling.is_finite() {
-            return Ok(Self { timestep_scaling, ..self });
-        }
-        let (what, allowed) = ("timestep_scaling", "finite and above 0");
-        Err(Invalid { name: what, value: timestep_scaling, allowed }.into())
+        let good = timestep_scaling > 0.0 && timestep_scaling.is_finite();
+        Invalid::require(good, "timestep_scaling", timestep_scaling, "finite and above 0")?;
+        Ok(Self { timestep_scaling, ..self })
     }
 
     /// (c_skip, c_out).
@@ -68,20 +70,14 @@ impl<M> TryFrom<Settings<M>> for Consistent<M> {
 }
 
 impl<const D: usize, M: Denoiser<D>> Denoiser<D> for Consistent<M> {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        let (skip, out) = self.factors(at);
-        let x0 = self.inner.denoise(x.clone(), at);
-        x * skip + x0 * out
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        let x = full_precision(x);
+        let (skip, out): (Vec<f64>, Vec<f64>) = at.iter().map(|&at| self.factors(at)).unzip();
+        let denoised = self.inner.predict_x0(x.clone(), at);
+        denoised.map_x0(|x0| times(x, &skip) + times(x0, &out))
     }
 
-    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        let skip = column(&x, at.iter().map(|&at| self.factors(at).0));
-        let out = column(&x, at.iter().map(|&at| self.factors(at).1));
-        let x0 = self.inner.denoise_each(x.clone(), at);
-        x * skip + x0 * out
-    }
-
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        self.inner.check(shape, noisiest)
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.inner.check(x, noisiest)
     }
 }

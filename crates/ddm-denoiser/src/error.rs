@@ -5,6 +5,7 @@ use thiserror::Error;
 
 /// A model that does not fit the run it is asked for.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum ModelError {
     /// A shape or size does not fit.
     #[error("{what} is {found}, but the model needs {expected}")]
@@ -57,12 +58,25 @@ pub enum ModelError {
         /// Which function.
         what: &'static str,
     },
+    /// Values cannot be read back from the device.
+    #[error("{what} cannot be read back from the device: {reason}")]
+    Read {
+        /// Which values.
+        what: &'static str,
+        /// What the device says.
+        reason: String,
+    },
     /// A setting is outside its range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }
 
 impl ModelError {
+    /// The error for `what` that the device does not give back, from burn's own.
+    pub fn read<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |reason| Self::Read { what, reason: reason.to_string() }
+    }
+
     /// Refuses a prediction of shape `found` where `wanted` is needed: broadcasting would hide it.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::fmt;
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
-use crate::{Denoiser, NoisePredictor};
+use crate::{Denoised, Denoiser, ModelError, NoisePredictor, full_precision};
 
 /// A closure as a [`NoisePredictor`] (`|x, t: Tensor<1>| …`) or, where it takes a level, as a
 /// [`Denoiser`] (`|x, at: NoiseLevel| …`). This is also how conditions are bound by hand. What
@@ -35,14 +35,27 @@ impl<F> fmt::Debug for FromFn<F> {
     }
 }
 
-impl<const D: usize, F: Fn(Tensor<D>, Tensor<1>) -> Tensor<D>> NoisePredictor<D> for FromFn<F> {
+impl<const D: usize, F> NoisePredictor<D> for FromFn<F>
+where
+    F: Fn(Tensor<D>, Tensor<1>) -> Tensor<D> + Send + Sync,
+{
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
         (self.0)(x, t)
     }
 }
 
-impl<const D: usize, F: Fn(Tensor<D>, NoiseLevel) -> Tensor<D>> Denoiser<D> for FromFn<F> {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        (self.0)(x, at)
+impl<const D: usize, F, R> Denoiser<D> for FromFn<F>
+where
+    F: Fn(Tensor<D>, NoiseLevel) -> R + Send + Sync,
+    R: Into<Denoised<D>>,
+{
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        Denoised::per_level(full_precision(x), at, |x, at| (self.0)(x, at).into())
+    }
+
+    /// One trial call: the shape of the prediction is not known otherwise.
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
+        let trial = self.denoise(x.clone(), noisiest);
+        ModelError::require_prediction(trial.dims(), x.dims())
     }
 }

@@ -23,23 +23,25 @@
 mod clip;
 mod condition;
 mod consistent;
+mod denoised;
 mod denoiser;
 mod edm;
 mod error;
 mod from_fn;
 mod gradient;
 mod guidance;
-mod learned_variance;
 mod model;
-mod network;
 mod parameterization;
 mod per_sample;
+mod precision;
 mod predictor;
+mod read;
 mod threshold;
 
 pub use clip::Clipped;
 pub use condition::{Condition, Conditioned};
 pub use consistent::Consistent;
+pub use denoised::Denoised;
 pub use denoiser::Denoiser;
 pub use edm::EdmPrediction;
 pub use error::ModelError;
@@ -49,13 +51,13 @@ pub use guidance::{
     Autoguidance, Classifier, ClassifierFree, ClassifierGuided, Composed, GaussianLikelihood,
     Interval, NormalizedLikelihood, ObservationLikelihood, Operator, Reconstruction, Scale,
 };
-pub use learned_variance::{LearnedVariance, split_variance};
-pub use model::Model;
-pub use network::Network;
+pub use model::{Model, split_variance};
 pub use parameterization::{
     EpsilonPrediction, FlowPrediction, Parameterization, ScaledInput, ScorePrediction, VPrediction,
     X0Prediction,
 };
 pub use per_sample::{column, norm_square, sum_each};
+pub use precision::full_precision;
 pub use predictor::{ConditionalPredictor, NoisePredictor};
+pub use read::{read_back, wait_for};
 pub use threshold::DynamicThreshold;

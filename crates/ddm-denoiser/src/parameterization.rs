@@ -20,7 +20,7 @@ use crate::ModelError;
 /// assert_eq!(VPrediction.target(at), (-0.8, 0.6)); // v = α ε − σ x₀
 /// assert_eq!(VPrediction.x0_from(at), (0.6, -0.8)); // x̂₀ = α x − σ v
 /// ```
-pub trait Parameterization {
+pub trait Parameterization: Send + Sync {
     /// (p, q) of `target = p x₀ + q ε`.
     fn target(&self, at: NoiseLevel) -> (f64, f64);
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-/// One number a sample, `[batch, 1, …]`, of the device and float type of x: a factor to broadcast.
+/// One number per sample, `[batch, 1, …]`, of the device and float type of x: a factor to broadcast.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -33,10 +33,25 @@ pub fn norm_square<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     sum_each(x.square()).reshape(shape)
 }
 
-/// x times one factor for all samples, or one a sample.
+/// One number per sample, `[batch]`, where one alone is the same for all samples of x.
+pub(crate) fn per_sample<const D: usize>(
+    x: &Tensor<D>,
+    values: impl IntoIterator<Item = f64>,
+) -> Tensor<1> {
+    let values: Vec<f64> = values.into_iter().collect();
+    match values[..] {
+        [value] => Tensor::full([x.dims()[0]], value, (&x.device(), x.dtype())),
+        _ => column(x, values.iter().copied()).reshape([values.len()]),
+    }
+}
+
+/// x times one factor for all samples, or one per sample.
 pub(crate) fn times<const D: usize>(x: Tensor<D>, factors: &[f64]) -> Tensor<D> {
     match factors {
-        [first, others @ ..] if others.iter().all(|other| other == first) => x * *first,
+        [first, others @ ..] if others.iter().all(|other| other == first) => match *first {
+            1.0 => x,
+            factor => x * factor,
+        },
         factors => {
             let factors = column(&x, factors.iter().copied());
             x * factors

@@ -1,5 +1,6 @@
-//! The noise-prediction network, as people implement it on their burn module.
+//! The network, as people implement it on their burn module.
 
+use auto_impl::auto_impl;
 use burn::tensor::Tensor;
 
 use crate::{Condition, ModelError};
@@ -8,13 +9,13 @@ use crate::{Condition, ModelError};
 /// [`Parameterization`](crate::Parameterization) says.
 ///
 /// `x` is `[batch, …]` of any rank D; `t` is `[batch]`, in the unit of
-/// [`NoiseSchedule::timestep`](ddm_schedule::NoiseSchedule::timestep) (0 … 1000). The answer has
+/// [`NoiseSchedule::timestep`](ddm_schedule::NoiseSchedule::timestep) (0 … 1000). The prediction has
 /// the shape of x.
 ///
 /// ```
 /// use burn::tensor::Tensor;
 /// use ddm_denoiser::NoisePredictor;
-/// /// The best guess where the data is N(0, 1) and the schedule preserves variance, at full noise.
+/// /// The best prediction for data N(0, 1) on a schedule that preserves variance, at full noise.
 /// struct AllNoise;
 /// impl<const D: usize> NoisePredictor<D> for AllNoise {
 ///     fn predict(&self, x: Tensor<D>, _t: Tensor<1>) -> Tensor<D> {
@@ -22,51 +23,55 @@ use crate::{Condition, ModelError};
 ///     }
 /// }
 /// ```
-pub trait NoisePredictor<const D: usize> {
-    /// `F(x, t)`, of the shape of x.
+#[auto_impl(&, Box, Arc)]
+pub trait NoisePredictor<const D: usize>: Send + Sync {
+    /// `F(x, t)`, of the shape of x; of twice its channels if it
+    /// [learns a variance](crate::Model::learned_variance).
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D>;
 
     /// Whether the network can take x of this shape. Called once before a run starts.
+    ///
+    /// # Errors
+    /// A shape that the network cannot take.
     fn check(&self, shape: [usize; D]) -> Result<(), ModelError> {
         let _ = shape;
         Ok(())
     }
+
+    /// The shape of the prediction for x of this shape. `None`, the default, is found out by one call
+    /// of the network before each run; declare it to save that call.
+    fn output_shape(&self, shape: [usize; D]) -> Option<[usize; D]> {
+        let _ = shape;
+        None
+    }
 }
 
-/// A network that is also told a condition: class labels, a text embedding, an image.
+/// A network with a condition: class labels, a text embedding, an image.
 ///
 /// [`Conditioned`](crate::Conditioned) binds a condition and makes it a [`NoisePredictor`];
 /// [`ClassifierFree`](crate::ClassifierFree) guides with one, [`Composed`](crate::Composed) with
 /// several.
-pub trait ConditionalPredictor<const D: usize> {
-    /// What the network is told, one entry a sample.
+#[auto_impl(&, Box, Arc)]
+pub trait ConditionalPredictor<const D: usize>: Send + Sync {
+    /// The condition, with one row per sample.
     type Condition: Condition;
 
-    /// `F(x, t, c)`, of the shape of x.
+    /// `F(x, t, c)`, of the shape of x; of twice its channels if it
+    /// [learns a variance](crate::Model::learned_variance).
     fn predict_with(&self, x: Tensor<D>, t: Tensor<1>, condition: Self::Condition) -> Tensor<D>;
 
     /// Whether the network can take x of this shape with this condition. Called once before a run.
+    ///
+    /// # Errors
+    /// A shape or a condition that the network cannot take.
     fn check_with(&self, shape: [usize; D], condition: &Self::Condition) -> Result<(), ModelError> {
         let _ = (shape, condition);
         Ok(())
     }
-}
 
-impl<const D: usize, N: NoisePredictor<D> + ?Sized> NoisePredictor<D> for &N {
-    fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
-        (**self).predict(x, t)
-    }
-    fn check(&self, shape: [usize; D]) -> Result<(), ModelError> {
-        (**self).check(shape)
-    }
-}
-
-impl<const D: usize, N: ConditionalPredictor<D> + ?Sized> ConditionalPredictor<D> for &N {
-    type Condition = N::Condition;
-    fn predict_with(&self, x: Tensor<D>, t: Tensor<1>, condition: Self::Condition) -> Tensor<D> {
-        (**self).predict_with(x, t, condition)
-    }
-    fn check_with(&self, shape: [usize; D], condition: &Self::Condition) -> Result<(), ModelError> {
-        (**self).check_with(shape, condition)
+    /// As [`NoisePredictor::output_shape`].
+    fn output_shape_with(&self, shape: [usize; D]) -> Option<[usize; D]> {
+        let _ = shape;
+        None
     }
 }

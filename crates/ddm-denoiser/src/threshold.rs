@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
 
-use crate::{Denoiser, ModelError};
+use crate::{Denoised, Denoiser, ModelError};
 
 /// Scales each sample of x̂₀ down by a quantile of its own magnitudes:
 /// `s = clamp(quantile_p(|x̂₀|), 1, max)`, then `x̂₀ ← clip(x̂₀, −s, s)/s`.
@@ -19,15 +19,13 @@ pub struct DynamicThreshold<M> {
 
 impl<M> DynamicThreshold<M> {
     /// Quantile p in [0, 1] (0.995 is usual) and largest scale, at least 1 (infinity: no limit).
+    ///
+    /// # Errors
+    /// Where one of the two is outside its range.
     pub fn new(inner: M, quantile: f64, max: f64) -> Result<Self, ModelError> {
-        if !(0.0..=1.0).contains(&quantile) {
-            let (what, allowed) = ("the threshold's quantile", "in [0, 1]");
-            return Err(Invalid { name: what, value: quantile, allowed }.into());
-        }
-        if max.is_nan() || max < 1.0 {
-            let (what, allowed) = ("the threshold's largest scale", "at least 1");
-            return Err(Invalid { name: what, value: max, allowed }.into());
-        }
+        let good = (0.0..=1.0).contains(&quantile);
+        Invalid::require(good, "the threshold's quantile", quantile, "in [0, 1]")?;
+        Invalid::require(max >= 1.0, "the threshold's largest scale", max, "at least 1")?;
         Ok(Self { inner, quantile, max })
     }
 
@@ -53,24 +51,11 @@ fn quantile(values: Tensor<2>, p: f64) -> Tensor<2> {
 }
 
 impl<const D: usize, M: Denoiser<D>> Denoiser<D> for DynamicThreshold<M> {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        self.denoise_with_variance(x, at).0
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        self.inner.predict_x0(x, at).map_x0(|x0| self.limit(x0))
     }
 
-    fn denoise_with_variance(
-        &self,
-        x: Tensor<D>,
-        at: NoiseLevel,
-    ) -> (Tensor<D>, Option<Tensor<D>>) {
-        let (x0, variance) = self.inner.denoise_with_variance(x, at);
-        (self.limit(x0), variance)
-    }
-
-    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        self.limit(self.inner.denoise_each(x, at))
-    }
-
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        self.inner.check(shape, noisiest)
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.inner.check(x, noisiest)
     }
 }

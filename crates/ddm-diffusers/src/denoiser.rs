@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{
-    Clipped, Consistent, Denoiser, DynamicThreshold, LearnedVariance, Model, Network, from_fn,
+    Clipped, Consistent, Denoiser, DynamicThreshold, Model, NoisePredictor, from_fn,
 };
 use ddm_schedule::NoiseLevel;
 
@@ -13,16 +13,16 @@ impl SchedulerConfig {
     /// The network as a denoiser: what it predicts, then `thresholding` or `clip_sample`, then the
     /// boundary condition of a consistency model.
     ///
-    /// With `learned_range` the network answers with twice the channels, see [`LearnedVariance`].
+    /// With `learned_range` the network answers with twice the channels, see [`Model::learned_variance`].
     /// DDIM and its inversion limit x̂₀ but not the noise that goes with it: their network is taken
     /// as it is, and the sampler, or [`invert`](Self::invert), limits x̂₀.
     pub fn denoiser<'a, const D: usize>(
         &self,
-        network: impl Network<D> + 'a,
+        network: impl NoisePredictor<D> + 'a,
     ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
         let settings = self.settings();
         if settings.class == Class::Ddpm && settings.variance == VarianceType::LearnedRange {
-            let model = LearnedVariance::new(network, self.parameterization()?);
+            let model = Model::new(network, self.parameterization()?).learned_variance();
             return settings.limited(model);
         }
         settings.limited(Model::new(network, self.parameterization()?))

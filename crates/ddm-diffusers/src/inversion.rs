@@ -26,10 +26,10 @@ impl SchedulerConfig {
     /// assert_eq!(noise.dims(), [4, 2]);
     /// # Ok::<(), ddm_diffusers::ConfigError>(())
     /// ```
-    pub fn invert<'a, const D: usize, M: Denoiser<D> + ?Sized>(
+    pub fn invert<'a, const D: usize, M: Denoiser<D>>(
         &self,
-        model: &'a M,
-        levels: &'a Levels,
+        model: M,
+        levels: &Levels,
         x0: Tensor<D>,
     ) -> Result<Inversion<'a, D, M>, ConfigError> {
         if !self.inverts() {

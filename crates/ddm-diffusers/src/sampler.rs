@@ -51,8 +51,10 @@ impl SchedulerConfig {
             Class::Pndm => {
                 let start = if s.skip_prk { PndmStart::Heun } else { PndmStart::RungeKutta };
                 match self.parameterization()? {
-                    Prediction::V(answer) => BoxedSampler::new(Pndm { start, answer }),
-                    _ => BoxedSampler::new(Pndm { start, answer: EpsilonPrediction }),
+                    Prediction::V(answer) => {
+                        BoxedSampler::new(Pndm { start, parameterization: answer })
+                    }
+                    _ => BoxedSampler::new(Pndm { start, parameterization: EpsilonPrediction }),
                 }
             }
             Class::Ipndm => BoxedSampler::new(Ipndm::default()),
@@ -123,7 +125,7 @@ impl Settings {
 
     fn singlestep(&self) -> Result<DpmSolverSingle, ConfigError> {
         let solver = match self.algorithm {
-            Algorithm::Dpm => DpmSolverSingle::new(self.order)?.answer(Extrapolate::Noise),
+            Algorithm::Dpm => DpmSolverSingle::new(self.order)?.extrapolate(Extrapolate::Noise),
             Algorithm::SdeDpmPp => DpmSolverSingle::sde(self.order, 1.0)?,
             _ => DpmSolverSingle::new(self.order)?,
         };
@@ -136,7 +138,7 @@ impl Settings {
     fn unipc(&self) -> Result<UniPc, ConfigError> {
         let basis = if self.variant == Variant::Bh1 { Basis::B1 } else { Basis::B2 };
         let answer = if self.predict_x0 { Extrapolate::Data } else { Extrapolate::Noise };
-        let solver = UniPc::new(self.order)?.basis(basis).answer(answer);
+        let solver = UniPc::new(self.order)?.basis(basis).extrapolate(answer);
         let uncorrected = self.disable_corrector.iter().copied();
         Ok(solver.lower_order_final(self.lower_order_final).without_corrector(uncorrected))
     }
@@ -146,7 +148,7 @@ impl Settings {
         let answer = if noise { Extrapolate::Noise } else { Extrapolate::Data };
         // diffusers counts the answer at the end of the step, too.
         let solver = SaSolver::new(self.order, Some(self.corrector_order - 1))?;
-        Ok(solver.answer(answer).lower_order_final(self.lower_order_final))
+        Ok(solver.extrapolate(answer).lower_order_final(self.lower_order_final))
     }
 }
 

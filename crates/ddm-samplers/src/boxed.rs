@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 
 use crate::{Context, Sampler, SamplingError};
 
@@ -23,13 +23,13 @@ use crate::{Context, Sampler, SamplingError};
 /// };
 /// let sampler = choose("ddpm");
 /// ```
-pub struct BoxedSampler<const D: usize>(Arc<dyn Sampler<D, State = BoxedState> + Send + Sync>);
+pub struct BoxedSampler<const D: usize>(Arc<dyn Sampler<D, State = BoxedState>>);
 
 impl<const D: usize> BoxedSampler<D> {
     /// Hides the type of `sampler`.
     pub fn new<S>(sampler: S) -> Self
     where
-        S: Sampler<D, State: Send + 'static> + Send + Sync + 'static,
+        S: Sampler<D, State: 'static> + 'static,
     {
         Self(Arc::new(Erased(sampler)))
     }
@@ -81,7 +81,7 @@ impl<T: Clone + Send + 'static> State for T {
 /// A sampler that keeps its state behind [`BoxedState`].
 struct Erased<S>(S);
 
-impl<const D: usize, S: Sampler<D, State: Send + 'static>> Sampler<D> for Erased<S> {
+impl<const D: usize, S: Sampler<D, State: 'static>> Sampler<D> for Erased<S> {
     type State = BoxedState;
 
     fn step(
@@ -102,8 +102,25 @@ impl<const D: usize, S: Sampler<D, State: Send + 'static>> Sampler<D> for Erased
         }
     }
 
-    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.0.check(shape, levels)
+    fn order(&self) -> Option<usize> {
+        self.0.order()
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.0.is_stochastic()
+    }
+
+    fn calls(&self) -> usize {
+        self.0.calls()
+    }
+
+    fn check(
+        &self,
+        shape: [usize; D],
+        levels: &Levels,
+        schedule: &dyn NoiseSchedule,
+    ) -> Result<(), SamplingError> {
+        self.0.check(shape, levels, schedule)
     }
 }
 
@@ -121,7 +138,24 @@ impl<const D: usize> Sampler<D> for BoxedSampler<D> {
         self.0.step(cx, x, from, to, state)
     }
 
-    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.0.check(shape, levels)
+    fn order(&self) -> Option<usize> {
+        self.0.order()
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.0.is_stochastic()
+    }
+
+    fn calls(&self) -> usize {
+        self.0.calls()
+    }
+
+    fn check(
+        &self,
+        shape: [usize; D],
+        levels: &Levels,
+        schedule: &dyn NoiseSchedule,
+    ) -> Result<(), SamplingError> {
+        self.0.check(shape, levels, schedule)
     }
 }

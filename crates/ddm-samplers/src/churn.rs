@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::Parameterization;
-use ddm_schedule::{Invalid, Levels, NoiseLevel, kernel};
+use ddm_schedule::{Invalid, Levels, NoiseLevel, NoiseSchedule, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{answer_of, x0_of};
+use crate::prediction::{prediction_of, x0_of};
 use crate::settings::NonNegative;
 use crate::{Context, Ddim, Sampler, SamplingError};
 
@@ -75,7 +75,7 @@ impl<S> Churn<S> {
         to: NoiseLevel,
     ) -> Tensor<D> {
         let up = kernel::forward(from, to);
-        let z = cx.noise_like(&x);
+        let z = cx.fresh_noise(&x);
         x * up.x + z * (up.noise * self.s_noise)
     }
 }
@@ -117,8 +117,25 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for Churn<S> {
         self.inner.step(cx, x, raised, to, state)
     }
 
-    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.inner.check(shape, levels)
+    fn order(&self) -> Option<usize> {
+        self.inner.order().map(|order| if self.s_churn > 0.0 { 1 } else { order })
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.s_churn > 0.0 || self.inner.is_stochastic()
+    }
+
+    fn calls(&self) -> usize {
+        self.inner.calls()
+    }
+
+    fn check(
+        &self,
+        shape: [usize; D],
+        levels: &Levels,
+        schedule: &dyn NoiseSchedule,
+    ) -> Result<(), SamplingError> {
+        self.inner.check(shape, levels, schedule)
     }
 }
 
@@ -153,10 +170,14 @@ impl<const D: usize, P: Parameterization> Sampler<D> for LaggingChurn<P> {
         if gamma == 0.0 {
             return cx.reverse(x, x0, from, to, kernel::ddim_std(from, to, eta));
         }
-        let predicted = answer_of(&self.parameterization, x.clone(), x0, from);
+        let predicted = prediction_of(&self.parameterization, x.clone(), x0, from);
         let raised = NoiseLevel { sigma: (1.0 + gamma) * from.sigma, ..from };
         let x = self.churn.raise(cx, x, from, raised);
         let x0 = x0_of(&self.parameterization, x.clone(), predicted, raised);
         cx.reverse(x, x0, raised, to, kernel::ddim_std(raised, to, eta))
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.churn.s_churn > 0.0 || self.churn.inner.eta > 0.0
     }
 }

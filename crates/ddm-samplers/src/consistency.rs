@@ -53,6 +53,14 @@ impl<const D: usize> Sampler<D> for Lcm {
         // Where the floor is reached, nothing is to be added.
         if to.lambda() >= floor.lambda() { x0 * to.alpha } else { cx.forward(x0, floor, to) }
     }
+
+    fn order(&self) -> Option<usize> {
+        None
+    }
+
+    fn is_stochastic(&self) -> bool {
+        true
+    }
 }
 
 /// Trajectory consistency distillation's sampler: down to `s = (1 − γ) t_to`, and up again.
@@ -105,5 +113,13 @@ impl<const D: usize> Sampler<D> for Tcd {
         let above = below.lambda() > to.lambda();
         let c = if above { kernel::forward(below, to).noise } else { 0.0 };
         cx.reverse(x, x0, from, to, c)
+    }
+
+    fn order(&self) -> Option<usize> {
+        None
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.gamma.0 > 0.0
     }
 }

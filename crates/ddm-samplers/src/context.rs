@@ -1,23 +1,24 @@
-//! What a sampler may ask for in a step.
+//! The surroundings of a step.
 
 use std::fmt;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::Denoiser;
+use ddm_denoiser::{Denoised, Denoiser};
 use ddm_schedule::{NoiseLevel, NoiseSchedule, kernel};
 
-use crate::NoiseSource;
+use crate::{NoiseSource, Sampler};
 
 /// The model, the noise and the schedule of a run, and the two kernels on tensors.
 ///
-/// It counts the model calls and remembers the last x̂₀ for the [`Frame`](crate::Frame).
+/// It counts the model calls and keeps the last x̂₀ for the [`Frame`](crate::Frame).
 pub struct Context<'a, const D: usize> {
     denoiser: &'a dyn Denoiser<D>,
     schedule: &'a dyn NoiseSchedule,
     noise: &'a mut dyn NoiseSource,
-    /// A step may take earlier ones again, and then sets it back.
-    pub(crate) done: usize,
+    done: usize,
     steps: usize,
+    /// The levels between which the next noise belongs.
+    span: Option<(NoiseLevel, NoiseLevel)>,
     evaluations: usize,
     denoised: Option<Tensor<D>>,
 }
@@ -35,13 +36,21 @@ impl<'a, const D: usize> Context<'a, D> {
         schedule: &'a dyn NoiseSchedule,
         noise: &'a mut dyn NoiseSource,
     ) -> Self {
-        Self { denoiser, schedule, noise, done: 0, steps: 1, evaluations: 0, denoised: None }
+        let (done, steps, evaluations) = (0, 1, 0);
+        Self { denoiser, schedule, noise, done, steps, span: None, evaluations, denoised: None }
     }
 
     /// As step number `done` (from 0) of a run of `steps` steps; by itself a context is that of a
     /// run of one step.
+    #[must_use]
     pub fn at_step(self, done: usize, steps: usize) -> Self {
         Self { done, steps, ..self }
+    }
+
+    /// With noise that belongs to the step between these levels, see [`NoiseSource::between`].
+    #[must_use]
+    pub fn spanning(self, from: NoiseLevel, to: NoiseLevel) -> Self {
+        Self { span: Some((from, to)), ..self }
     }
 
     /// Steps that the run has taken before this one.
@@ -54,26 +63,39 @@ impl<'a, const D: usize> Context<'a, D> {
         self.steps
     }
 
+    /// The schedule of the run.
+    pub fn schedule(&self) -> &'a dyn NoiseSchedule {
+        self.schedule
+    }
+
     /// One model call: `x̂₀ ≈ E[x₀ | x]` at level `at`.
     pub fn denoise(&mut self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        self.denoise_with_variance(x, at).0
+        self.predict_x0(x, at).x0
     }
 
-    /// One model call: x̂₀, and the variance if the model learns one
-    /// (see [`Denoiser::denoise_with_variance`]).
-    pub fn denoise_with_variance(
-        &mut self,
-        x: Tensor<D>,
-        at: NoiseLevel,
-    ) -> (Tensor<D>, Option<Tensor<D>>) {
-        let (x0, variance) = self.denoiser.denoise_with_variance(x, at);
+    /// One model call: x̂₀, and the variance if the model learns one.
+    pub fn predict_x0(&mut self, x: Tensor<D>, at: NoiseLevel) -> Denoised<D> {
+        let denoised = self.denoiser.predict_x0(x, &[at]);
         self.evaluations += 1;
-        self.denoised = Some(x0.clone());
-        (x0, variance)
+        self.denoised = Some(denoised.x0.clone());
+        denoised
     }
 
-    /// The next draw of noise, of the shape, float type and device of `x`.
+    /// The noise of this step, of the shape, float type and device of `x`. After the first call in a
+    /// step, [`fresh_noise`](Self::fresh_noise).
     pub fn noise_like(&mut self, x: &Tensor<D>) -> Tensor<D> {
+        match self.span.take() {
+            Some((from, to)) => {
+                let z = self.noise.between(&x.dims(), from, to, &x.device());
+                z.reshape(x.dims()).cast(x.dtype())
+            }
+            None => self.fresh_noise(x),
+        }
+    }
+
+    /// Noise that does not belong to the way from this level to the next, of the shape, float type
+    /// and device of `x`: for going up, and for steps that are taken again.
+    pub fn fresh_noise(&mut self, x: &Tensor<D>) -> Tensor<D> {
         self.noise.normal(&x.dims(), &x.device()).reshape(x.dims()).cast(x.dtype())
     }
 
@@ -101,11 +123,29 @@ impl<'a, const D: usize> Context<'a, D> {
         x
     }
 
-    /// The forward kernel up to a noisier level: see [`kernel::forward`].
+    /// The forward kernel up to a noisier level, with fresh noise: see [`kernel::forward`].
     pub fn forward(&mut self, x: Tensor<D>, from: NoiseLevel, to: NoiseLevel) -> Tensor<D> {
         let step = kernel::forward(from, to);
-        let z = self.noise_like(&x);
+        let z = self.fresh_noise(&x);
         x * step.x + z * step.noise
+    }
+
+    /// Takes step number `number` of the run, perhaps again, by another sampler: what
+    /// [`RePaint`](crate::RePaint) and samplers that restart from a noisier level are made of. Its
+    /// noise is fresh.
+    pub fn step<S: Sampler<D>>(
+        &mut self,
+        sampler: &S,
+        number: usize,
+        x: Tensor<D>,
+        (from, to): (NoiseLevel, NoiseLevel),
+        state: &mut S::State,
+    ) -> Tensor<D> {
+        let done = std::mem::replace(&mut self.done, number);
+        self.span = None;
+        let x = sampler.step(self, x, from, to, state);
+        self.done = done;
+        x
     }
 
     /// The level of the run's schedule at which `ln(α/σ) = λ`: for midpoints.
@@ -116,6 +156,11 @@ impl<'a, const D: usize> Context<'a, D> {
     /// The level of the run's schedule at a timestep, the network's unit of time.
     pub fn level_at_timestep(&self, timestep: f64) -> NoiseLevel {
         self.schedule.level(self.schedule.time_of(timestep))
+    }
+
+    /// The schedule's own time t ∈ [0, 1] of a level.
+    pub fn time_of(&self, level: NoiseLevel) -> f64 {
+        self.schedule.time_at(level.lambda())
     }
 
     /// Model calls so far.

@@ -74,6 +74,10 @@ impl<const D: usize> Sampler<D> for Ddim {
         let x0 = cx.denoise(x.clone(), from);
         cx.reverse(x, x0, from, to, kernel::ddim_std(from, to, self.eta))
     }
+
+    fn is_stochastic(&self) -> bool {
+        self.eta > 0.0
+    }
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,7 @@
 //! DDPM: the ancestral sampler of the chain.
 
 use burn::tensor::Tensor;
+use ddm_denoiser::Denoised;
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ impl<const D: usize> Sampler<D> for Ddpm {
         to: NoiseLevel,
         _: &mut (),
     ) -> Tensor<D> {
-        let (x0, v) = cx.denoise_with_variance(x.clone(), from);
+        let Denoised { x0, variance: v } = cx.predict_x0(x.clone(), from);
         let small = kernel::ddim_std(from, to, 1.0);
         let large = kernel::forward(to, from).noise;
         let step = kernel::reverse(from, to, small);
@@ -60,5 +61,9 @@ impl<const D: usize> Sampler<D> for Ddpm {
             Some(noise) => mean + noise,
             None => mean,
         }
+    }
+
+    fn is_stochastic(&self) -> bool {
+        true
     }
 }

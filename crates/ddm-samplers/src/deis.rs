@@ -1,7 +1,7 @@
 //! DEIS: exponential integrators by exact integrals.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::{Context, DpmSolver, Ending, History, Sampler, SamplingError, SolverType};
@@ -54,7 +54,7 @@ impl<const D: usize> Sampler<D> for Deis {
         self.0.step(cx, x, from, to, history)
     }
 
-    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.0.check(shape, levels)
+    fn order(&self) -> Option<usize> {
+        Sampler::<D>::order(&self.0)
     }
 }

@@ -1,7 +1,7 @@
 //! DPM-Solver: multistep in the noise.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel, kernel};
+use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
@@ -30,23 +30,23 @@ use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, Solve
 /// ```
 /// use ddm_samplers::DpmSolver;
 /// let (ode, sde) = (DpmSolver::new(2)?, DpmSolver::sde(2)?);
-/// assert!(DpmSolver::new(4).unwrap_err().to_string().contains("order = 4"));
+/// assert!(DpmSolver::new(4).unwrap_err().to_string().contains("order is 4"));
 /// # Ok::<(), ddm_samplers::SamplingError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DpmSolver {
     order: Order,
     stochastic: bool,
-    correction: SolverType,
+    solver_type: SolverType,
     ending: Ending,
 }
 
 impl DpmSolver {
     /// The ODE solver, of order 1 to 3.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
-        let correction = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
+        let solver_type = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
         let (order, ending) = (Order::new("order", order)?, Ending::default());
-        Ok(Self { order, stochastic: false, correction, ending })
+        Ok(Self { order, stochastic: false, solver_type, ending })
     }
 
     /// The SDE solver, with 1 to 3 answers.
@@ -55,8 +55,8 @@ impl DpmSolver {
     }
 
     /// With other weights: by default `Midpoint`, at order 3 `Exact`.
-    pub fn solver_type(self, correction: SolverType) -> Self {
-        Self { correction, ..self }
+    pub fn solver_type(self, solver_type: SolverType) -> Self {
+        Self { solver_type, ..self }
     }
 
     /// With another order towards the end: by default lower in short runs.
@@ -76,11 +76,11 @@ impl<const D: usize> Sampler<D> for DpmSolver {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Extrapolate::Noise.ask(cx, &x, from, history, self.order.0);
+        let x0 = Extrapolate::Noise.predict(cx, &x, from, history, self.order.0);
         let order = self.ending.cap(cx.done(), cx.steps());
         let nodes = nodes(history, order, from, to, NoiseLevel::lambda);
         let h = to.lambda() - from.lambda();
-        let weights = self.correction.weights(&nodes, -h, false);
+        let weights = self.solver_type.weights(&nodes, -h, false);
         if !self.stochastic {
             let step = Move { from, to, c: 0.0 };
             return step.take(cx, x, x0, Extrapolate::Noise.kind(), history, &weights);
@@ -90,10 +90,17 @@ impl<const D: usize> Sampler<D> for DpmSolver {
         }
         let [of_x, of_noise, of_z] = kernel::noise_sde(from, to, 1.0);
         let z = cx.noise_like(&x);
-        x * of_x + history.combine(&weights) * of_noise + z * of_z
+        let weights: Vec<f64> = weights.iter().map(|weight| weight * of_noise).collect();
+        history.add_to(x * of_x, &weights) + z * of_z
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.order.check(levels)
+    fn order(&self) -> Option<usize> {
+        // A third prediction of the SDE makes its error smaller only.
+        let order = self.solver_type.order(self.order.0);
+        Some(if self.stochastic { order.min(2) } else { order })
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.stochastic
     }
 }

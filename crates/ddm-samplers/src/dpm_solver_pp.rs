@@ -1,7 +1,7 @@
 //! DPM-Solver++: multistep in the data.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel, kernel};
+use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
@@ -28,14 +28,14 @@ use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, Solve
 /// use ddm_samplers::{SolverType, DpmSolverPp, Ending};
 /// assert_eq!(DpmSolverPp::new(2)?, DpmSolverPp::default());
 /// let sampler = DpmSolverPp::sde(2, 1.0)?.solver_type(SolverType::Heun).ending(Ending::Keep);
-/// assert!(DpmSolverPp::new(4).unwrap_err().to_string().contains("order = 4"));
+/// assert!(DpmSolverPp::new(4).unwrap_err().to_string().contains("order is 4"));
 /// # Ok::<(), ddm_samplers::SamplingError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DpmSolverPp {
     order: Order,
     eta: NonNegative,
-    correction: SolverType,
+    solver_type: SolverType,
     ending: Ending,
 }
 
@@ -47,14 +47,14 @@ impl DpmSolverPp {
 
     /// The SDE solver with its noise scaled by η ≥ 0; 0 is the ODE, 1 the reverse process itself.
     pub fn sde(order: usize, eta: f64) -> Result<Self, SamplingError> {
-        let correction = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
+        let solver_type = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
         let (order, eta) = (Order::new("order", order)?, NonNegative::new("eta", eta)?);
-        Ok(Self { order, eta, correction, ending: Ending::default() })
+        Ok(Self { order, eta, solver_type, ending: Ending::default() })
     }
 
     /// With other weights: by default `Midpoint`, at order 3 `Exact`.
-    pub fn solver_type(self, correction: SolverType) -> Self {
-        Self { correction, ..self }
+    pub fn solver_type(self, solver_type: SolverType) -> Self {
+        Self { solver_type, ..self }
     }
 
     /// With another order towards the end: by default lower in short runs.
@@ -66,8 +66,8 @@ impl DpmSolverPp {
 /// The ODE solver of order 2, 2M.
 impl Default for DpmSolverPp {
     fn default() -> Self {
-        let (correction, ending) = (SolverType::default(), Ending::default());
-        Self { order: Order(2), eta: NonNegative(0.0), correction, ending }
+        let (solver_type, ending) = (SolverType::default(), Ending::default());
+        Self { order: Order(2), eta: NonNegative(0.0), solver_type, ending }
     }
 }
 
@@ -82,17 +82,21 @@ impl<const D: usize> Sampler<D> for DpmSolverPp {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Extrapolate::Data.ask(cx, &x, from, history, self.order.0);
+        let x0 = Extrapolate::Data.predict(cx, &x, from, history, self.order.0);
         let order = self.ending.cap(cx.done(), cx.steps());
         let nodes = nodes(history, order, from, to, NoiseLevel::lambda);
         let NonNegative(eta) = self.eta;
         let e = (1.0 + eta) * (to.lambda() - from.lambda());
-        let weights = self.correction.weights(&nodes, e, eta > 0.0);
+        let weights = self.solver_type.weights(&nodes, e, eta > 0.0);
         let step = Move { from, to, c: kernel::sde_std(from, to, eta) };
         step.take(cx, x, x0, Extrapolate::Data.kind(), history, &weights)
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.order.check(levels)
+    fn order(&self) -> Option<usize> {
+        Some(self.solver_type.order(self.order.0))
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.eta.0 > 0.0
     }
 }

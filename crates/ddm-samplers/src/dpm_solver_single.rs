@@ -1,7 +1,7 @@
 //! DPM-Solver and DPM-Solver++, singlestep.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel, kernel};
+use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
@@ -35,9 +35,9 @@ use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, Solve
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DpmSolverSingle {
     order: Order,
-    answer: Extrapolate,
+    extrapolate: Extrapolate,
     eta: NonNegative,
-    correction: SolverType,
+    solver_type: SolverType,
     ending: Ending,
 }
 
@@ -50,21 +50,21 @@ impl DpmSolverSingle {
     /// The SDE solver with its noise scaled by η ≥ 0.
     pub fn sde(order: usize, eta: f64) -> Result<Self, SamplingError> {
         let (order, eta) = (Order::new("order", order)?, NonNegative::new("eta", eta)?);
-        let (answer, correction, ending) = Default::default();
-        Ok(Self { order, answer, eta, correction, ending })
+        let (extrapolate, solver_type, ending) = Default::default();
+        Ok(Self { order, extrapolate, eta, solver_type, ending })
     }
 
     /// In x̂₀ (DPM-Solver++, the default) or in ε̂ (DPM-Solver).
-    pub fn answer(self, answer: Extrapolate) -> Self {
-        Self { answer, ..self }
+    pub fn extrapolate(self, extrapolate: Extrapolate) -> Self {
+        Self { extrapolate, ..self }
     }
 
     /// With other weights. `Midpoint` (the default): at order 2 the slope counts half, at order 3
     /// the slope between the block's first and newest answer is integrated. `Heun` and `Exact`: the
     /// polynomial through all answers is integrated; but at order 3 of the SDE `Heun` has
     /// diffusers' wrong sign at the curvature.
-    pub fn solver_type(self, correction: SolverType) -> Self {
-        Self { correction, ..self }
+    pub fn solver_type(self, solver_type: SolverType) -> Self {
+        Self { solver_type, ..self }
     }
 
     /// With another ending. By default a whole block at the very end is cut short, so that the last
@@ -87,15 +87,15 @@ impl DpmSolverSingle {
 
     fn weights(&self, nodes: &[f64], e: f64) -> Vec<f64> {
         let mut moments = integral::moments(e);
-        if self.correction == SolverType::Heun && nodes.len() == 3 && self.eta.0 > 0.0 {
+        if self.solver_type == SolverType::Heun && nodes.len() == 3 && self.eta.0 > 0.0 {
             moments[2] = -moments[2] - 4.0 * moments[1] / e;
         }
-        match (self.correction, nodes) {
+        match (self.solver_type, nodes) {
             (SolverType::Midpoint, [newest, _, first]) => {
                 let ends = integral::weights(&[*newest, *first], moments);
                 vec![ends[0], 0.0, ends[1]]
             }
-            (correction, [_] | [_, _]) => correction.weights(nodes, e, false),
+            (solver_type, [_] | [_, _]) => solver_type.weights(nodes, e, false),
             _ => integral::weights(nodes, moments),
         }
     }
@@ -105,12 +105,12 @@ impl DpmSolverSingle {
 #[derive(Clone, Debug)]
 pub struct Block<const D: usize> {
     begin: Option<(NoiseLevel, Tensor<D>, NoiseLevel)>,
-    answers: History<D>,
+    predictions: History<D>,
 }
 
 impl<const D: usize> Default for Block<D> {
     fn default() -> Self {
-        Self { begin: None, answers: History::default() }
+        Self { begin: None, predictions: History::default() }
     }
 }
 
@@ -130,24 +130,28 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
         let (begin, start) = match block.begin.take() {
             Some((begin, start, at)) if inside && begin.alpha > 0.0 && at == from => (begin, start),
             _ => {
-                block.answers = History::default();
+                block.predictions = History::default();
                 (from, x.clone())
             }
         };
-        let x0 = self.answer.ask(cx, &x, from, &mut block.answers, self.order.0);
-        let nodes = nodes(&block.answers, self.order.0, begin, to, NoiseLevel::lambda);
+        let x0 = self.extrapolate.predict(cx, &x, from, &mut block.predictions, self.order.0);
+        let nodes = nodes(&block.predictions, self.order.0, begin, to, NoiseLevel::lambda);
         let h = to.lambda() - begin.lambda();
-        let e = match self.answer {
+        let e = match self.extrapolate {
             Extrapolate::Data => (1.0 + self.eta.0) * h,
             Extrapolate::Noise => -h,
         };
         let weights = self.weights(&nodes, e);
         block.begin = Some((begin, start.clone(), to));
         let step = Move { from: begin, to, c: kernel::sde_std(begin, to, self.eta.0) };
-        step.take(cx, start, x0, self.answer.kind(), &block.answers, &weights)
+        step.take(cx, start, x0, self.extrapolate.kind(), &block.predictions, &weights)
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.order.check(levels)
+    fn order(&self) -> Option<usize> {
+        Some(if self.eta.0 > 0.0 { 1 } else { self.order.0 })
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.eta.0 > 0.0
     }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 /// A run that cannot start. Once it has started, it cannot fail.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum SamplingError {
     /// The grid cannot give the steps.
     #[error(transparent)]
@@ -20,16 +21,13 @@ pub enum SamplingError {
         /// The shape that was asked for.
         shape: Vec<usize>,
     },
-    /// The run is over before the sampler has the answers that its order takes.
-    #[error(
-        "order {order} needs at least {order} steps, but the run has {steps}: \
-         take a lower order or more steps"
-    )]
-    TooFewSteps {
-        /// The sampler's order: the answers that it combines.
-        order: usize,
-        /// Steps of the run.
-        steps: usize,
+    /// Levels were given, and also a grid or another number of steps.
+    #[error("both levels of {levels} steps and {with} were given; give one of the two")]
+    LevelsAndGrid {
+        /// Steps of the given levels.
+        levels: usize,
+        /// What was given beside them.
+        with: String,
     },
     /// A tensor of a sampler cannot be stretched to the shape that it has to fit.
     #[error("the shape of {what} is {found:?}, which does not broadcast against {wanted:?}")]

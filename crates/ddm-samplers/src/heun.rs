@@ -5,7 +5,7 @@ use ddm_denoiser::{EpsilonPrediction, FlowPrediction, Parameterization};
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{answer_from, sum};
+use crate::prediction::{prediction_from, sum};
 use crate::{Context, Sampler};
 
 /// Heun's method: an Euler step, a second model call where it ends, and the step again with the
@@ -70,9 +70,18 @@ impl<const D: usize> Sampler<D> for Heun {
         let x0_end = cx.denoise(end.clone(), to);
         // The reverse kernel with x̂₀ = a x + b (slope + slope at the end)/2, sorted by tensors.
         let (step, half) = (kernel::reverse(from, to, 0.0), 0.5 * b);
-        let ((x_in, x0_in), (end_in, x0_end_in)) = (answer_from(kind, from), answer_from(kind, to));
+        let ((x_in, x0_in), (end_in, x0_end_in)) =
+            (prediction_from(kind, from), prediction_from(kind, to));
         let of_x = step.x + step.x0 * (a + half * x_in);
         let of = |factor: f64| step.x0 * half * factor;
         sum([(of_x, x), (of(x0_in), x0), (of(end_in), end)], (of(x0_end_in), x0_end))
+    }
+
+    fn order(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn calls(&self) -> usize {
+        2
     }
 }

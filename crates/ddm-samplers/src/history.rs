@@ -5,44 +5,43 @@ use std::collections::VecDeque;
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
-/// The last few model answers (x̂₀ or ε̂) and where they were given, newest first: the state of the
-/// multistep methods, which plug in a weighted sum of them.
+/// The last few predictions (x̂₀ or ε̂) and their levels, newest first: the state of the multistep
+/// methods, which plug in a weighted sum of them.
 #[derive(Clone, Debug, Default)]
 pub struct History<const D: usize> {
-    answers: VecDeque<(NoiseLevel, Tensor<D>)>,
+    predictions: VecDeque<(NoiseLevel, Tensor<D>)>,
 }
 
 impl<const D: usize> History<D> {
-    /// Remembers `answer` at `level` as the newest, and forgets all but the newest `keep`.
-    pub fn push(&mut self, level: NoiseLevel, answer: Tensor<D>, keep: usize) {
-        self.answers.push_front((level, answer));
-        self.answers.truncate(keep);
+    /// Remembers `prediction` at `level` as the newest, and forgets all but the newest `keep`.
+    pub fn push(&mut self, level: NoiseLevel, prediction: Tensor<D>, keep: usize) {
+        self.predictions.push_front((level, prediction));
+        self.predictions.truncate(keep);
     }
 
-    /// How many answers are remembered.
+    /// How many predictions are remembered.
     pub fn len(&self) -> usize {
-        self.answers.len()
+        self.predictions.len()
     }
 
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty()
+        self.predictions.is_empty()
     }
 
-    /// The level of the answer `back` steps ago; 0 is the newest.
-    pub fn level(&self, back: usize) -> NoiseLevel {
-        self.answers[back].0
+    /// The level and the prediction `back` steps ago, 0 being the newest, if it is remembered.
+    pub fn get(&self, back: usize) -> Option<(NoiseLevel, Tensor<D>)> {
+        self.predictions.get(back).cloned()
     }
 
-    /// The answer `back` steps ago; 0 is the newest.
-    pub fn answer(&self, back: usize) -> Tensor<D> {
-        self.answers[back].1.clone()
+    /// The levels of the predictions, newest first.
+    pub fn levels(&self) -> impl Iterator<Item = NoiseLevel> + '_ {
+        self.predictions.iter().map(|&(level, _)| level)
     }
 
-    /// `Σ wᵢ answerᵢ`, newest first; weights beyond what is remembered must be none.
-    pub fn combine(&self, weights: &[f64]) -> Tensor<D> {
-        let mut terms = weights.iter().enumerate().map(|(back, &w)| self.answer(back) * w);
-        let first = terms.next().unwrap_or_else(|| self.answer(0));
-        terms.fold(first, |sum, term| sum + term)
+    /// `x + Σ wᵢ predictionᵢ`, newest first, over what is remembered and has a weight.
+    pub fn add_to(&self, x: Tensor<D>, weights: &[f64]) -> Tensor<D> {
+        let terms = self.predictions.iter().zip(weights);
+        terms.fold(x, |sum, ((_, prediction), &w)| sum + prediction.clone() * w)
     }
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, ModelError, Parameterization};
+use ddm_denoiser::{Denoiser, ModelError, Parameterization, full_precision};
 use ddm_schedule::{Invalid, Levels, NoiseLevel};
 
 use crate::Frame;
-use crate::answer::answer_of;
+use crate::prediction::prediction_of;
 
 /// Walks `levels` backwards from data `x0`, last level to first: the DDIM step (η = 0) upwards. A
 /// [`Ddim`](crate::Ddim) run on the same levels from its last x leads back to `x0`, the closer the
@@ -33,54 +33,59 @@ use crate::answer::answer_of;
 /// assert!(back.all_close(x0, None, Some(0.03)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn invert<'a, const D: usize, M: Denoiser<D> + ?Sized>(
-    model: &'a M,
-    levels: &'a Levels,
+///
+/// # Errors
+/// A shape that the model cannot take.
+pub fn invert<'a, const D: usize, M: Denoiser<D>>(
+    model: M,
+    levels: &Levels,
     x0: Tensor<D>,
 ) -> Result<Inversion<'a, D, M>, ModelError> {
-    model.check(x0.dims(), levels[0])?;
-    Ok(Inversion { model, levels, x: x0, done: 0, predicts: None, limit: Box::new(|x0| x0) })
+    let x = full_precision(x0);
+    model.check(&x, levels[0])?;
+    let (levels, limit) = (levels.clone(), Box::new(|x0| x0));
+    Ok(Inversion { model, levels, x, done: 0, predicts: None, limit })
 }
 
 /// The [`Frame`]s of [`invert`], one a step.
-pub struct Inversion<'a, const D: usize, M: ?Sized> {
-    model: &'a M,
-    levels: &'a [NoiseLevel],
+pub struct Inversion<'a, const D: usize, M> {
+    model: M,
+    levels: Levels,
     x: Tensor<D>,
     done: usize,
     predicts: Option<Box<dyn Parameterization + 'a>>,
-    limit: Box<dyn Fn(Tensor<D>) -> Tensor<D> + 'a>,
+    limit: Box<dyn Fn(Tensor<D>) -> Tensor<D> + Send + Sync + 'a>,
 }
 
-impl<'a, const D: usize, M: ?Sized> Inversion<'a, D, M> {
+impl<'a, const D: usize, M> Inversion<'a, D, M> {
     /// Told what the network predicts, F, the model's own. The data's noise, where σ = 0, is then
     /// `ε̂ = (F − p x₀)/q` exactly; else the model is asked as if the data had a little noise, which
     /// is exact for ε only. Refuses predictions that say nothing of it: of x₀, the score, and EDM's.
     pub fn predicting(self, predicts: impl Parameterization + 'a) -> Result<Self, ModelError> {
         let last = self.levels[self.levels.len() - 1];
         let (p, q) = predicts.target(last);
-        if last.sigma == 0.0 && !((p / q).is_finite() && q.is_finite()) {
-            let allowed = "above 0 for this prediction, which says nothing of the noise there";
-            return Err(Invalid { name: "the last sigma", value: 0.0, allowed }.into());
-        }
+        let known = last.sigma > 0.0 || ((p / q).is_finite() && q.is_finite());
+        let allowed = "above 0 for this prediction, which says nothing of the noise there";
+        Invalid::require(known, "the last sigma", last.sigma, allowed)?;
         Ok(Self { predicts: Some(Box::new(predicts)), ..self })
     }
 
     /// With each x̂₀ limited, to the range of the data say, and ε̂ left alone.
-    pub fn limit(self, limit: impl Fn(Tensor<D>) -> Tensor<D> + 'a) -> Self {
+    pub fn limit(self, limit: impl Fn(Tensor<D>) -> Tensor<D> + Send + Sync + 'a) -> Self {
         Self { limit: Box::new(limit), ..self }
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized> Inversion<'_, D, M> {
+impl<const D: usize, M: Denoiser<D>> Inversion<'_, D, M> {
     /// ε̂ at `from`, of a network that is told the timestep of `to`.
     fn noise(&self, from: NoiseLevel, to: NoiseLevel) -> Tensor<D> {
         let x = self.x.clone();
         match &self.predicts {
             Some(kind) if from.sigma == 0.0 => {
                 let x0 = self.model.denoise(x.clone(), to);
-                let ((p, q), answer) = (kind.target(from), answer_of(&**kind, x.clone(), x0, to));
-                answer * q.recip() - x * (p / (q * from.alpha))
+                let ((p, q), prediction) =
+                    (kind.target(from), prediction_of(&**kind, x.clone(), x0, to));
+                prediction * q.recip() - x * (p / (q * from.alpha))
             }
             _ => {
                 // As if data had next to no noise, where it has none.
@@ -93,13 +98,13 @@ impl<const D: usize, M: Denoiser<D> + ?Sized> Inversion<'_, D, M> {
     }
 }
 
-impl<const D: usize, M: ?Sized> fmt::Debug for Inversion<'_, D, M> {
+impl<const D: usize, M> fmt::Debug for Inversion<'_, D, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inversion").field("done", &self.done).finish_non_exhaustive()
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized> Iterator for Inversion<'_, D, M> {
+impl<const D: usize, M: Denoiser<D>> Iterator for Inversion<'_, D, M> {
     type Item = Frame<D>;
 
     fn next(&mut self) -> Option<Frame<D>> {
@@ -120,4 +125,4 @@ impl<const D: usize, M: Denoiser<D> + ?Sized> Iterator for Inversion<'_, D, M> {
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized> ExactSizeIterator for Inversion<'_, D, M> {}
+impl<const D: usize, M: Denoiser<D>> ExactSizeIterator for Inversion<'_, D, M> {}

@@ -1,7 +1,7 @@
 //! iPNDM: PNDM without its costly start.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::Move;
@@ -58,7 +58,7 @@ impl<const D: usize> Sampler<D> for Ipndm {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Extrapolate::Noise.ask(cx, &x, from, history, self.answers.0);
+        let x0 = Extrapolate::Noise.predict(cx, &x, from, history, self.answers.0);
         if from.alpha == 0.0 {
             return x * (to.sigma / from.sigma);
         }
@@ -66,7 +66,7 @@ impl<const D: usize> Sampler<D> for Ipndm {
         Move { from, to, c: 0.0 }.take(cx, x, x0, Extrapolate::Noise.kind(), history, &weights)
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.answers.check(levels)
+    fn order(&self) -> Option<usize> {
+        Some(self.answers.0.min(2))
     }
 }

@@ -19,7 +19,6 @@
 //! # Ok::<(), ddm_samplers::SamplingError>(())
 //! ```
 
-mod answer;
 mod boxed;
 mod churn;
 mod consistency;
@@ -40,6 +39,8 @@ mod lms;
 mod midpoint;
 mod multistep;
 mod pndm;
+mod prediction;
+mod prior;
 mod repaint;
 mod run;
 mod sa_solver;
@@ -69,6 +70,7 @@ pub use lms::Lms;
 pub use midpoint::Midpoint;
 pub use multistep::{Ending, Extrapolate, SolverType};
 pub use pndm::{Pndm, PndmStart};
+pub use prior::Prior;
 pub use repaint::{Jump, RePaint};
 pub use run::{Frame, Run};
 pub use sa_solver::SaSolver;

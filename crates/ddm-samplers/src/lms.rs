@@ -1,7 +1,7 @@
 //! Linear multistep in σ/α.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::multistep::{Move, nodes};
@@ -57,13 +57,13 @@ impl<const D: usize> Sampler<D> for Lms {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Extrapolate::Noise.ask(cx, &x, from, history, self.order.0);
+        let x0 = Extrapolate::Noise.predict(cx, &x, from, history, self.order.0);
         let nodes = nodes(history, self.order.0, from, to, |at| at.sigma / at.alpha);
         let weights = integral::weights(&nodes, integral::moments(0.0));
         Move { from, to, c: 0.0 }.take(cx, x, x0, Extrapolate::Noise.kind(), history, &weights)
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.order.check(levels)
+    fn order(&self) -> Option<usize> {
+        Some(self.order.0)
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{answer_from, sum};
+use crate::prediction::{prediction_from, sum};
 use crate::settings::Fraction;
 use crate::{Context, Extrapolate, Sampler, SamplingError};
 
@@ -25,23 +25,24 @@ use crate::{Context, Extrapolate, Sampler, SamplingError};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Midpoint {
-    answer: Extrapolate,
+    extrapolate: Extrapolate,
     eta: Fraction,
 }
 
 impl Midpoint {
     /// DPM2, diffusers' KDPM2: ε̂ of the middle, no noise; nearly DPM-Solver-2.
-    pub const KDPM2: Self = Self { answer: Extrapolate::Noise, eta: Fraction(0.0) };
+    pub const KDPM2: Self = Self { extrapolate: Extrapolate::Noise, eta: Fraction(0.0) };
     /// DPM2 ancestral: ε̂ of the middle, all of the ancestral noise.
-    pub const KDPM2_ANCESTRAL: Self = Self { answer: Extrapolate::Noise, eta: Fraction(1.0) };
+    pub const KDPM2_ANCESTRAL: Self = Self { extrapolate: Extrapolate::Noise, eta: Fraction(1.0) };
     /// DPM-Solver++(2S): x̂₀ of the middle, no noise.
-    pub const DPM_PP_2S: Self = Self { answer: Extrapolate::Data, eta: Fraction(0.0) };
+    pub const DPM_PP_2S: Self = Self { extrapolate: Extrapolate::Data, eta: Fraction(0.0) };
     /// DPM++ 2S ancestral of k-diffusion: x̂₀ of the middle, all of the ancestral noise.
-    pub const DPM_PP_2S_ANCESTRAL: Self = Self { answer: Extrapolate::Data, eta: Fraction(1.0) };
+    pub const DPM_PP_2S_ANCESTRAL: Self =
+        Self { extrapolate: Extrapolate::Data, eta: Fraction(1.0) };
 
     /// With the x̂₀ or the ε̂ of the middle, and `η ∈ [0, 1]`, the share of the ancestral noise.
-    pub fn new(answer: Extrapolate, eta: f64) -> Result<Self, SamplingError> {
-        Ok(Self { answer, eta: Fraction::new("eta", eta)? })
+    pub fn new(extrapolate: Extrapolate, eta: f64) -> Result<Self, SamplingError> {
+        Ok(Self { extrapolate, eta: Fraction::new("eta", eta)? })
     }
 }
 
@@ -67,12 +68,24 @@ impl<const D: usize> Sampler<D> for Midpoint {
         let x_middle = cx.reverse(x.clone(), x0, from, middle, 0.0);
         let x0_middle = cx.denoise(x_middle.clone(), middle);
         // The reverse kernel with x̂₀ = a x + b (answer of the middle), sorted by tensors.
-        let (kind, step) = (self.answer.kind(), kernel::reverse(from, to, c));
+        let (kind, step) = (self.extrapolate.kind(), kernel::reverse(from, to, c));
         let (a, b) = kind.x0_from(from);
-        let (x_in, x0_in) = answer_from(kind, middle);
+        let (x_in, x0_in) = prediction_from(kind, middle);
         let of = |factor: f64| step.x0 * b * factor;
         let terms = [(step.x + step.x0 * a, x), (of(x_in), x_middle)];
         let mean = sum(terms, (of(x0_in), x0_middle));
         cx.add_noise(mean, step.noise)
+    }
+
+    fn order(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.eta.0 > 0.0
+    }
+
+    fn calls(&self) -> usize {
+        2
     }
 }

@@ -10,7 +10,7 @@ use ddm_denoiser::{EpsilonPrediction, Parameterization, X0Prediction};
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::answer_of;
+use crate::prediction::prediction_of;
 use crate::{Context, History, integral};
 
 /// How the solvers of the DPM family weigh what they remember.
@@ -34,6 +34,11 @@ pub enum SolverType {
 }
 
 impl SolverType {
+    /// The order of a multistep solver that combines so many predictions with these weights.
+    pub(crate) fn order(self, predictions: usize) -> usize {
+        if self == Self::Exact { predictions } else { predictions.min(2) }
+    }
+
     /// Weights for answers at `nodes`, newest first, with the exponential's rate `e`.
     pub(crate) fn weights(self, nodes: &[f64], e: f64, noisy: bool) -> Vec<f64> {
         if nodes.len() < 2 {
@@ -94,7 +99,7 @@ pub enum Extrapolate {
 
 impl Extrapolate {
     /// Calls the model, remembers its answer among the last `keep`, and gives x̂₀ itself.
-    pub(crate) fn ask<const D: usize>(
+    pub(crate) fn predict<const D: usize>(
         self,
         cx: &mut Context<'_, D>,
         x: &Tensor<D>,
@@ -103,7 +108,7 @@ impl Extrapolate {
         keep: usize,
     ) -> Tensor<D> {
         let x0 = cx.denoise(x.clone(), at);
-        history.push(at, answer_of(self.kind(), x.clone(), x0.clone(), at), keep);
+        history.push(at, prediction_of(self.kind(), x.clone(), x0.clone(), at), keep);
         x0
     }
 
@@ -141,9 +146,9 @@ impl Move {
         let step = kernel::reverse(from, to, c);
         // Sorted by x and answers on the host: one multiplication less for each tensor.
         let (a, b) = kind.x0_from(from);
-        let (of_x, of_answer) = (step.x + step.x0 * a, step.x0 * b);
-        let weights: Vec<f64> = weights.iter().map(|weight| weight * of_answer).collect();
-        let mean = x * of_x + history.combine(&weights);
+        let (of_x, of_prediction) = (step.x + step.x0 * a, step.x0 * b);
+        let weights: Vec<f64> = weights.iter().map(|weight| weight * of_prediction).collect();
+        let mean = history.add_to(x * of_x, &weights);
         cx.add_noise(mean, step.noise)
     }
 }
@@ -161,6 +166,6 @@ pub(crate) fn nodes<const D: usize>(
     if !(there - here).is_finite() {
         return vec![0.0];
     }
-    let place = |back| (coordinate(&history.level(back)) - here) / (there - here);
-    (0..history.len().min(order)).map(place).take_while(|place| place.is_finite()).collect()
+    let place = |level| (coordinate(&level) - here) / (there - here);
+    history.levels().take(order).map(place).take_while(|place| place.is_finite()).collect()
 }

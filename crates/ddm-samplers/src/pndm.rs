@@ -2,13 +2,12 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{EpsilonPrediction, Parameterization};
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{answer_of, x0_of};
 use crate::multistep::Move;
-use crate::settings::Order;
-use crate::{Context, History, Sampler, SamplingError, integral};
+use crate::prediction::{prediction_of, x0_of};
+use crate::{Context, History, Sampler, integral};
 
 /// PNDM: classical methods for even steps, with the reverse kernel as their transfer.
 ///
@@ -28,7 +27,7 @@ pub struct Pndm<P = EpsilonPrediction> {
     /// How the first steps are taken.
     pub start: PndmStart,
     /// What is averaged: ε̂, or whatever the network predicts (diffusers: v, if it predicts v).
-    pub answer: P,
+    pub parameterization: P,
 }
 
 /// The first steps of [`Pndm`].
@@ -38,8 +37,7 @@ pub enum PndmStart {
     /// of two and three answers. Diffusers calls it `skip_prk_steps`.
     #[default]
     Heun,
-    /// Three steps of the classical Runge–Kutta method (four model calls each), halfway in time. A
-    /// run of fewer than 4 steps, which would be nothing else, is refused.
+    /// Three steps of the classical Runge–Kutta method (four model calls each), halfway in time.
     RungeKutta,
 }
 
@@ -59,9 +57,10 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let kind = &self.answer;
+        let kind = &self.parameterization;
         let x0 = cx.denoise(x.clone(), from);
-        history.push(from, answer_of(kind, x.clone(), x0.clone(), from), 4);
+        let first = prediction_of(kind, x.clone(), x0.clone(), from);
+        history.push(from, first.clone(), 4);
         // At the ends of the schedule ε̂ and x̂₀ do not follow from each other.
         let inside = from.alpha > 0.0 && to.sigma > 0.0 && cx.steps() > 1;
         let starts = match self.start {
@@ -72,7 +71,6 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
             let weights = if starts { vec![1.0] } else { adams_bashforth(history.len()) };
             return Move { from, to, c: 0.0 }.take(cx, x, x0, kind, history, &weights);
         }
-        let first = history.answer(0);
         let mean = match self.start {
             PndmStart::Heun => (first.clone() + slope(kind, cx, &x, first, from, to)) * 0.5,
             PndmStart::RungeKutta => {
@@ -87,11 +85,8 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
         cx.reverse(x, x0, from, to, 0.0)
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        match self.start {
-            PndmStart::Heun => Ok(()),
-            PndmStart::RungeKutta => Order::<4>(4).check(levels),
-        }
+    fn order(&self) -> Option<usize> {
+        Some(2)
     }
 }
 
@@ -100,12 +95,12 @@ fn slope<const D: usize>(
     kind: &dyn Parameterization,
     cx: &mut Context<'_, D>,
     x: &Tensor<D>,
-    answer: Tensor<D>,
+    prediction: Tensor<D>,
     from: NoiseLevel,
     to: NoiseLevel,
 ) -> Tensor<D> {
-    let x0 = x0_of(kind, x.clone(), answer, from);
+    let x0 = x0_of(kind, x.clone(), prediction, from);
     let there = cx.reverse(x.clone(), x0, from, to, 0.0);
     let x0 = cx.denoise(there.clone(), to);
-    answer_of(kind, there, x0, to)
+    prediction_of(kind, there, x0, to)
 }

@@ -1,7 +1,8 @@
 //! RePaint: inpainting with a model that knows nothing of masks.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel};
+use ddm_denoiser::ModelError;
+use ddm_schedule::{Invalid, Levels, NoiseLevel, NoiseSchedule};
 
 use crate::settings::Count;
 use crate::{Context, Sampler, SamplingError};
@@ -59,10 +60,28 @@ fn shapes<const D: usize>(
     Err(SamplingError::Shape { what, found: found.to_vec(), wanted: wanted.to_vec() })
 }
 
+/// Refuses a mask with values outside [0, 1]. In a browser, where values cannot be read back at once,
+/// the check is left out.
+fn require_mask<const D: usize>(mask: Tensor<D>) -> Result<(), SamplingError> {
+    if cfg!(target_family = "wasm") {
+        return Ok(());
+    }
+    let values = mask.try_into_vec_as::<f64>().map_err(ModelError::read("the mask"))?;
+    match values.into_iter().find(|value| !(0.0..=1.0).contains(value)) {
+        None => Ok(()),
+        Some(value) => {
+            Err(Invalid { name: "a value of the mask", value, allowed: "in [0, 1]" }.into())
+        }
+    }
+}
+
 impl<S, const D: usize> RePaint<S, D> {
     /// Around `inner`, with data that is known where `mask` is 1 and of no matter where it is 0,
     /// each step r = `times ≥ 1` times. Both broadcast against x, and are cast to its type: `[1, …]`
-    /// serves a whole batch.
+    /// serves a whole batch. Between 0 and 1 the mask blends.
+    ///
+    /// # Errors
+    /// Shapes that do not broadcast, a mask outside [0, 1], `times` of 0.
     pub fn new(
         inner: S,
         known: Tensor<D>,
@@ -71,6 +90,7 @@ impl<S, const D: usize> RePaint<S, D> {
     ) -> Result<Self, SamplingError> {
         let either = |known, mask| known == mask || known == 1 || mask == 1;
         shapes("the known data (beside the mask)", known.dims(), mask.dims(), either)?;
+        require_mask(mask.clone())?;
         Ok(Self { inner, known, mask, times: Count::new("times", times)?.0, jump: 1 })
     }
 
@@ -79,25 +99,17 @@ impl<S, const D: usize> RePaint<S, D> {
         Ok(Self { jump: Count::new("jump", steps)?.0, ..self })
     }
 
-    /// One step down, with the known region in its place after it.
-    fn down(
-        &self,
-        cx: &mut Context<'_, D>,
-        x: Tensor<D>,
-        (from, to): (NoiseLevel, NoiseLevel),
-        state: &mut S::State,
-    ) -> Tensor<D>
-    where
-        S: Sampler<D>,
-    {
-        let unknown = self.inner.step(cx, x, from, to, state);
-        let of_x = |tensor: &Tensor<D>| tensor.clone().cast(unknown.dtype());
-        let (known, mask) = (of_x(&self.known).expand(unknown.dims()), of_x(&self.mask));
+    /// x with the known region in its place, at level `to`.
+    fn replaced(&self, cx: &mut Context<'_, D>, x: Tensor<D>, to: NoiseLevel) -> Tensor<D> {
+        let of_x = |tensor: &Tensor<D>| tensor.clone().cast(x.dtype()).expand(x.dims());
+        let (known, mask) = (of_x(&self.known), of_x(&self.mask));
         let known = match to.sigma {
             0.0 => known * to.alpha,
             _ => cx.forward(known, NoiseLevel::DATA, to),
         };
-        known * mask.clone() + unknown * (1.0 - mask)
+        let blend = known * mask.clone() + x.clone() * (-mask.clone() + 1.0);
+        // Not by multiplication alone, which keeps what is NaN in the part that does not count.
+        blend.mask_where(mask.equal_elem(0.0), x)
     }
 }
 
@@ -125,7 +137,8 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for RePaint<S, D> {
             *begin = now.clone();
         }
         levels.push(from);
-        let mut x = self.down(cx, x, (from, to), now);
+        let x = self.inner.step(cx, x, from, to, now);
+        let mut x = self.replaced(cx, x, to);
         let done = cx.done();
         if levels.len() < self.jump && done + 1 < cx.steps() {
             return x;
@@ -134,19 +147,37 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for RePaint<S, D> {
             x = cx.forward(x, to, levels[0]);
             *now = begin.clone();
             for (k, &from) in levels.iter().enumerate() {
-                cx.done = (done + 1 + k).saturating_sub(levels.len());
+                let number = (done + 1 + k).saturating_sub(levels.len());
                 let to = levels.get(k + 1).copied().unwrap_or(to);
-                x = self.down(cx, x, (from, to), now);
+                x = cx.step(&self.inner, number, x, (from, to), now);
+                x = self.replaced(cx, x, to);
             }
         }
         levels.clear();
         x
     }
 
-    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
+    fn order(&self) -> Option<usize> {
+        None
+    }
+
+    fn is_stochastic(&self) -> bool {
+        true
+    }
+
+    fn calls(&self) -> usize {
+        self.times * self.inner.calls()
+    }
+
+    fn check(
+        &self,
+        shape: [usize; D],
+        levels: &Levels,
+        schedule: &dyn NoiseSchedule,
+    ) -> Result<(), SamplingError> {
         let stretches = |found, wanted| found == wanted || found == 1;
         shapes("the known data (beside x)", self.known.dims(), shape, stretches)?;
         shapes("the mask (beside x)", self.mask.dims(), shape, stretches)?;
-        self.inner.check(shape, levels)
+        self.inner.check(shape, levels, schedule)
     }
 }

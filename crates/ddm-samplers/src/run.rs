@@ -1,6 +1,7 @@
 //! A run: an iterator over the steps from noise to data.
 
 use std::fmt;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use ddm_denoiser::Denoiser;
@@ -8,8 +9,9 @@ use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 
 use crate::{Context, NoiseSource, Sampler};
 
-/// What one step leaves.
+/// The result of one step.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Frame<const D: usize> {
     /// x at `level`; after the last step, the sample.
     pub x: Tensor<D>,
@@ -21,14 +23,16 @@ pub struct Frame<const D: usize> {
     pub evaluations: usize,
 }
 
-/// A sampling run: an iterator of [`Frame`]s of exact length, one a step.
+/// A sampling run: an iterator of [`Frame`]s of exact length, one per step.
 ///
 /// Progress bars, previews and early stopping are `inspect`, `map` and `take_while`. It holds no
 /// more than the current x and the sampler's state, and it can be cloned in the middle: both
-/// copies then go the same way. Made by [`Sampling::start`](crate::Sampling::start).
-pub struct Run<'a, const D: usize, M: ?Sized, S: Sampler<D>, N> {
-    pub(crate) model: &'a M,
-    pub(crate) schedule: &'a dyn NoiseSchedule,
+/// copies then go the same way. It owns the model, or a reference or an `Arc`, and is `Send`.
+/// Made by [`Sampling::start`](crate::Sampling::start).
+#[derive(Clone)]
+pub struct Run<'a, const D: usize, M, S: Sampler<D>, N> {
+    pub(crate) model: M,
+    pub(crate) schedule: Arc<dyn NoiseSchedule + 'a>,
     pub(crate) sampler: S,
     pub(crate) levels: Levels,
     pub(crate) noise: N,
@@ -39,10 +43,15 @@ pub struct Run<'a, const D: usize, M: ?Sized, S: Sampler<D>, N> {
     pub(crate) evaluations: usize,
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> Run<'_, D, M, S, N> {
+impl<const D: usize, M: Denoiser<D>, S: Sampler<D>, N: NoiseSource> Run<'_, D, M, S, N> {
     /// The levels that the run visits.
     pub fn levels(&self) -> &Levels {
         &self.levels
+    }
+
+    /// The noise source, as it is now: to save, and to go on with later.
+    pub fn noise(&self) -> &N {
+        &self.noise
     }
 
     /// Takes all remaining steps and gives the sample.
@@ -52,19 +61,20 @@ impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> Run
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> Iterator
+impl<const D: usize, M: Denoiser<D>, S: Sampler<D>, N: NoiseSource> Iterator
     for Run<'_, D, M, S, N>
 {
     type Item = Frame<D>;
 
     fn next(&mut self) -> Option<Frame<D>> {
         let (from, to) = (self.levels[self.done], *self.levels.get(self.done + 1)?);
-        let mut cx = Context::new(&self.model, self.schedule, &mut self.noise)
-            .at_step(self.done, self.levels.steps());
+        let mut cx = Context::new(&self.model, &*self.schedule, &mut self.noise)
+            .at_step(self.done, self.levels.steps())
+            .spanning(from, to);
         let x = self.sampler.step(&mut cx, self.x.take()?, from, to, &mut self.state);
         self.done += 1;
         self.evaluations += cx.evaluations();
-        // A sampler that never asked the model has no guess but x itself.
+        // A sampler that never called the model has no prediction but x itself.
         let denoised = cx.into_denoised().unwrap_or_else(|| x.clone());
         self.x = Some(x.clone());
         Some(Frame { x, denoised, level: to, evaluations: self.evaluations })
@@ -76,26 +86,12 @@ impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> Ite
     }
 }
 
-impl<const D: usize, M: Denoiser<D> + ?Sized, S: Sampler<D>, N: NoiseSource> ExactSizeIterator
+impl<const D: usize, M: Denoiser<D>, S: Sampler<D>, N: NoiseSource> ExactSizeIterator
     for Run<'_, D, M, S, N>
 {
 }
 
-// By hand, since a derive would ask the model to be Clone and Debug too.
-impl<const D: usize, M: ?Sized, S: Sampler<D> + Clone, N: Clone> Clone for Run<'_, D, M, S, N> {
-    fn clone(&self) -> Self {
-        Self {
-            sampler: self.sampler.clone(),
-            levels: self.levels.clone(),
-            noise: self.noise.clone(),
-            state: self.state.clone(),
-            x: self.x.clone(),
-            ..*self
-        }
-    }
-}
-
-impl<const D: usize, M: ?Sized, S: Sampler<D>, N> fmt::Debug for Run<'_, D, M, S, N> {
+impl<const D: usize, M, S: Sampler<D>, N> fmt::Debug for Run<'_, D, M, S, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
             .field("levels", &self.levels)

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Invalid, Levels, NoiseLevel};
+use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{NonNegative, Order};
@@ -38,7 +38,7 @@ pub struct SaSolver {
     corrector: Option<Order<4>>,
     tau: NonNegative,
     between: (f64, f64),
-    answer: Extrapolate,
+    extrapolate: Extrapolate,
     lower_order_final: bool,
 }
 
@@ -62,8 +62,8 @@ impl SaSolver {
     }
 
     /// In x̂₀ (the default) or in ε̂.
-    pub fn answer(self, answer: Extrapolate) -> Self {
-        Self { answer, ..self }
+    pub fn extrapolate(self, extrapolate: Extrapolate) -> Self {
+        Self { extrapolate, ..self }
     }
 
     /// Whether the last steps go down to order 1.
@@ -77,8 +77,8 @@ impl Default for SaSolver {
     fn default() -> Self {
         let (predictor, corrector) = (Order(2), Some(Order(2)));
         let (tau, between) = (NonNegative(1.0), (200.0, 800.0));
-        let answer = Extrapolate::Data;
-        Self { predictor, corrector, tau, between, answer, lower_order_final: true }
+        let extrapolate = Extrapolate::Data;
+        Self { predictor, corrector, tau, between, extrapolate, lower_order_final: true }
     }
 }
 
@@ -98,16 +98,15 @@ impl<const D: usize> Sampler<D> for SaSolver {
             predictor: self.predictor.0,
             corrector: self.corrector.map(|order| order.0 - 1),
             // Lone differences are weighed otherwise in x̂₀ only.
-            basis: (self.answer == Extrapolate::Data).then_some(Basis::B1),
-            answer: self.answer,
+            basis: (self.extrapolate == Extrapolate::Data).then_some(Basis::B1),
+            extrapolate: self.extrapolate,
             lower_order_final: self.lower_order_final,
             eta: Some(if on { self.tau.0.powi(2) } else { 0.0 }),
         };
         scheme.step(cx, x, from, to, state)
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.predictor.check(levels)?;
-        self.corrector.map_or(Ok(()), |order| order.check(levels))
+    fn is_stochastic(&self) -> bool {
+        true
     }
 }

@@ -1,13 +1,18 @@
 //! The short way to a run.
 
+use std::fmt;
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
-use ddm_denoiser::Denoiser;
+use ddm_denoiser::{Denoiser, full_precision};
 use ddm_schedule::{Grid, Levels, NoiseSchedule, Trailing};
 
-use crate::{Ddim, HostNoise, NoiseSource, Run, Sampler, SamplingError};
+use crate::{Ddim, HostNoise, NoiseSource, Prior, Run, Sampler, SamplingError, Stream};
 
 /// How to sample: a model and a schedule, and then what should differ from the defaults
 /// ([`Ddim`] at η = 0, 50 steps on the [`Trailing`] grid, [`HostNoise`] of seed 0).
+///
+/// Model and schedule are given by value, by reference or by `Arc`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -22,70 +27,72 @@ use crate::{Ddim, HostNoise, NoiseSource, Run, Sampler, SamplingError};
 /// assert_eq!(frames[9].evaluations, 10);
 /// # Ok::<(), ddm_samplers::SamplingError>(())
 /// ```
-pub struct Sampling<'a, M: ?Sized, S = Ddim, N = HostNoise> {
-    model: &'a M,
-    schedule: &'a dyn NoiseSchedule,
+#[derive(Clone)]
+#[must_use = "nothing is sampled before `sample`, `start` or `start_from` is called"]
+pub struct Sampling<'a, M, S = Ddim, N = HostNoise> {
+    model: M,
+    schedule: Arc<dyn NoiseSchedule + 'a>,
     visits: Visits<'a>,
     sampler: S,
     noise: N,
+    prior: Prior,
 }
 
-/// Which levels a run visits: a grid's, or given ones.
-enum Visits<'a> {
-    Grid { grid: Box<dyn Grid + 'a>, steps: usize },
-    Levels(Levels),
+/// Which levels a run visits: those of a grid, or given ones.
+#[derive(Clone, Default)]
+struct Visits<'a> {
+    grid: Option<Arc<dyn Grid + 'a>>,
+    steps: Option<usize>,
+    levels: Option<Levels>,
 }
 
-impl<M: ?Sized, S: std::fmt::Debug, N: std::fmt::Debug> std::fmt::Debug for Sampling<'_, M, S, N> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<M, S: fmt::Debug, N: fmt::Debug> fmt::Debug for Sampling<'_, M, S, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sampling")
             .field("sampler", &self.sampler)
             .field("noise", &self.noise)
+            .field("prior", &self.prior)
             .finish_non_exhaustive()
     }
 }
 
-impl<'a, M: ?Sized> Sampling<'a, M> {
+impl<'a, M> Sampling<'a, M> {
     /// With the defaults.
-    pub fn new(model: &'a M, schedule: &'a dyn NoiseSchedule) -> Self {
+    pub fn new(model: M, schedule: impl NoiseSchedule + 'a) -> Self {
         Self {
             model,
-            schedule,
-            visits: Visits::Grid { grid: Box::new(Trailing), steps: 50 },
+            schedule: Arc::new(schedule),
+            visits: Visits::default(),
             sampler: Ddim::default(),
             noise: HostNoise::new(0),
+            prior: Prior::default(),
         }
     }
 }
 
-impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
+impl<'a, M, S, N> Sampling<'a, M, S, N> {
     /// With another sampler.
     pub fn sampler<T>(self, sampler: T) -> Sampling<'a, M, T, N> {
-        let Self { model, schedule, visits, noise, .. } = self;
-        Sampling { model, schedule, visits, sampler, noise }
+        let Self { model, schedule, visits, noise, prior, .. } = self;
+        Sampling { model, schedule, visits, sampler, noise, prior }
     }
 
     /// With another number of steps.
-    pub fn steps(self, steps: usize) -> Self {
-        let grid = match self.visits {
-            Visits::Grid { grid, .. } => grid,
-            Visits::Levels(_) => Box::new(Trailing),
-        };
-        Self { visits: Visits::Grid { grid, steps }, ..self }
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.visits.steps = Some(steps);
+        self
     }
 
     /// With another grid.
-    pub fn grid(self, grid: impl Grid + 'a) -> Self {
-        let steps = match self.visits {
-            Visits::Grid { steps, .. } => steps,
-            Visits::Levels(levels) => levels.steps(),
-        };
-        Self { visits: Visits::Grid { grid: Box::new(grid), steps }, ..self }
+    pub fn grid(mut self, grid: impl Grid + 'a) -> Self {
+        self.visits.grid = Some(Arc::new(grid));
+        self
     }
 
     /// With these levels and no others, in place of a grid and a number of steps.
-    pub fn levels(self, levels: Levels) -> Self {
-        Self { visits: Visits::Levels(levels), ..self }
+    pub fn levels(mut self, levels: Levels) -> Self {
+        self.visits.levels = Some(levels);
+        self
     }
 
     /// With [`HostNoise`] of this seed.
@@ -95,12 +102,21 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
 
     /// With another noise source.
     pub fn noise<T>(self, noise: T) -> Sampling<'a, M, S, T> {
-        let Self { model, schedule, visits, sampler, .. } = self;
-        Sampling { model, schedule, visits, sampler, noise }
+        let Self { model, schedule, visits, sampler, prior, .. } = self;
+        Sampling { model, schedule, visits, sampler, noise, prior }
     }
 
-    /// Starts a run from noise of this shape, `[batch, …]`: the first draw, scaled to the first
-    /// level's [`scale`](ddm_schedule::NoiseLevel::scale), which is 1 if variance is preserved.
+    /// For data of another mean and standard deviation than 0 and 1.
+    pub fn prior(self, prior: Prior) -> Self {
+        Self { prior, ..self }
+    }
+
+    /// Starts a run from noise of this shape, `[batch, …]`, of the [`Prior`]'s mean and standard
+    /// deviation at the first level (0 and 1 if variance is preserved).
+    ///
+    /// # Errors
+    /// An empty shape, levels that the schedule does not have, a model or a sampler that cannot take
+    /// the shape or the levels.
     pub fn start<const D: usize>(
         mut self,
         shape: [usize; D],
@@ -114,12 +130,21 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
         if shape.contains(&0) {
             return Err(SamplingError::EmptyShape { shape: shape.to_vec() });
         }
-        let levels = self.visits.levels(self.schedule)?;
-        let x = self.noise.draw(shape, device) * levels[0].scale();
-        self.levels(levels).start_from(x)
+        let levels = self.visits.levels(&*self.schedule)?;
+        self.noise.switch_to(Stream::Start);
+        let z = full_precision(self.noise.normal(&shape, device).reshape(shape));
+        let x = match self.prior.mean_at(levels[0]) {
+            0.0 => z * self.prior.std_at(levels[0]),
+            mean => z * self.prior.std_at(levels[0]) + mean,
+        };
+        self.run(levels, x)
     }
 
-    /// Starts a run from an x that is already at the first level: image-to-image, or a latent.
+    /// Starts a run from an x that is already at the first level: image-to-image, or a latent. In
+    /// half precision it is taken to single precision, in which the run goes on.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
     pub fn start_from<const D: usize>(
         self,
         x: Tensor<D>,
@@ -129,15 +154,32 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
         S: Sampler<D>,
         N: NoiseSource,
     {
-        let levels = self.visits.levels(self.schedule)?;
-        self.model.check(x.dims(), levels[0])?;
-        self.sampler.check(x.dims(), &levels)?;
-        let Self { model, schedule, sampler, noise, .. } = self;
+        let levels = self.visits.levels(&*self.schedule)?;
+        self.run(levels, full_precision(x))
+    }
+
+    fn run<const D: usize>(
+        self,
+        levels: Levels,
+        x: Tensor<D>,
+    ) -> Result<Run<'a, D, M, S, N>, SamplingError>
+    where
+        M: Denoiser<D>,
+        S: Sampler<D>,
+        N: NoiseSource,
+    {
+        self.model.check(&x, levels[0])?;
+        self.sampler.check(x.dims(), &levels, &*self.schedule)?;
+        let Self { model, schedule, sampler, mut noise, .. } = self;
+        noise.switch_to(Stream::Sampler);
         let (x, state) = (Some(x), S::State::default());
         Ok(Run { model, schedule, sampler, levels, noise, state, x, done: 0, evaluations: 0 })
     }
 
     /// The whole run in one go: the samples.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
     pub fn sample<const D: usize>(
         self,
         shape: [usize; D],
@@ -154,9 +196,19 @@ impl<'a, M: ?Sized, S, N> Sampling<'a, M, S, N> {
 
 impl Visits<'_> {
     fn levels(&self, schedule: &dyn NoiseSchedule) -> Result<Levels, SamplingError> {
-        match self {
-            Visits::Grid { grid, steps } => Ok(grid.levels(schedule, *steps)?),
-            Visits::Levels(levels) => Ok(levels.clone()),
+        match (&self.levels, &self.grid, self.steps) {
+            (Some(levels), None, steps) if steps.is_none_or(|n| n == levels.steps()) => {
+                Ok(levels.clone())
+            }
+            (Some(levels), grid, steps) => Err(SamplingError::LevelsAndGrid {
+                levels: levels.steps(),
+                with: match grid {
+                    Some(_) => "a grid".to_owned(),
+                    None => format!("steps({})", steps.unwrap_or_default()),
+                },
+            }),
+            (None, Some(grid), steps) => Ok(grid.levels(schedule, steps.unwrap_or(50))?),
+            (None, None, steps) => Ok(Trailing.levels(schedule, steps.unwrap_or(50))?),
         }
     }
 }

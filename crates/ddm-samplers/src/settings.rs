@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use ddm_schedule::{Invalid, Levels};
+use ddm_schedule::Invalid;
 
 use crate::SamplingError;
 
@@ -60,12 +60,6 @@ impl<const MAX: usize> Order<MAX> {
             _ => "at least 1",
         };
         Err(Invalid { name, value: order as f64, allowed }.into())
-    }
-
-    /// Refuses levels of fewer steps than that: the method would never have its answers together.
-    pub(crate) fn check(self, levels: &Levels) -> Result<(), SamplingError> {
-        let (Self(order), steps) = (self, levels.steps());
-        if steps < order { Err(SamplingError::TooFewSteps { order, steps }) } else { Ok(()) }
     }
 }
 

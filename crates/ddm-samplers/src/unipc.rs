@@ -1,11 +1,11 @@
 //! UniPC, and the predictor-corrector scheme that it shares with SA-Solver.
 
 use burn::tensor::Tensor;
-use ddm_schedule::{Levels, NoiseLevel, kernel};
+use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::answer_of;
 use crate::integral::{moments, weights};
+use crate::prediction::prediction_of;
 use crate::settings::Order;
 use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 
@@ -32,7 +32,7 @@ use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 pub struct UniPc {
     order: Order,
     basis: Basis,
-    answer: Extrapolate,
+    extrapolate: Extrapolate,
     lower_order_final: bool,
     without_corrector: Vec<usize>,
 }
@@ -60,8 +60,8 @@ impl UniPc {
     }
 
     /// With x̂₀ or ε̂.
-    pub fn answer(self, answer: Extrapolate) -> Self {
-        Self { answer, ..self }
+    pub fn extrapolate(self, extrapolate: Extrapolate) -> Self {
+        Self { extrapolate, ..self }
     }
 
     /// Whether the last steps go down to order 1.
@@ -79,9 +79,9 @@ impl UniPc {
 /// Order 2, with B₂ and x̂₀.
 impl Default for UniPc {
     fn default() -> Self {
-        let (basis, answer) = (Basis::default(), Extrapolate::default());
+        let (basis, extrapolate) = (Basis::default(), Extrapolate::default());
         let without_corrector = Vec::new();
-        Self { order: Order(2), basis, answer, lower_order_final: true, without_corrector }
+        Self { order: Order(2), basis, extrapolate, lower_order_final: true, without_corrector }
     }
 }
 
@@ -101,15 +101,16 @@ impl<const D: usize> Sampler<D> for UniPc {
             predictor: self.order.0,
             corrector: corrects.then_some(self.order.0),
             basis: Some(self.basis),
-            answer: self.answer,
+            extrapolate: self.extrapolate,
             lower_order_final: self.lower_order_final,
             eta: None,
         };
         scheme.step(cx, x, from, to, state)
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.order.check(levels)
+    fn order(&self) -> Option<usize> {
+        // The corrector adds one; where the last steps go down to order 1, so does the whole run.
+        Some(if self.lower_order_final { 2.min(self.order.0 + 1) } else { self.order.0 + 1 })
     }
 }
 
@@ -128,7 +129,7 @@ struct Step<const D: usize> {
     x: Tensor<D>,
     from: NoiseLevel,
     to: NoiseLevel,
-    answer: Extrapolate,
+    extrapolate: Extrapolate,
     eta: f64,
     z: Option<Tensor<D>>,
     /// How many answers before its end the corrector takes; `None` if it is not to be corrected.
@@ -143,18 +144,18 @@ impl<const D: usize> Step<D> {
     /// The factors of x, of the mean of the answers, and of z.
     fn coefficients(&self) -> [f64; 3] {
         let &Self { from, to, eta, .. } = self;
-        if self.answer == Extrapolate::Noise && eta > 0.0 {
+        if self.extrapolate == Extrapolate::Noise && eta > 0.0 {
             return kernel::noise_sde(from, to, eta);
         }
         let reverse = kernel::reverse(from, to, kernel::sde_std(from, to, eta));
-        let (a, b) = self.answer.kind().x0_from(from);
+        let (a, b) = self.extrapolate.kind().x0_from(from);
         [reverse.x + reverse.x0 * a, reverse.x0 * b, reverse.noise]
     }
 
     /// Where the newest answers lie: 0 is the start of the step, 1 its end.
     fn nodes(&self, history: &History<D>, count: usize) -> Vec<f64> {
-        let node = |k| (history.level(k).lambda() - self.from.lambda()) / self.h();
-        (0..count).map(node).collect()
+        let node = |level: NoiseLevel| (level.lambda() - self.from.lambda()) / self.h();
+        history.levels().take(count).map(node).collect()
     }
 }
 
@@ -166,7 +167,7 @@ pub(crate) struct Scheme {
     pub(crate) corrector: Option<usize>,
     /// The weight of a lone difference; if there is none, its exact integral.
     pub(crate) basis: Option<Basis>,
-    pub(crate) answer: Extrapolate,
+    pub(crate) extrapolate: Extrapolate,
     pub(crate) lower_order_final: bool,
     /// η of the SDE. Where it is given, every step draws noise, also at η = 0.
     pub(crate) eta: Option<f64>,
@@ -183,8 +184,8 @@ impl Scheme {
     ) -> Tensor<D> {
         let x0 = cx.denoise(x.clone(), from);
         // From pure noise, where ε̂ says nothing of x̂₀, the step is one with x̂₀.
-        let answer = if from.alpha > 0.0 { self.answer } else { Extrapolate::Data };
-        let found = answer_of(answer.kind(), x.clone(), x0.clone(), from);
+        let extrapolate = if from.alpha > 0.0 { self.extrapolate } else { Extrapolate::Data };
+        let found = prediction_of(extrapolate.kind(), x.clone(), x0.clone(), from);
         let x = match last.take().map(|(step, led_to)| (step.corrector, step, led_to)) {
             // By the difference, so that what was done to x since then (RePaint, ...) is not undone.
             Some((Some(order), step, led_to)) if step.to == from => {
@@ -194,8 +195,7 @@ impl Scheme {
         };
         history.push(from, found, self.predictor.max(self.corrector.unwrap_or(1)));
         // Answers at levels of infinite λ have no place on the axis.
-        let finite = |&k: &usize| history.level(k).lambda().is_finite();
-        let mut most = (0..history.len()).take_while(finite).count();
+        let mut most = history.levels().take_while(|at| at.lambda().is_finite()).count();
         if self.lower_order_final {
             most = most.min(cx.steps().saturating_sub(cx.done()));
         }
@@ -204,14 +204,14 @@ impl Scheme {
             return x0 * to.alpha;
         }
         let corrector = self.corrector.filter(|_| most > 0).map(|order| order.min(most));
-        let step = Step { x, from, to, answer, eta, z, corrector };
+        let step = Step { x, from, to, extrapolate, eta, z, corrector };
         let next = self.take(&step, history, self.predictor.min(most).max(1), None);
         *last = Some((step, next.clone()));
         next
     }
 
     fn weights<const D: usize>(&self, nodes: &[f64], step: &Step<D>) -> Vec<f64> {
-        let z = match step.answer {
+        let z = match step.extrapolate {
             Extrapolate::Data => -(1.0 + step.eta) * step.h(),
             Extrapolate::Noise => step.h(),
         };
@@ -241,10 +241,7 @@ impl Scheme {
             step.nodes(history, order).into_iter().chain(end.is_some().then_some(1.0)).collect();
         let weights: Vec<f64> =
             self.weights(&nodes, step).iter().map(|weight| weight * of_answers).collect();
-        let mut next = step.x.clone() * of_x;
-        if order > 0 {
-            next = next + history.combine(&weights[..order]);
-        }
+        let mut next = history.add_to(step.x.clone() * of_x, &weights[..order]);
         if let Some(end) = end {
             next = next + end * weights[order];
         }

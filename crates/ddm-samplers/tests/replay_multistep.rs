@@ -185,7 +185,9 @@ fn dpm_solver_singlestep() {
         let sampler = match text(&case, "algorithm_type") {
             "dpmsolver++" => DpmSolverSingle::new(order(&case)),
             "sde-dpmsolver++" => DpmSolverSingle::sde(order(&case), 1.0),
-            "dpmsolver" => DpmSolverSingle::new(order(&case)).map(|s| s.answer(Extrapolate::Noise)),
+            "dpmsolver" => {
+                DpmSolverSingle::new(order(&case)).map(|s| s.extrapolate(Extrapolate::Noise))
+            }
             other => panic!("algorithm {other}"),
         };
         replay(&case, sampler.unwrap().solver_type(correction(&case)).ending(ending(&case)));
@@ -265,7 +267,7 @@ fn pndm() {
         let model = model(&case, text(&case, "prediction_type"));
         let theirs = |_: NoiseLevel| 1.0;
         let replay = Replay { case: &case, levels, model: &*model, schedule, record, theirs };
-        replay.check(&Pndm { start, answer: EpsilonPrediction });
+        replay.check(&Pndm { start, parameterization: EpsilonPrediction });
     }
 }
 
@@ -329,7 +331,7 @@ fn orders() {
                 "in noise",
                 wanted,
                 0,
-                keep(DpmSolverSingle::new(order).unwrap()).answer(Extrapolate::Noise),
+                keep(DpmSolverSingle::new(order).unwrap()).extrapolate(Extrapolate::Noise),
             );
         }
     }
@@ -341,8 +343,13 @@ fn orders() {
         let n = if order > 2 { 1536 } else { 96 };
         has_order_from(n, "iPNDM", order.min(2) as f64, order - 1, Ipndm::new(order).unwrap());
     }
-    has_order("PLMS", 2.0, 0, Pndm { start: PndmStart::Heun, answer: EpsilonPrediction });
-    has_order("PNDM", 2.0, 0, Pndm { start: PndmStart::RungeKutta, answer: EpsilonPrediction });
+    has_order("PLMS", 2.0, 0, Pndm { start: PndmStart::Heun, parameterization: EpsilonPrediction });
+    has_order(
+        "PNDM",
+        2.0,
+        0,
+        Pndm { start: PndmStart::RungeKutta, parameterization: EpsilonPrediction },
+    );
 }
 
 #[test]
@@ -413,14 +420,20 @@ fn ends_of_the_schedule() {
         check("noise sde", BoxedSampler::new(DpmSolver::sde(order).unwrap()));
         let single = DpmSolverSingle::new(order).unwrap().ending(Ending::Keep);
         check("single", BoxedSampler::new(single));
-        check("single noise", BoxedSampler::new(single.answer(Extrapolate::Noise)));
+        check("single noise", BoxedSampler::new(single.extrapolate(Extrapolate::Noise)));
         check("deis", BoxedSampler::new(Deis::new(order).unwrap()));
         check("lms", BoxedSampler::new(Lms::new(order + 1).unwrap()));
         check("ipndm", BoxedSampler::new(Ipndm::new(order + 1).unwrap()));
     }
-    check("plms", BoxedSampler::new(Pndm { start: PndmStart::Heun, answer: EpsilonPrediction }));
+    check(
+        "plms",
+        BoxedSampler::new(Pndm { start: PndmStart::Heun, parameterization: EpsilonPrediction }),
+    );
     check(
         "pndm",
-        BoxedSampler::new(Pndm { start: PndmStart::RungeKutta, answer: EpsilonPrediction }),
+        BoxedSampler::new(Pndm {
+            start: PndmStart::RungeKutta,
+            parameterization: EpsilonPrediction,
+        }),
     );
 }

@@ -214,7 +214,7 @@ fn predictors_and_correctors() {
         let order = case["scheduler_config"]["solver_order"].as_u64().unwrap() as usize;
         let basis = if text(&case, "solver_type") == "bh1" { Basis::B1 } else { Basis::B2 };
         let answer = if is(&case, "predict_x0") { Extrapolate::Data } else { Extrapolate::Noise };
-        let sampler = UniPc::new(order).unwrap().basis(basis).answer(answer);
+        let sampler = UniPc::new(order).unwrap().basis(basis).extrapolate(answer);
         replay(&case, sampler.lower_order_final(is(&case, "lower_order_final")));
     }
     cases("SASolverScheduler.json").iter().for_each(|case| replay(case, SaSolver::default()));
@@ -271,7 +271,7 @@ fn orders() {
     check("UniPC-2", BoxedSampler::new(unipc(2)), 3.0);
     check("UniPC-3", BoxedSampler::new(unipc(3)), 4.0);
     check("UniPC-2 B1", BoxedSampler::new(unipc(2).basis(Basis::B1)), 3.0);
-    check("UniPC-2 noise", BoxedSampler::new(unipc(2).answer(Extrapolate::Noise)), 3.0);
+    check("UniPC-2 noise", BoxedSampler::new(unipc(2).extrapolate(Extrapolate::Noise)), 3.0);
     check("SA 1, 1", BoxedSampler::new(sa(1, 1)), 2.0);
     check("SA 2, 2", BoxedSampler::new(sa(2, 2)), 3.0);
     check("SA 3, 2", BoxedSampler::new(sa(3, 2)), 3.0);
@@ -321,7 +321,7 @@ fn all_laws_hold() {
         Churn::new(Heun::default(), 4.0).unwrap(),
         UniPc::new(3).unwrap(),
         UniPc::default().lower_order_final(false),
-        UniPc::default().answer(Extrapolate::Noise),
+        UniPc::default().extrapolate(Extrapolate::Noise),
         SaSolver::default(),
         Lcm::default(),
         Tcd::default(),

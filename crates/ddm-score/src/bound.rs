@@ -2,17 +2,17 @@
 
 use std::f64::consts::LN_2;
 use std::fmt;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, column, sum_each};
-use ddm_noise::{HostNoise, NoiseSource};
+use ddm_denoiser::{Denoised, Denoiser, column, full_precision, read_back, sum_each, wait_for};
+use ddm_noise::NoiseSource;
 use ddm_samplers::Variance;
 use ddm_schedule::{Invalid, NoiseSchedule};
 use ddm_train::{ChainRows, TrainError};
 use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
-use crate::dormand_prince::read;
 
 /// The variational bound on the negative log-likelihood of data under a chain of T steps, term by
 /// term:
@@ -50,9 +50,9 @@ use crate::dormand_prince::read;
 /// assert_eq!((found.terms.len(), found.prior.len()), (99, 4)); // rows 1 to 99, 4 samples
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct VariationalBound<'a, M: ?Sized> {
-    model: &'a M,
-    schedule: &'a dyn NoiseSchedule,
+pub struct VariationalBound<'a, M> {
+    model: M,
+    schedule: Arc<dyn NoiseSchedule + 'a>,
     steps: usize,
     variance: Variance,
     data: DataTerm,
@@ -73,6 +73,7 @@ pub enum DataTerm {
 
 /// The terms of the bound in nats; all lists within are one number a sample.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Bound {
     /// L_T.
     pub prior: Vec<f64>,
@@ -104,7 +105,7 @@ impl Bound {
     }
 }
 
-impl<M: ?Sized> fmt::Debug for VariationalBound<'_, M> {
+impl<M> fmt::Debug for VariationalBound<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { steps, variance, data, rows, .. } = self;
         f.debug_struct("VariationalBound")
@@ -116,11 +117,12 @@ impl<M: ?Sized> fmt::Debug for VariationalBound<'_, M> {
     }
 }
 
-impl<'a, M: ?Sized> VariationalBound<'a, M> {
+impl<'a, M> VariationalBound<'a, M> {
     /// Of all rows, with the posterior's variance and binned data. Refuses schedules that are no
     /// table of at least 2 steps.
-    pub fn new(model: &'a M, schedule: &'a dyn NoiseSchedule) -> Result<Self, ScoreError> {
-        let steps = TrainError::require_table(schedule)?;
+    pub fn new(model: M, schedule: impl NoiseSchedule + 'a) -> Result<Self, ScoreError> {
+        let steps = TrainError::require_table(&schedule)?;
+        let schedule = Arc::new(schedule);
         let (variance, data) = (Variance::default(), DataTerm::default());
         Ok(Self { model, schedule, steps, variance, data, rows: None })
     }
@@ -145,21 +147,39 @@ impl<'a, M: ?Sized> VariationalBound<'a, M> {
 
     /// The bound for data x₀ `[batch, …]`: one draw of the noise to choose rows, if not all are
     /// taken, and one for each row. Reads back from the device once, at the end.
+    ///
+    /// # Errors
+    /// A shape that the model cannot take, noise or results that cannot be read.
     pub fn evaluate<const D: usize>(
         &self,
         x0: Tensor<D>,
-        noise: &mut HostNoise,
+        noise: &mut impl NoiseSource,
+    ) -> Result<Bound, ScoreError>
+    where
+        M: Denoiser<D>,
+    {
+        wait_for(self.evaluate_async(x0, noise))
+    }
+
+    /// [`evaluate`](Self::evaluate) where waiting is not possible, as in a browser.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub async fn evaluate_async<const D: usize>(
+        &self,
+        x0: Tensor<D>,
+        noise: &mut impl NoiseSource,
     ) -> Result<Bound, ScoreError>
     where
         M: Denoiser<D>,
     {
         ScoreError::require_some(&x0.dims())?;
         let last = self.schedule.level(1.0);
-        self.model.check(x0.dims(), last)?;
-        let x0 = x0.inner();
+        let x0 = full_precision(x0).inner();
+        self.model.check(&x0, last)?;
         let dims = x0.dims()[1..].iter().product::<usize>();
 
-        let rows = self.chosen(noise);
+        let rows = self.chosen(noise)?;
         let terms = rows.iter().map(|&row| self.term(&x0, row, noise)).collect::<Result<_, _>>()?;
         let data = self.term(&x0, 0, noise)?;
         // KL(N(α x₀, σ²) ‖ N(0, S²)) = ½ (α² x₀²/S² + σ²/S² − 1 − ln σ²/S²)
@@ -167,20 +187,24 @@ impl<'a, M: ?Sized> VariationalBound<'a, M> {
         let unit = dims as f64 * (sigma.powi(2) - 1.0 - 2.0 * sigma.ln());
         let prior = (sum_each(x0.square()) * alpha.powi(2) + unit) * 0.5;
         let terms: Vec<Tensor<1>> = terms;
-        let terms = terms.into_iter().map(read).collect();
-        let (prior, data) = (read(prior), read(data));
+        let mut read = Vec::new();
+        for term in terms {
+            read.push(read_back("a term of the bound", term).await?);
+        }
+        let prior = read_back("the prior's term", prior).await?;
+        let (terms, data) = (read, read_back("the data's term", data).await?);
         Ok(Bound { prior, rows, terms, data, all_rows: self.steps - 1, dims })
     }
 
-    fn chosen(&self, noise: &mut HostNoise) -> Vec<usize> {
+    fn chosen(&self, noise: &mut impl NoiseSource) -> Result<Vec<usize>, ScoreError> {
         let all = 1..self.steps;
-        let Some(wanted) = self.rows else { return all.collect() };
-        let keys = noise.uniform(all.len());
+        let Some(wanted) = self.rows else { return Ok(all.collect()) };
+        let keys = noise.uniform(all.len())?;
         let mut rows: Vec<usize> = all.collect();
         rows.sort_by(|a, b| keys[a - 1].total_cmp(&keys[b - 1]));
         rows.truncate(wanted);
         rows.sort_unstable();
-        rows
+        Ok(rows)
     }
 
     /// The term of a row in nats, `[batch]`.
@@ -188,16 +212,16 @@ impl<'a, M: ?Sized> VariationalBound<'a, M> {
         &self,
         x0: &Tensor<D>,
         row: usize,
-        noise: &mut HostNoise,
+        noise: &mut impl NoiseSource,
     ) -> Result<Tensor<1>, ScoreError>
     where
         M: Denoiser<D>,
     {
-        let chain = ChainRows::new(self.schedule, &[row], x0)?;
+        let chain = ChainRows::new(&*self.schedule, &[row], x0)?;
         let at = self.schedule.level((row + 1) as f64 / self.steps as f64);
         let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
         let x = x0.clone() * at.alpha + epsilon * at.sigma;
-        let (guess, learned) = self.model.denoise_with_variance(x, at);
+        let Denoised { x0: guess, variance: learned } = self.model.predict_x0(x, &[at]);
         let v = match (self.variance, learned) {
             (Variance::Large, _) => column(x0, [1.0]),
             (Variance::Learned, Some(v)) => v.inner(),

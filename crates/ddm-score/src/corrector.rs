@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use ddm_denoiser::norm_square;
 use ddm_samplers::{Context, Sampler, SamplingError};
-use ddm_schedule::{Invalid, Levels, NoiseLevel};
+use ddm_schedule::{Invalid, Levels, NoiseLevel, NoiseSchedule};
 use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
@@ -42,6 +42,11 @@ impl<S> PredictorCorrector<S> {
     /// Around `predictor`, with `times` moves of this size after each of its steps.
     pub fn new(predictor: S, step: CorrectorStep, times: usize) -> Self {
         Self { predictor, step, times }
+    }
+
+    /// Moves after each step.
+    fn moves(&self) -> usize {
+        if self.step.0.is_nothing() { 0 } else { self.times }
     }
 }
 
@@ -102,13 +107,13 @@ impl Rule {
         match self {
             Self::OfVariance(step) => langevin_move(cx, x, at, step),
             Self::Snr(snr) => {
-                let x0 = cx.denoise(x.clone(), at);
-                let score = score(x.clone(), x0, at);
-                let z = cx.noise_like(&x);
                 let a = (from.alpha / at.alpha).powi(2);
                 if a == 0.0 {
                     return x;
                 }
+                let x0 = cx.denoise(x.clone(), at);
+                let score = score(x.clone(), x0, at);
+                let z = cx.noise_like(&x);
                 let ratio = norm_square(z.clone()) / norm_square(score.clone());
                 // 2σ² of a score that is 0, where the quotient is infinite.
                 let size = (ratio * (2.0 * a * snr * snr)).clamp_max(2.0 * at.sigma * at.sigma);
@@ -135,17 +140,34 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for PredictorCorrector<S> {
     ) -> Tensor<D> {
         let CorrectorStep(rule) = self.step;
         let mut x = self.predictor.step(cx, x, from, to, state);
-        if to.sigma == 0.0 || rule.is_nothing() {
+        if to.sigma == 0.0 {
             return x;
         }
-        for _ in 0..self.times {
+        for _ in 0..self.moves() {
             x = rule.correct(cx, x, from, to);
         }
         x
     }
 
-    fn check(&self, shape: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        self.predictor.check(shape, levels)
+    fn order(&self) -> Option<usize> {
+        self.predictor.order()
+    }
+
+    fn is_stochastic(&self) -> bool {
+        self.moves() > 0 || self.predictor.is_stochastic()
+    }
+
+    fn calls(&self) -> usize {
+        self.predictor.calls() + self.moves()
+    }
+
+    fn check(
+        &self,
+        shape: [usize; D],
+        levels: &Levels,
+        schedule: &dyn NoiseSchedule,
+    ) -> Result<(), SamplingError> {
+        self.predictor.check(shape, levels, schedule)
     }
 }
 

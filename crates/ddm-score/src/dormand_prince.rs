@@ -1,6 +1,6 @@
 //! The Dormand–Prince method of order 5(4), every sample at its own pace.
 
-use burn::tensor::Tensor;
+use ddm_denoiser::read_back;
 
 use crate::state::State;
 use crate::{ScoreError, step_controller::StepController};
@@ -47,7 +47,7 @@ pub(crate) struct DormandPrince {
 #[derive(Debug)]
 pub(crate) struct Arrival<S> {
     pub(crate) state: S,
-    pub(crate) paces: Vec<StepController>,
+    pub(crate) controllers: Vec<StepController>,
     /// Evaluations of the whole batch.
     pub(crate) calls: usize,
 }
@@ -58,43 +58,45 @@ impl DormandPrince {
     ///
     /// What a sample does depends on that sample alone: one that has arrived or given up stays in
     /// the batch with h = 0.
-    pub(crate) fn solve<S: State>(
+    pub(crate) async fn solve<S: State>(
         &self,
         start: S,
         batch: usize,
         [from, to]: [f64; 2],
         mut slope: impl FnMut(&S, &[f64]) -> Result<S, ScoreError>,
     ) -> Result<Arrival<S>, ScoreError> {
-        let mut paces = vec![StepController::new(from, to, self.max_evaluations); batch];
+        let mut controllers = vec![StepController::new(from, to, self.max_evaluations); batch];
         let (mut state, mut calls) = (start, 0);
         if from == to {
-            return Ok(Arrival { state, paces, calls });
+            return Ok(Arrival { state, controllers, calls });
         }
         if self.max_evaluations < 2 {
-            paces.iter_mut().for_each(StepController::give_up);
-            return Ok(Arrival { state, paces, calls });
+            controllers.iter_mut().for_each(StepController::give_up);
+            return Ok(Arrival { state, controllers, calls });
         }
         let mut first = slope(&state, &vec![from; batch])?;
-        self.choose_first_steps(&state, &first, &mut paces, &mut slope)?;
+        self.choose_first_steps(&state, &first, &mut controllers, &mut slope).await?;
         calls += 2;
         loop {
-            let h: Vec<f64> = paces.iter_mut().map(StepController::next_step).collect();
-            if paces.iter().all(StepController::is_done) {
-                return Ok(Arrival { state, paces, calls });
+            let h: Vec<f64> = controllers.iter_mut().map(StepController::next_step).collect();
+            if controllers.iter().all(StepController::is_done) {
+                return Ok(Arrival { state, controllers, calls });
             }
             let mut slopes = vec![first.clone()];
             let mut after = state.clone();
             for (node, weights) in NODES.into_iter().zip(WEIGHTS) {
-                let at: Vec<f64> = paces.iter().map(|pace| pace.part_of_step(node)).collect();
+                let at: Vec<f64> =
+                    controllers.iter().map(|controller| controller.part_of_step(node)).collect();
                 after = state.advance(&h, sum(weights, &slopes));
                 slopes.push(slope(&after, &at)?);
                 calls += 1;
             }
-            let errors = read(sum(&ERROR, &slopes).size(&state, &after));
-            let taken: Vec<bool> = paces
+            let errors = sum(&ERROR, &slopes).size(&state, &after);
+            let errors = read_back("the errors of the steps", errors).await?;
+            let taken: Vec<bool> = controllers
                 .iter_mut()
                 .zip(errors)
-                .map(|(pace, error)| pace.judge(error / self.tolerance))
+                .map(|(controller, error)| controller.judge(error / self.tolerance))
                 .collect();
             state = state.replaced(after, &taken);
             first = first.replaced(slopes.swap_remove(6), &taken);
@@ -102,25 +104,30 @@ impl DormandPrince {
     }
 
     /// h from how large y, its slope and its curvature are: one evaluation.
-    fn choose_first_steps<S: State>(
+    async fn choose_first_steps<S: State>(
         &self,
         state: &S,
         first: &S,
-        paces: &mut [StepController],
+        controllers: &mut [StepController],
         slope: &mut impl FnMut(&S, &[f64]) -> Result<S, ScoreError>,
     ) -> Result<(), ScoreError> {
-        let (of_state, of_slope) = (read(state.size(state, state)), read(first.size(state, state)));
-        let trial: Vec<f64> = paces
+        let of_state = read_back("the size of x", state.size(state, state)).await?;
+        let of_slope = read_back("the size of the slope", first.size(state, state)).await?;
+        let trial: Vec<f64> = controllers
             .iter()
             .zip(of_state.iter().zip(&of_slope))
-            .map(|(pace, (y, k))| pace.trial_step(y / self.tolerance, k / self.tolerance))
+            .map(|(controller, (y, k))| {
+                controller.trial_step(y / self.tolerance, k / self.tolerance)
+            })
             .collect();
-        let at: Vec<f64> = paces.iter().zip(&trial).map(|(pace, h)| pace.at + h).collect();
+        let at: Vec<f64> =
+            controllers.iter().zip(&trial).map(|(controller, h)| controller.at + h).collect();
         let probed = slope(&state.advance(&trial, first.clone()), &at)?;
-        let change = read(S::sum(&[(1.0, &probed), (-1.0, first)]).size(state, state));
-        for (i, pace) in paces.iter_mut().enumerate() {
+        let change = S::sum(&[(1.0, &probed), (-1.0, first)]).size(state, state);
+        let change = read_back("the change of the slope", change).await?;
+        for (i, controller) in controllers.iter_mut().enumerate() {
             let curvature = change[i] / trial[i].abs() / self.tolerance;
-            pace.start(trial[i], of_slope[i] / self.tolerance, curvature);
+            controller.start(trial[i], of_slope[i] / self.tolerance, curvature);
         }
         Ok(())
     }
@@ -130,10 +137,4 @@ impl DormandPrince {
 fn sum<S: State>(weights: &[f64], slopes: &[S]) -> S {
     let terms = weights.iter().copied().zip(slopes).filter(|&(weight, _)| weight != 0.0);
     S::sum(&terms.collect::<Vec<_>>())
-}
-
-/// The numbers, one a sample: this waits for the device. NaN where they cannot be read.
-pub(crate) fn read(values: Tensor<1>) -> Vec<f64> {
-    let samples = values.dims()[0];
-    values.try_into_vec_as().unwrap_or_else(|_| vec![f64::NAN; samples])
 }

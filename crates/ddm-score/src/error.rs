@@ -1,12 +1,14 @@
 //! What can be wrong with a setting of this crate.
 
 use ddm_denoiser::ModelError;
+use ddm_noise::NoiseError;
 use ddm_schedule::Invalid;
 use ddm_train::TrainError;
 use thiserror::Error;
 
 /// A setting that is out of range, or a model that does not fit.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum ScoreError {
     /// A batch without samples, or samples without elements.
     #[error("x has shape {shape:?}, but every axis must be at least 1 long")]
@@ -52,6 +54,9 @@ pub enum ScoreError {
         /// Its place in the batch.
         sample: usize,
     },
+    /// Random numbers cannot be had.
+    #[error(transparent)]
+    Noise(#[from] NoiseError),
     /// A setting is outside its range.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -1,9 +1,10 @@
 //! The probability-flow ODE: from noise to data and back along one curve.
 
 use std::fmt;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, column};
+use ddm_denoiser::{Denoiser, column, full_precision, wait_for};
 use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
 use crate::ScoreError;
@@ -31,7 +32,7 @@ use crate::path::{Path, scaled, velocity};
 /// Every sample has an angle and a step size of its own, and the same answer and number of
 /// evaluations whoever else is in the batch. The batch stays whole (conditions are bound to it):
 /// samples that have arrived ride along. One step of the batch costs 6 evaluations and reads one
-/// number a sample back from the device. (An evaluation is [`Denoiser::denoise_each`]: one model call
+/// number per sample back from the device. (An evaluation is [`Denoiser::predict_x0`]: one model call
 /// for a [`Model`](ddm_denoiser::Model), but one for every distinct level for a denoiser that has only
 /// `denoise`, such as a closure.)
 ///
@@ -53,14 +54,16 @@ use crate::path::{Path, scaled, velocity};
 /// assert!(flow.decode(noise.x)?.x.all_close(x, None, Some(1e-3)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ProbabilityFlow<'a, M: ?Sized> {
-    pub(crate) model: &'a M,
-    schedule: &'a dyn NoiseSchedule,
+#[derive(Clone)]
+pub struct ProbabilityFlow<'a, M> {
+    pub(crate) model: M,
+    schedule: Arc<dyn NoiseSchedule + 'a>,
     solver: DormandPrince,
 }
 
 /// Where a flow has come to.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Solution<const D: usize> {
     /// x, at the level that was asked for where it was reached; else at the one in `levels`.
     pub x: Tensor<D>,
@@ -71,27 +74,21 @@ pub struct Solution<const D: usize> {
     pub levels: Vec<NoiseLevel>,
     /// Model calls that each sample needed.
     pub evaluations: Vec<usize>,
-    /// Evaluations of the whole batch, [`Denoiser::denoise_each`] each.
+    /// Evaluations of the whole batch, [`Denoiser::predict_x0`] each.
     pub calls: usize,
 }
 
-impl<M: ?Sized> Clone for ProbabilityFlow<'_, M> {
-    fn clone(&self) -> Self {
-        Self { ..*self }
-    }
-}
-
-impl<M: ?Sized> fmt::Debug for ProbabilityFlow<'_, M> {
+impl<M> fmt::Debug for ProbabilityFlow<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProbabilityFlow").field("solver", &self.solver).finish_non_exhaustive()
     }
 }
 
-impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
+impl<'a, M> ProbabilityFlow<'a, M> {
     /// With a tolerance of 1e-5 and at most 10 000 evaluations a sample.
-    pub fn new(model: &'a M, schedule: &'a dyn NoiseSchedule) -> Self {
+    pub fn new(model: M, schedule: impl NoiseSchedule + 'a) -> Self {
         let solver = DormandPrince { tolerance: 1e-5, max_evaluations: 10_000 };
-        Self { model, schedule, solver }
+        Self { model, schedule: Arc::new(schedule), solver }
     }
 
     /// With another tolerance of the error of one step, relative and absolute; finite, above 0.
@@ -155,7 +152,12 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
         self.solve(x, data, noise)
     }
 
-    /// From one level of the schedule to another, up or down; σ > 0 at both. x is f32 or f64.
+    /// From one level of the schedule to another, up or down; σ > 0 at both. In f64 where x is f64,
+    /// else in f32.
+    ///
+    /// # Errors
+    /// A level off the schedule or without noise, a shape that the model cannot take, a device that
+    /// cannot be read.
     pub fn solve<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -165,19 +167,42 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
     where
         M: Denoiser<D>,
     {
-        let path = self.path(x.dims(), from, to)?;
-        let y = x.inner() / from.scale();
-        let arrival = path.follow(y, &self.solver, |y, at| {
-            let x0 = self.model.denoise_each(scaled(y, at), at).inner();
+        wait_for(self.solve_async(x, from, to))
+    }
+
+    /// [`solve`](Self::solve) where waiting is not possible, as in a browser.
+    ///
+    /// # Errors
+    /// As [`solve`](Self::solve).
+    pub async fn solve_async<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+    ) -> Result<Solution<D>, ScoreError>
+    where
+        M: Denoiser<D>,
+    {
+        let x = full_precision(x).inner();
+        let path = self.path(&x, from, to)?;
+        let slope = |y: &Tensor<D>, at: &[NoiseLevel]| {
+            let x0 = self.model.predict_x0(scaled(y, at), at).x0.inner();
             Ok(velocity(y, x0, at))
-        })?;
-        let levels = path.levels(&arrival.paces.iter().map(|pace| pace.at).collect::<Vec<_>>());
+        };
+        let arrival = path.follow(x / from.scale(), &self.solver, slope).await?;
+        let levels = path.levels(
+            &arrival.controllers.iter().map(|controller| controller.at).collect::<Vec<_>>(),
+        );
         let scale = column(&arrival.state, levels.iter().map(NoiseLevel::scale));
         Ok(Solution {
             x: arrival.state * scale,
-            reached: arrival.paces.iter().map(|pace| pace.reached()).collect(),
+            reached: arrival.controllers.iter().map(|controller| controller.reached()).collect(),
             levels,
-            evaluations: arrival.paces.iter().map(|pace| pace.evaluations).collect(),
+            evaluations: arrival
+                .controllers
+                .iter()
+                .map(|controller| controller.evaluations)
+                .collect(),
             calls: arrival.calls,
         })
     }
@@ -190,16 +215,16 @@ impl<'a, M: ?Sized> ProbabilityFlow<'a, M> {
     /// The way between two levels, if x of this shape can go it.
     pub(crate) fn path<const D: usize>(
         &self,
-        shape: [usize; D],
+        x: &Tensor<D>,
         from: NoiseLevel,
         to: NoiseLevel,
-    ) -> Result<Path<'a>, ScoreError>
+    ) -> Result<Path<'_>, ScoreError>
     where
         M: Denoiser<D>,
     {
-        ScoreError::require_some(&shape)?;
-        let path = Path::new(self.schedule, [from, to], shape[0])?;
-        self.model.check(shape, path.noisiest())?;
+        ScoreError::require_some(&x.dims())?;
+        let path = Path::new(&*self.schedule, [from, to], x.dims()[0])?;
+        self.model.check(x, path.noisiest())?;
         Ok(path)
     }
 }

@@ -1,11 +1,12 @@
 //! Between two latents, along the sphere.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{ModelError, column, norm_square, sum_each};
+use ddm_denoiser::{
+    ModelError, column, full_precision, norm_square, read_back, sum_each, wait_for,
+};
 use ddm_schedule::Invalid;
 
 use crate::ScoreError;
-use crate::dormand_prince::read;
 
 /// Spherical interpolation, sample by sample: from `a` (u = 0) to `b` (u = 1) along the great circle
 /// through both directions, with a norm between theirs.
@@ -19,7 +20,7 @@ use crate::dormand_prince::read;
 ///
 /// Refuses u outside [0, 1], latents of different shapes, and latents that point in opposite
 /// directions, between which every arc is as short. All but parallel latents are joined by the
-/// straight line, which is then the same. Reads two numbers a sample back from the device.
+/// straight line, which is then the same. Reads two numbers per sample back from the device.
 ///
 /// Source: Shoemake, *Animating Rotation with Quaternion Curves*, SIGGRAPH 1985; Song et al.,
 /// *Denoising Diffusion Implicit Models*, sec. 5.3 and app. D.5, arXiv 2010.02502.
@@ -34,7 +35,22 @@ use crate::dormand_prince::read;
 /// assert!(middle.all_close(Tensor::from([[half, half]]), None, None));
 /// # Ok::<(), ddm_score::ScoreError>(())
 /// ```
+///
+/// # Errors
+/// What is refused above, and a device that cannot be read.
 pub fn slerp<const D: usize>(a: Tensor<D>, b: Tensor<D>, u: f64) -> Result<Tensor<D>, ScoreError> {
+    wait_for(slerp_async(a, b, u))
+}
+
+/// [`slerp`] where waiting is not possible, as in a browser.
+///
+/// # Errors
+/// As [`slerp`].
+pub async fn slerp_async<const D: usize>(
+    a: Tensor<D>,
+    b: Tensor<D>,
+    u: f64,
+) -> Result<Tensor<D>, ScoreError> {
     Invalid::require((0.0..=1.0).contains(&u), "u", u, "in [0, 1]")?;
     ScoreError::require_some(&a.dims())?;
     if a.dims() != b.dims() {
@@ -42,13 +58,15 @@ pub fn slerp<const D: usize>(a: Tensor<D>, b: Tensor<D>, u: f64) -> Result<Tenso
         let expected = format!("{:?}, the shape of the first", a.dims());
         return Err(ModelError::Shape { what, found, expected }.into());
     }
+    let (a, b) = (full_precision(a), full_precision(b));
     let (norm_a, norm_b) = (norm_square(a.clone()).sqrt(), norm_square(b.clone()).sqrt());
     // A latent of norm 0 has no direction: it stays 0.
     let direction = |x: Tensor<D>, norm: &Tensor<D>| x / norm.clone().clamp_min(1e-30);
     let (a, b) = (direction(a, &norm_a), direction(b, &norm_b));
     // Ω = 2 atan2(|â − b̂|, |â + b̂|), which keeps its digits where Ω is near 0 or π.
-    let apart = read(sum_each((a.clone() - b.clone()).square()));
-    let along = read(sum_each((a.clone() + b.clone()).square()));
+    let (apart, along) = (a.clone() - b.clone(), a.clone() + b.clone());
+    let apart = read_back("the distance of the latents", sum_each(apart.square())).await?;
+    let along = read_back("the sum of the latents", sum_each(along.square())).await?;
     let angles: Vec<f64> = apart
         .iter()
         .zip(&along)

@@ -142,6 +142,18 @@ impl<const D: usize> Sampler<D> for AnnealedLangevin {
             _ => x,
         }
     }
+
+    fn order(&self) -> Option<usize> {
+        None
+    }
+
+    fn is_stochastic(&self) -> bool {
+        true
+    }
+
+    fn calls(&self) -> usize {
+        self.times
+    }
 }
 
 #[derive(Deserialize)]

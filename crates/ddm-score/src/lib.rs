@@ -31,7 +31,7 @@ pub use corrector::{CorrectorStep, PredictorCorrector};
 pub use dequantizer::Dequantizer;
 pub use error::ScoreError;
 pub use flow::{ProbabilityFlow, Solution};
-pub use interpolate::slerp;
+pub use interpolate::{slerp, slerp_async};
 pub use langevin::AnnealedLangevin;
 pub use likelihood::{Estimate, Likelihood, Probe};
 pub use reverse_sde::{EulerMaruyama, ReverseDiffusion};

@@ -4,12 +4,11 @@ use std::f64::consts::TAU;
 use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ddm_denoiser::{Denoiser, gradient, sum_each};
-use ddm_noise::{HostNoise, NoiseSource};
+use ddm_denoiser::{Denoiser, full_precision, gradient, read_back, sum_each, wait_for};
+use ddm_noise::{HostNoise, NoiseSource, Stream};
 use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
-use crate::dormand_prince::read;
 use crate::path::{scaled, velocity};
 use crate::{ProbabilityFlow, ScoreError};
 
@@ -50,7 +49,7 @@ use crate::{ProbabilityFlow, ScoreError};
 /// assert!((found.log_density[1] - f64::from(known[1])).abs() < 1e-3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Likelihood<'a, M: ?Sized> {
+pub struct Likelihood<'a, M> {
     flow: ProbabilityFlow<'a, M>,
     probe: Probe,
     probes: usize,
@@ -72,6 +71,7 @@ pub enum Probe {
 
 /// A log-density and how far it may be off.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Estimate {
     /// ln p(x) in nats, one a sample; NaN where the end of the flow was not reached.
     pub log_density: Vec<f64>,
@@ -82,11 +82,11 @@ pub struct Estimate {
     pub evaluations: Vec<usize>,
     /// Whether each sample reached the end of the flow.
     pub reached: Vec<bool>,
-    /// Evaluations of the whole batch, [`Denoiser::denoise_each`] with a gradient each.
+    /// Evaluations of the whole batch, [`Denoiser::predict_x0`] with a gradient each.
     pub calls: usize,
 }
 
-impl<M: ?Sized> fmt::Debug for Likelihood<'_, M> {
+impl<M> fmt::Debug for Likelihood<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { flow, probe, probes, seed } = self;
         f.debug_struct("Likelihood")
@@ -98,7 +98,7 @@ impl<M: ?Sized> fmt::Debug for Likelihood<'_, M> {
     }
 }
 
-impl<'a, M: ?Sized> Likelihood<'a, M> {
+impl<'a, M> Likelihood<'a, M> {
     /// By this flow and its tolerance, with one Rademacher probe.
     pub fn new(flow: ProbabilityFlow<'a, M>) -> Self {
         Self { flow, probe: Probe::default(), probes: 1, seed: 0 }
@@ -121,6 +121,10 @@ impl<'a, M: ?Sized> Likelihood<'a, M> {
     }
 
     /// ln p(x) of each sample of x `[batch, …]` at level `from`.
+    ///
+    /// # Errors
+    /// A level off the schedule or without noise, a shape that the model cannot take, a model
+    /// without a gradient, a device that cannot be read.
     pub fn log_density<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -129,22 +133,40 @@ impl<'a, M: ?Sized> Likelihood<'a, M> {
     where
         M: Denoiser<D>,
     {
+        wait_for(self.log_density_async(x, from))
+    }
+
+    /// [`log_density`](Self::log_density) where waiting is not possible, as in a browser.
+    ///
+    /// # Errors
+    /// As [`log_density`](Self::log_density).
+    pub async fn log_density_async<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        from: NoiseLevel,
+    ) -> Result<Estimate, ScoreError>
+    where
+        M: Denoiser<D>,
+    {
+        let x = full_precision(x).inner();
         let [noise, _] = self.flow.ends();
-        let path = self.flow.path(x.dims(), from, noise)?;
+        let path = self.flow.path(&x, from, noise)?;
         let dims = x.dims()[1..].iter().product::<usize>() as f64;
-        let y = x.inner() / from.scale();
+        let y = x / from.scale();
         let probes = self.draw(&y);
         let columns = if self.probe == Probe::Exact { 1 } else { probes.len() };
         let integrals = Tensor::zeros([y.dims()[0], columns], (&y.device(), y.dtype()));
-        let arrival = path.follow((y, integrals), self.flow.solver(), |(y, _), at| {
+        let slope = |(y, _): &(Tensor<D>, Tensor<2>), at: &[NoiseLevel]| {
             self.slope_and_divergences(y, at, &probes)
-        })?;
+        };
+        let arrival = path.follow((y, integrals), self.flow.solver(), slope).await?;
 
         let (y, integrals) = arrival.state;
-        let prior = read(sum_each(y.square()));
-        let integrals = read(integrals.reshape([-1]));
+        let prior = read_back("the prior", sum_each(y.square())).await?;
+        let integrals = read_back("the integrals", integrals).await?;
         let base = -0.5 * dims * TAU.ln() - dims * from.scale().ln();
-        let reached: Vec<bool> = arrival.paces.iter().map(|pace| pace.reached()).collect();
+        let reached: Vec<bool> =
+            arrival.controllers.iter().map(|controller| controller.reached()).collect();
         let (mut log_density, mut errors) = (Vec::new(), Vec::new());
         for (i, of_sample) in integrals.chunks(columns).enumerate() {
             let (mean, error) = mean_and_error(of_sample);
@@ -155,7 +177,11 @@ impl<'a, M: ?Sized> Likelihood<'a, M> {
         Ok(Estimate {
             log_density,
             standard_error: (self.probe == Probe::Exact || self.probes > 1).then_some(errors),
-            evaluations: arrival.paces.iter().map(|pace| pace.evaluations * probes.len()).collect(),
+            evaluations: arrival
+                .controllers
+                .iter()
+                .map(|controller| controller.evaluations * probes.len())
+                .collect(),
             reached,
             calls: arrival.calls * probes.len(),
         })
@@ -163,9 +189,9 @@ impl<'a, M: ?Sized> Likelihood<'a, M> {
 
     /// The probes, each of the shape of y.
     fn draw<const D: usize>(&self, y: &Tensor<D>) -> Vec<Tensor<D>> {
-        // Samples are made, and pixels dequantized, with noise of the host, of small seeds: the
-        // probes must be independent of x, so they have keys of their own.
-        let mut noise = HostNoise::new(self.seed ^ 0x9e37_79b9_7f4a_7c15);
+        // A stream of their own: the probes must be independent of x, whatever seed made it.
+        let mut noise = HostNoise::new(self.seed);
+        noise.switch_to(Stream::Probe);
         let mut normal = || noise.draw(y.dims(), &y.device()).cast(y.dtype());
         let signs =
             |z: Tensor<D>| z.zeros_like().add_scalar(1.0).mask_fill(z.lower_elem(0.0), -1.0);
@@ -193,7 +219,7 @@ impl<'a, M: ?Sized> Likelihood<'a, M> {
         let mut divergences = Vec::new();
         for v in probes {
             let along = |x| {
-                let x0 = self.flow.model.denoise_each(x, at);
+                let x0 = self.flow.model.predict_x0(x, at).x0;
                 denoised = Some(x0.clone().inner());
                 sum_each(x0 * v.clone())
             };

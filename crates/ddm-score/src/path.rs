@@ -54,14 +54,14 @@ impl<'a> Path<'a> {
     }
 
     /// Follows the slope, a function of y and the samples' levels, to the end.
-    pub(crate) fn follow<S: State>(
+    pub(crate) async fn follow<S: State>(
         &self,
         start: S,
         solver: &DormandPrince,
         mut slope: impl FnMut(&S, &[NoiseLevel]) -> Result<S, ScoreError>,
     ) -> Result<Arrival<S>, ScoreError> {
         let ends = [angle(self.from), angle(self.to)];
-        solver.solve(start, self.batch, ends, |y, angles| slope(y, &self.levels(angles)))
+        solver.solve(start, self.batch, ends, |y, angles| slope(y, &self.levels(angles))).await
     }
 }
 

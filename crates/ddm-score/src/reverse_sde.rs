@@ -58,6 +58,10 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
         let score = score(x.clone(), x0, from);
         cx.add_noise(x * (2.0 - up.x) + score * up.noise.powi(2), up.noise)
     }
+
+    fn is_stochastic(&self) -> bool {
+        true
+    }
 }
 
 /// Euler and Maruyama's method on the reverse SDE, `dx = (f x − g² s) dt + g dw̄` with t running
@@ -68,8 +72,7 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
 /// ```
 ///
 /// f and g are [`NoiseSchedule::drift`] and [`NoiseSchedule::diffusion`]; the times are those at
-/// which the schedule has the levels' λ. So it needs the schedule, which must be the run's: a
-/// reference or a copy. One model call a step; weak order 1; stochastic; no state. The step to
+/// which the run's schedule has the levels' λ. One model call a step; weak order 1; stochastic; no state. The step to
 /// σ = 0 gives `α_to x̂₀`: there the score has no value, and the authors too leave the last noise
 /// out. Small steps only: it is the plainest method, and less exact than
 /// [`Ddim`](ddm_samplers::Ddim) at η = 1, which takes the linear part exactly. f has no value where
@@ -86,24 +89,15 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
 /// use ddm_score::EulerMaruyama;
 /// let model = from_fn(|x: Tensor<2>, at: NoiseLevel| x * at.alpha); // data N(0, 1)
 /// let schedule = LinearVp::default();
-/// let run = Sampling::new(&model, &schedule).sampler(EulerMaruyama::new(&schedule)).steps(200);
+/// let run = Sampling::new(&model, &schedule).sampler(EulerMaruyama).steps(200);
 /// let x = run.sample([1000, 1], &Device::flex())?;
 /// assert!((x.var(0).into_scalar::<f64>() - 1.0).abs() < 0.2);
 /// # Ok::<(), ddm_samplers::SamplingError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EulerMaruyama<N> {
-    schedule: N,
-}
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EulerMaruyama;
 
-impl<N: NoiseSchedule> EulerMaruyama<N> {
-    /// For runs on `schedule`.
-    pub fn new(schedule: N) -> Self {
-        Self { schedule }
-    }
-}
-
-impl<const D: usize, N: NoiseSchedule> Sampler<D> for EulerMaruyama<N> {
+impl<const D: usize> Sampler<D> for EulerMaruyama {
     type State = ();
 
     fn step(
@@ -118,28 +112,33 @@ impl<const D: usize, N: NoiseSchedule> Sampler<D> for EulerMaruyama<N> {
         if to.sigma == 0.0 {
             return x0 * to.alpha;
         }
-        let t = self.schedule.time_at(from.lambda());
-        let dt = t - self.schedule.time_at(to.lambda());
-        let (f, g) = (self.schedule.drift(t), self.schedule.diffusion(t));
+        let (schedule, t) = (cx.schedule(), cx.time_of(from));
+        let dt = t - cx.time_of(to);
+        let (f, g) = (schedule.drift(t), schedule.diffusion(t));
         let score = score(x.clone(), x0, from);
         cx.add_noise(x * (1.0 - f * dt) + score * (g * g * dt), g * dt.sqrt())
     }
 
-    fn check(&self, _: [usize; D], levels: &Levels) -> Result<(), SamplingError> {
-        let refuse = |name, value, allowed| Err(Invalid { name, value, allowed }.into());
-        if levels[0].alpha == 0.0 {
-            let allowed = "above 0 for Euler-Maruyama, whose drift is infinite there";
-            return refuse("alpha of the first level", 0.0, allowed);
-        }
+    fn is_stochastic(&self) -> bool {
+        true
+    }
+
+    fn check(
+        &self,
+        _: [usize; D],
+        levels: &Levels,
+        schedule: &dyn NoiseSchedule,
+    ) -> Result<(), SamplingError> {
+        let alpha = levels[0].alpha;
+        let allowed = "above 0 for Euler-Maruyama, whose drift is infinite there";
+        Invalid::require(alpha > 0.0, "alpha of the first level", alpha, allowed)?;
+        let allowed = "that of a level of the run's schedule, by whose drift Euler-Maruyama goes";
         for level in levels.iter().filter(|level| level.sigma > 0.0) {
-            let own = self.schedule.level_at(level.lambda());
-            let allowed = "that of a level of the schedule that Euler-Maruyama was made for";
-            if (own.alpha / level.alpha - 1.0).abs() > 1e-6 {
-                return refuse("alpha", level.alpha, allowed);
-            }
-            if (own.lambda() - level.lambda()).abs() > 1e-6 {
-                return refuse("sigma", level.sigma, allowed);
-            }
+            let own = schedule.level_at(level.lambda());
+            let near = (own.alpha / level.alpha - 1.0).abs() <= 1e-6;
+            Invalid::require(near, "alpha of a level", level.alpha, allowed)?;
+            let near = (own.lambda() - level.lambda()).abs() <= 1e-6;
+            Invalid::require(near, "sigma of a level", level.sigma, allowed)?;
         }
         Ok(())
     }

@@ -3,9 +3,7 @@
 use std::f64::consts::{LN_2, TAU};
 
 use burn::tensor::{DType, Device, Tensor};
-use ddm_denoiser::{
-    Denoiser, EpsilonPrediction, LearnedVariance, Model, ModelError, VPrediction, from_fn,
-};
+use ddm_denoiser::{Denoiser, EpsilonPrediction, Model, ModelError, VPrediction, from_fn};
 use ddm_noise::{HostNoise, NoiseSource};
 use ddm_samplers::{Ddim, Sampling, Variance};
 use ddm_schedule::{
@@ -565,7 +563,7 @@ fn some_rows_stand_for_all_and_learned_variances_lie_between_the_fixed_ones() {
         let with_variance = from_fn(move |x: Tensor<2>, _: Tensor<1>| {
             Tensor::cat(vec![x.clone() * 0.5, x.zeros_like() + u], 1)
         });
-        let learned = LearnedVariance::new(with_variance, VPrediction);
+        let learned = Model::new(with_variance, VPrediction).learned_variance();
         let plain = Model::new(from_fn(|x: Tensor<2>, _: Tensor<1>| x * 0.5), VPrediction);
         let bound = VariationalBound::new(&learned, &table).unwrap().variance(Variance::Learned);
         let found = evaluate(bound, &x0, 2).nats();

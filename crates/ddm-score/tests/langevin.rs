@@ -7,8 +7,8 @@ use ddm_samplers::{
     NoiseSource, RecordedNoise, SaSolver, Sampler, Sampling, Variance,
 };
 use ddm_schedule::{
-    BetaTable, Cosine, Exponential, GeometricSigmas, Levels, LinearVp, NoiseLevel, NoiseSchedule,
-    RectifiedFlow, SubVp, VarianceExploding, kernel,
+    BetaTable, Cosine, Exponential, GeometricSigmas, Grid, Levels, LinearVp, NoiseLevel,
+    NoiseSchedule, RectifiedFlow, SubVp, Trailing, VarianceExploding, kernel,
 };
 use ddm_score::{
     AnnealedLangevin, CorrectorStep, EulerMaruyama, PredictorCorrector, ReverseDiffusion,
@@ -75,9 +75,9 @@ fn reverse_diffusion_samples_are_right() {
 #[test]
 fn euler_maruyama_samples_are_right() {
     let (vp, sub, ve) = (LinearVp::default(), SubVp::default(), exploding());
-    samples_are_right("Euler–Maruyama, VP", &EulerMaruyama::new(vp), &vp, STEPS);
-    samples_are_right("Euler–Maruyama, sub-VP", &EulerMaruyama::new(sub), &sub, STEPS);
-    samples_are_right("Euler–Maruyama, VE", &EulerMaruyama::new(&ve), &ve, STEPS);
+    samples_are_right("Euler–Maruyama, VP", &EulerMaruyama, &vp, STEPS);
+    samples_are_right("Euler–Maruyama, sub-VP", &EulerMaruyama, &sub, STEPS);
+    samples_are_right("Euler–Maruyama, VE", &EulerMaruyama, &ve, STEPS);
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn the_bias_is_small() {
     let (vp, sub, ve) = (LinearVp::default(), SubVp::default(), exploding());
     small("reverse diffusion, VP", &ReverseDiffusion, &vp);
     small("reverse diffusion, VE", &ReverseDiffusion, &ve);
-    small("Euler–Maruyama, VP", &EulerMaruyama::new(vp), &vp);
-    small("Euler–Maruyama, sub-VP", &EulerMaruyama::new(sub), &sub);
+    small("Euler–Maruyama, VP", &EulerMaruyama, &vp);
+    small("Euler–Maruyama, sub-VP", &EulerMaruyama, &sub);
     small("DDPM, large variance, VP", &LARGE, &vp);
     small("DDIM(1), VE", &ddim(1.0), &ve);
 }
@@ -184,7 +184,7 @@ fn steps_are_those_of_the_paper() {
     same(found, x.clone() * (2.0 - root) + s.clone() * beta + z.clone() * beta.sqrt());
 
     // eq. 6 with eq. 11: dx = (−½ β x − β s) dt + √β dw̄
-    let (_, _, _, found) = one_step(&EulerMaruyama::new(vp), &vp, (from, to));
+    let (_, _, _, found) = one_step(&EulerMaruyama, &vp, (from, to));
     let (beta, dt) = (0.1 + 0.6 * 19.9, 0.05);
     let drift = x.clone() * (-0.5 * beta) - s * beta;
     same(found, x - drift * dt + z * f64::sqrt(beta * dt));
@@ -200,7 +200,7 @@ fn the_step_to_the_data_takes_the_denoised() {
         holds(compare::close_tensors("the denoised", found, x0, 1e-5));
     };
     expected(one_step(&ReverseDiffusion, &vp, levels));
-    expected(one_step(&EulerMaruyama::new(vp), &vp, levels));
+    expected(one_step(&EulerMaruyama, &vp, levels));
     expected(one_step(&corrected(ReverseDiffusion, 0.1), &vp, levels));
 }
 
@@ -402,24 +402,24 @@ fn samplers_obey_the_laws() {
     let images = CorrectorStep::snr(0.16).unwrap();
     all(&PredictorCorrector::new(ReverseDiffusion, images, 2), &every);
     for schedule in finite {
-        all(&EulerMaruyama::new(schedule), &[schedule]);
+        all(&EulerMaruyama, &[schedule]);
     }
 }
 
 #[test]
 fn senseless_settings_are_refused() {
     let said = |error: ScoreError| error.to_string();
-    assert!(said(AnnealedLangevin::new(0.0, 5).unwrap_err()).contains("step = 0"));
-    assert!(said(AnnealedLangevin::new(-0.1, 5).unwrap_err()).contains("step = -0.1"));
+    assert!(said(AnnealedLangevin::new(0.0, 5).unwrap_err()).contains("step is 0"));
+    assert!(said(AnnealedLangevin::new(-0.1, 5).unwrap_err()).contains("step is -0.1"));
     assert!(said(AnnealedLangevin::new(2.0, 5).unwrap_err()).contains("below 2"));
     assert!(said(AnnealedLangevin::new(f64::NAN, 5).unwrap_err()).contains("NaN"));
-    assert!(said(AnnealedLangevin::new(0.1, 0).unwrap_err()).contains("times = 0"));
-    assert!(said(AnnealedLangevin::ncsn_v2(1.0, 5).unwrap_err()).contains("ratio = 1"));
+    assert!(said(AnnealedLangevin::new(0.1, 0).unwrap_err()).contains("times is 0"));
+    assert!(said(AnnealedLangevin::ncsn_v2(1.0, 5).unwrap_err()).contains("ratio is 1"));
     assert!(AnnealedLangevin::ncsn_v2(-2.0, 5).is_err());
     assert!(AnnealedLangevin::ncsn_v2(f64::INFINITY, 5).is_err());
-    assert!(said(AnnealedLangevin::ncsn_v2(1.5, 0).unwrap_err()).contains("times = 0"));
-    assert!(said(CorrectorStep::snr(-0.16).unwrap_err()).contains("snr = -0.16"));
-    assert!(said(CorrectorStep::of_variance(2.5).unwrap_err()).contains("step = 2.5"));
+    assert!(said(AnnealedLangevin::ncsn_v2(1.5, 0).unwrap_err()).contains("times is 0"));
+    assert!(said(CorrectorStep::snr(-0.16).unwrap_err()).contains("snr is -0.16"));
+    assert!(said(CorrectorStep::of_variance(2.5).unwrap_err()).contains("step is 2.5"));
 }
 
 #[test]
@@ -427,23 +427,26 @@ fn runs_that_cannot_be_are_refused_when_they_start() {
     let (device, model) = (Device::flex(), Gaussian::new([0.0], 1.0).unwrap());
     let (cosine, linear, exploding) =
         (Cosine::default(), LinearVp::default(), VarianceExploding::default());
-    let refused = |sampler: &dyn Fn() -> EulerMaruyama<LinearVp>, schedule: &dyn NoiseSchedule| {
-        let run = Sampling::new(&model, schedule).sampler(sampler()).steps(20);
+    let run = Sampling::new(&model, &cosine).sampler(EulerMaruyama).steps(20);
+    let error = run.sample([2, 1], &device).unwrap_err().to_string();
+    assert!(error.contains("alpha of the first level is 0"), "{error}");
+    // Levels of another schedule than the run's, whose drift would be the wrong one.
+    let refused = |levels: Levels, schedule: &dyn NoiseSchedule| {
+        let run = Sampling::new(&model, schedule).sampler(EulerMaruyama).levels(levels);
         run.sample([2, 1], &device).unwrap_err().to_string()
     };
-    let of_linear = || EulerMaruyama::new(linear);
-    assert!(refused(&of_linear, &cosine).contains("alpha of the first level = 0"));
-    assert!(refused(&of_linear, &exploding).contains("was made for"));
+    let error = refused(Trailing.levels(&linear, 20).unwrap(), &exploding);
+    assert!(error.contains("the run's schedule"), "{error}");
     let farther = VarianceExploding::new(0.01, 100.0).unwrap();
-    let run = Sampling::new(&model, &farther).sampler(EulerMaruyama::new(exploding)).steps(20);
-    assert!(run.sample([2, 1], &device).unwrap_err().to_string().contains("sigma = 100"));
-    let corrected = |step| PredictorCorrector::new(of_linear(), step, 1);
+    let error = refused(Trailing.levels(&farther, 20).unwrap(), &exploding);
+    assert!(error.contains("sigma of a level is 100"), "{error}");
+    let corrected = |step| PredictorCorrector::new(EulerMaruyama, step, 1);
     let run = Sampling::new(&model, &cosine).sampler(corrected(CorrectorStep::snr(0.1).unwrap()));
     let error = run.sample([2, 1], &device).unwrap_err().to_string();
-    assert!(error.contains("alpha of the first level = 0"), "{error}");
+    assert!(error.contains("alpha of the first level is 0"), "{error}");
     let x = Tensor::<2>::zeros([2, 1], &device);
     let error = score_of(x.clone(), x, NoiseLevel::DATA).unwrap_err().to_string();
-    assert!(error.contains("sigma = 0"), "{error}");
+    assert!(error.contains("sigma is 0"), "{error}");
 }
 
 #[test]
@@ -460,11 +463,8 @@ fn settings_come_back_and_bad_ones_do_not() {
     let sampler = PredictorCorrector::new(ReverseDiffusion, CorrectorStep::snr(0.16).unwrap(), 2);
     comes_back(sampler, r#"{"predictor":null,"step":{"Snr":0.16},"times":2}"#);
     comes_back(CorrectorStep::of_variance(0.5).unwrap(), r#"{"OfVariance":0.5}"#);
-    comes_back(
-        EulerMaruyama::new(LinearVp::default()),
-        r#"{"schedule":{"beta_min":0.1,"beta_max":20.0}}"#,
-    );
+    comes_back(EulerMaruyama, "null");
     let bad = serde_json::from_str::<CorrectorStep>(r#"{"Snr":-1.0}"#).unwrap_err();
-    assert!(bad.to_string().contains("snr = -1"), "{bad}");
+    assert!(bad.to_string().contains("snr is -1"), "{bad}");
     assert!(serde_json::from_str::<AnnealedLangevin>(r#"{"step":0.25,"times":0}"#).is_err());
 }

@@ -42,7 +42,7 @@ pub fn keeps_shape<const D: usize>(
 ) -> Result<(), Violation> {
     const LAW: &str = "x0 has the shape of x";
     for (at, x) in examples(schedule, shape, device) {
-        denoiser.check(shape, at).map_err(|error| Violation::refused(LAW, error))?;
+        denoiser.check(&x, at).map_err(|error| Violation::refused(LAW, error))?;
         let dtype = x.dtype();
         let x0 = denoiser.denoise(x, at);
         let (found, found_dtype) = (x0.dims(), x0.dtype());
@@ -92,7 +92,7 @@ pub fn samples_are_apart<const D: usize>(
     })
 }
 
-/// Where every sample is at a level of its own ([`Denoiser::denoise_each`]), each has the x̂₀ that it
+/// Where every sample is at a level of its own ([`Denoiser::predict_x0`]), each has the x̂₀ that it
 /// has where all are at that level.
 pub fn levels_are_apart<const D: usize>(
     denoiser: &dyn Denoiser<D>,
@@ -109,7 +109,7 @@ pub fn levels_are_apart<const D: usize>(
     let at: Vec<NoiseLevel> = (0..shape[0]).map(|i| levels[i % levels.len()]).collect();
     let x = rows(&|i| xs[i % xs.len()].clone());
     let demanded = rows(&|i| denoiser.denoise(x.clone(), at[i]));
-    let found = denoiser.denoise_each(x.clone(), &at);
+    let found = denoiser.predict_x0(x.clone(), &at).x0;
     compare::close_tensors(LAW, found, demanded, 1e-5)
 }
 
@@ -124,10 +124,10 @@ pub fn agree<const D: usize>(
 ) -> Result<(), Violation> {
     const LAW: &str = "two denoisers agree";
     examples(schedule, shape, device).try_for_each(|(at, x)| {
-        let (x0, variance) = found.denoise_with_variance(x.clone(), at);
-        let (demanded_x0, demanded_variance) = demanded.denoise_with_variance(x, at);
-        compare::close_tensors(LAW, x0, demanded_x0, 1e-5)?;
-        match (variance, demanded_variance) {
+        let found = found.predict_x0(x.clone(), &[at]);
+        let demanded = demanded.predict_x0(x, &[at]);
+        compare::close_tensors(LAW, found.x0, demanded.x0, 1e-5)?;
+        match (found.variance, demanded.variance) {
             (Some(found), Some(demanded)) => compare::close_tensors(LAW, found, demanded, 1e-5),
             (None, None) => Ok(()),
             (found, _) => {

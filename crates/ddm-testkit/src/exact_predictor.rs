@@ -45,7 +45,7 @@ impl<const D: usize, M: Denoiser<D>, P: Parameterization> NoisePredictor<D>
 {
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D> {
         let at = self.levels(t);
-        let x0 = self.denoiser.denoise_each(x.clone(), &at);
+        let x0 = self.denoiser.predict_x0(x.clone(), &at).x0;
         let target = |at: &NoiseLevel| {
             let (p, q) = self.parameterization.target(*at);
             (q / at.sigma, p - q * at.alpha / at.sigma)

@@ -1,7 +1,7 @@
 //! The ideal denoiser of a finite data set.
 
 use burn::tensor::{Tensor, activation::softmax};
-use ddm_denoiser::{Denoiser, ModelError, column};
+use ddm_denoiser::{Denoised, Denoiser, ModelError, column, full_precision};
 use ddm_schedule::{Invalid, NoiseLevel};
 
 /// The ideal denoiser of a finite data set y_1 … y_n, of any rank: what a network that knows its
@@ -60,15 +60,12 @@ impl<const D: usize> FiniteData<D> {
 }
 
 impl<const D: usize> Denoiser<D> for FiniteData<D> {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        self.expected(x, &[at])
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        self.expected(full_precision(x), at).into()
     }
 
-    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        self.expected(x, at)
-    }
-
-    fn check(&self, shape: [usize; D], _: NoiseLevel) -> Result<(), ModelError> {
+    fn check(&self, x: &Tensor<D>, _: NoiseLevel) -> Result<(), ModelError> {
+        let shape = x.dims();
         let mut expected = self.data.dims();
         expected[0] = shape[0];
         if shape == expected {

@@ -1,7 +1,7 @@
 //! The exact denoiser of Gaussian data.
 
 use burn::tensor::{Tensor, TensorData};
-use ddm_denoiser::{Denoiser, ModelError, column, sum_each};
+use ddm_denoiser::{Denoised, Denoiser, ModelError, column, full_precision, sum_each};
 use ddm_schedule::{Invalid, NoiseLevel};
 
 /// The exact denoiser of data `x₀ ~ N(μ, s² I)`:
@@ -91,16 +91,11 @@ impl Gaussian {
 }
 
 impl<const D: usize> Denoiser<D> for Gaussian {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        let gain = self.gain(at);
-        let mean = self.mean_like(&x);
-        x * gain + mean * (1.0 - gain * at.alpha)
-    }
-
-    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        let x = full_precision(x);
         let gain = column(&x, at.iter().map(|&at| self.gain(at)));
         let rest = column(&x, at.iter().map(|&at| 1.0 - self.gain(at) * at.alpha));
         let mean = self.mean_like(&x);
-        x * gain + mean * rest
+        (x * gain + mean * rest).into()
     }
 }

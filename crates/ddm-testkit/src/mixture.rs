@@ -4,7 +4,7 @@ use burn::tensor::{
     Device, Tensor, TensorData,
     activation::{log_softmax, softmax},
 };
-use ddm_denoiser::{Denoiser, ModelError};
+use ddm_denoiser::{Denoised, Denoiser, ModelError, full_precision};
 use ddm_samplers::{HostNoise, NoiseSource};
 use ddm_schedule::{Invalid, NoiseLevel};
 
@@ -238,15 +238,12 @@ fn log_sum_exp(logits: Tensor<3>) -> Tensor<1> {
 }
 
 impl Denoiser<2> for GaussianMixture {
-    fn denoise(&self, x: Tensor<2>, at: NoiseLevel) -> Tensor<2> {
-        self.expected(x, &[at])
+    fn predict_x0(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Denoised<2> {
+        self.expected(full_precision(x), at).into()
     }
 
-    fn denoise_each(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Tensor<2> {
-        self.expected(x, at)
-    }
-
-    fn check(&self, shape: [usize; 2], _: NoiseLevel) -> Result<(), ModelError> {
+    fn check(&self, x: &Tensor<2>, _: NoiseLevel) -> Result<(), ModelError> {
+        let shape = x.dims();
         if shape[1] == self.dim() {
             return Ok(());
         }

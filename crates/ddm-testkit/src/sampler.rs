@@ -1,7 +1,7 @@
 //! The laws of [`Sampler`]: what holds of every one, stochastic or not, of any order.
 
-mod answers;
 mod determinism;
+mod predictions;
 
 use burn::tensor::Device;
 use ddm_samplers::{HostNoise, Run, Sampler, Sampling};
@@ -9,8 +9,8 @@ use ddm_schedule::NoiseSchedule;
 
 use crate::{Gaussian, Violation};
 
-pub use answers::{counts_evaluations, heads_agree, reaches_x0, works_at_every_rank};
 pub use determinism::{ignores_the_batch, repeats, repeats_on_threads};
+pub use predictions::{counts_evaluations, heads_agree, reaches_x0, works_at_every_rank};
 
 /// Steps of the runs that laws take; a table must have as many rows.
 const STEPS: usize = 6;
@@ -45,7 +45,7 @@ fn start<'a, const D: usize, S: Sampler<D>>(
     schedule: &'a dyn NoiseSchedule,
     (noise, shape): (HostNoise, [usize; D]),
     device: &Device,
-) -> Result<Run<'a, D, Gaussian, &'a S, HostNoise>, Violation> {
+) -> Result<Run<'a, D, &'a Gaussian, &'a S, HostNoise>, Violation> {
     let sampling = Sampling::new(data, schedule).sampler(sampler).steps(STEPS).noise(noise);
     sampling.start(shape, device).map_err(|error| Violation::refused(law, error))
 }

@@ -10,7 +10,7 @@ use ddm_schedule::{Invalid, NoiseSchedule};
 use crate::chain::require_rows;
 use crate::{ChainRows, Example, Objective, TrainError};
 
-/// `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::LearnedVariance).
+/// `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::Model::learned_variance).
 ///
 /// L_vlb is the bound on the negative log-likelihood, in bits a dimension, estimated from one row i
 /// for each sample: T times `KL(q(x_{i−1} | x_i, x₀) ‖ p(x_{i−1} | x_i))`, and at row 0 the negative

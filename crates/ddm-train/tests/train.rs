@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, SgdConfig};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{
-    Denoiser, EdmPrediction, EpsilonPrediction, FlowPrediction, LearnedVariance, Model, ModelError,
+    Denoiser, EdmPrediction, EpsilonPrediction, FlowPrediction, Model, ModelError,
     Parameterization, ScorePrediction, VPrediction, X0Prediction, from_fn,
 };
 use ddm_samplers::{Ddpm, HostNoise, NoiseSource, Sampling, Variance};
@@ -328,7 +328,9 @@ fn a_learned_variance_samples_between_the_fixed_ones() {
     let close = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-4);
     let model = Model::new(fixed, EpsilonPrediction);
     let (small, large) = (sample(&model, Variance::Small), sample(&model, Variance::Large));
-    let at = |u| sample(&LearnedVariance::new(learned(u), EpsilonPrediction), Variance::Learned);
+    let at = |u| {
+        sample(&Model::new(learned(u), EpsilonPrediction).learned_variance(), Variance::Learned)
+    };
     assert!(close(at(-1.0), small.clone()) && close(at(1.0), large.clone()));
     assert!(!close(small, large.clone()) && !close(at(0.0), large));
 }
@@ -346,6 +348,6 @@ fn a_learned_variance_keeps_the_preconditioning() {
     let x: Tensor<2> = HostNoise::new(1).draw([3, 2], &device);
     let edm = EdmPrediction::default();
     let expected = Model::new(plain, edm).denoise(x.clone(), at);
-    let found = LearnedVariance::new(learned, edm).denoise(x, at);
+    let found = Model::new(learned, edm).learned_variance().denoise(x, at);
     assert!(found.all_close(expected, None, None));
 }

@@ -54,5 +54,5 @@ pub fn guided<P: Parameterization>(
     scale: f64,
 ) -> Result<impl Denoiser<4>, ModelError> {
     let null = unet.null_classes(wanted.dims()[0], &wanted.device());
-    Ok(Model::new(ClassifierFree::new(unet, wanted, null, scale)?, parameterization))
+    ClassifierFree::new(Model::new(unet, parameterization), wanted, null, scale)
 }

@@ -1,29 +1,29 @@
-//! A main model led away from a worse one.
+//! A model led away from a worse version of itself.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
 use super::scale::{at_each, at_start};
 use crate::per_sample::times;
-use crate::{Denoiser, ModelError, Scale};
+use crate::{Denoised, Denoiser, ModelError, Scale};
 
-/// Two denoisers: a main one, led away from a worse one.
+/// Autoguidance: the prediction of a main model, led away from that of a worse one, the guide.
 ///
 /// ```text
 /// x̂₀ = x̂₀(guide) + w (x̂₀(main) − x̂₀(guide))
 /// ```
 ///
-/// In *autoguidance* the guide one is a smaller network, or the same one earlier in training, with
-/// the same condition: w > 1 then cleans up what both get wrong, without the loss of variety of
-/// [`ClassifierFree`](crate::ClassifierFree). With an unconditional network as the guide one it is
-/// classifier-free guidance with two networks. At w = 1 the guide one is not asked, nor the main one
-/// at w = 0; a learned variance is that of the main one where it is asked.
+/// The guide is a smaller network, or the same one earlier in training, with the same condition:
+/// w > 1 then cleans up what both get wrong, without the loss of variety of
+/// [`ClassifierFree`](crate::ClassifierFree). With an unconditional network as the guide this is
+/// classifier-free guidance with two networks. The guide is not called at w = 1, nor the main model
+/// at w = 0; a learned variance is that of the main model, and at w = 0 that of the guide.
 /// Source: Karras et al., *Guiding a Diffusion Model with a Bad Version of Itself*, sec. 4,
 /// arXiv 2406.02507.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use ddm_denoiser::{Denoiser, Autoguidance, from_fn};
+/// use ddm_denoiser::{Autoguidance, Denoiser, from_fn};
 /// use ddm_schedule::NoiseLevel;
 /// let main = from_fn(|x: Tensor<1>, _: NoiseLevel| x * 0.5);
 /// let guide = from_fn(|x: Tensor<1>, _: NoiseLevel| x * 0.25);
@@ -32,66 +32,44 @@ use crate::{Denoiser, ModelError, Scale};
 /// assert_eq!(x0.into_scalar::<f32>(), 0.75);
 /// # Ok::<(), ddm_denoiser::ModelError>(())
 /// ```
-#[doc(alias = "autoguidance")]
 #[derive(Clone, Debug)]
-pub struct Autoguidance<G, B, S = f64> {
-    main: G,
-    guide: B,
+pub struct Autoguidance<M, G, S = f64> {
+    main: M,
+    guide: G,
     scale: S,
 }
 
-impl<G, B, S: Scale> Autoguidance<G, B, S> {
-    /// Leads `main` away from `guide`; 1 is `main` alone.
-    pub fn new(main: G, guide: B, scale: S) -> Result<Self, ModelError> {
+impl<M, G, S: Scale> Autoguidance<M, G, S> {
+    /// Leads `main` away from `guide`; scale 1 is `main` alone.
+    ///
+    /// # Errors
+    /// A scale that is not finite.
+    pub fn new(main: M, guide: G, scale: S) -> Result<Self, ModelError> {
         scale.check()?;
         Ok(Self { main, guide, scale })
     }
 }
 
-/// `guide + w (main − guide)`.
-fn beyond<const D: usize>(main: Tensor<D>, guide: Tensor<D>, scales: &[f64]) -> Tensor<D> {
-    guide.clone() + times(main - guide, scales)
-}
-
-impl<const D: usize, G: Denoiser<D>, B: Denoiser<D>, S: Scale> Denoiser<D>
-    for Autoguidance<G, B, S>
+impl<const D: usize, M: Denoiser<D>, G: Denoiser<D>, S: Scale> Denoiser<D>
+    for Autoguidance<M, G, S>
 {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        self.denoise_with_variance(x, at).0
-    }
-
-    fn denoise_with_variance(
-        &self,
-        x: Tensor<D>,
-        at: NoiseLevel,
-    ) -> (Tensor<D>, Option<Tensor<D>>) {
-        let scale = self.scale.at(at);
-        if scale == 0.0 {
-            return self.guide.denoise_with_variance(x, at);
-        }
-        let (main, variance) = self.main.denoise_with_variance(x.clone(), at);
-        if scale == 1.0 {
-            return (main, variance);
-        }
-        (beyond(main, self.guide.denoise(x, at), &[scale]), variance)
-    }
-
-    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
         let scales = at_each(&self.scale, at);
         let all = |wanted: f64| scales.iter().all(|&scale| scale == wanted);
         if all(0.0) {
-            return self.guide.denoise_each(x, at);
+            return self.guide.predict_x0(x, at);
         }
-        let main = self.main.denoise_each(x.clone(), at);
+        let main = self.main.predict_x0(x.clone(), at);
         if all(1.0) {
             return main;
         }
-        beyond(main, self.guide.denoise_each(x, at), &scales)
+        let guide = self.guide.predict_x0(x, at).x0;
+        main.map_x0(|main| guide.clone() + times(main - guide, &scales))
     }
 
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
         at_start(&self.scale, noisiest)?;
-        self.main.check(shape, noisiest)?;
-        self.guide.check(shape, noisiest)
+        self.main.check(x, noisiest)?;
+        self.guide.check(x, noisiest)
     }
 }

@@ -1,11 +1,12 @@
 //! The branches of guidance, in one batch.
 
 use burn::tensor::Tensor;
+use ddm_schedule::NoiseLevel;
 
 use crate::per_sample::times;
-use crate::{Condition, ConditionalPredictor};
+use crate::{Condition, ConditionalPredictor, Model, ModelError, Parameterization};
 
-/// A condition, and how much it counts: one weight for all samples, or one a sample.
+/// A condition and its weight: one for all samples, or one per sample.
 pub(crate) struct Term<'a, C> {
     pub(crate) condition: &'a C,
     pub(crate) weights: Vec<f64>,
@@ -17,19 +18,61 @@ impl<C> Term<'_, C> {
     }
 }
 
-/// What the branches come to.
-pub(crate) struct Answer<const D: usize> {
+/// The network's output for a batch of branches, combined.
+pub(crate) struct Branches<const D: usize> {
     /// The guided F.
     pub(crate) guided: Tensor<D>,
     /// F of the first branch: of the first condition that counts, or of ∅ where none does.
     pub(crate) first: Tensor<D>,
-    /// What the first branch answers beyond F, such as a learned variance: that is not guided.
+    /// The output of the first branch beyond F, such as a learned variance: that is not guided.
     rest: Option<Tensor<D>>,
 }
 
-impl<const D: usize> Answer<D> {
-    /// F, and after it what the network answers beyond it.
-    pub(crate) fn whole(self) -> Tensor<D> {
+impl<const D: usize> Branches<D> {
+    /// `F(∅) + Σ_i w_i (F(c_i) − F(∅))` in one batch, without the branches that count nowhere: a
+    /// condition of weight 0, and ∅ where the weights sum to 1.
+    pub(crate) fn of<'a, N: ConditionalPredictor<D>, P: Parameterization>(
+        model: &Model<N, P>,
+        x: &Tensor<D>,
+        at: &[NoiseLevel],
+        null: &N::Condition,
+        terms: impl IntoIterator<Item = Term<'a, N::Condition>>,
+    ) -> Self
+    where
+        N::Condition: 'a,
+    {
+        let shape = x.dims();
+        let terms: Vec<_> = terms.into_iter().filter(Term::counts).collect();
+        let sums_to_one = |level: usize| {
+            let sum: f64 = terms.iter().map(|term| term.weights[level]).sum();
+            sum == 1.0
+        };
+        let plain = !terms.is_empty() && (0..terms[0].weights.len()).all(sums_to_one);
+        let conditions = terms.iter().map(|term| term.condition).chain((!plain).then_some(null));
+        let all =
+            conditions.cloned().reduce(Condition::followed_by).unwrap_or_else(|| null.clone());
+        let branches = terms.len() + usize::from(!plain);
+        let (seen, t) = model.input(x, at);
+        let (seen, t) = (Tensor::cat(vec![seen; branches], 0), Tensor::cat(vec![t; branches], 0));
+        let output = model.network.predict_with(seen, t, all).cast(x.dtype());
+
+        let (f, rest) = split(output, shape);
+        let branch = |i: usize| f.clone().narrow(0, i * shape[0], shape[0]);
+        let weighted = terms.iter().enumerate();
+        let guided = if plain {
+            let weighted = weighted.map(|(i, term)| times(branch(i), &term.weights));
+            weighted.reduce(|sum, term| sum + term).unwrap_or_else(|| branch(0))
+        } else {
+            let base = branch(terms.len());
+            let towards =
+                |(i, term): (usize, &Term<'_, _>)| times(branch(i) - base.clone(), &term.weights);
+            weighted.map(towards).fold(base.clone(), |sum, term| sum + term)
+        };
+        Self { guided, first: branch(0), rest: rest.map(|rest| rest.narrow(0, 0, shape[0])) }
+    }
+
+    /// The network's output as if it were that of one branch: F, then what is beyond it.
+    pub(crate) fn output(self) -> Tensor<D> {
         match self.rest {
             Some(rest) => Tensor::cat(vec![self.guided, rest], 1),
             None => self.guided,
@@ -37,52 +80,34 @@ impl<const D: usize> Answer<D> {
     }
 }
 
-/// `F(∅) + Σ_i w_i (F(c_i) − F(∅))` in one batch, in which a branch is left out that counts
-/// nowhere: a condition of weight 0, and ∅ where the weights sum to 1.
-pub(crate) fn ask<'a, const D: usize, N: ConditionalPredictor<D>>(
-    network: &N,
-    (x, t): (Tensor<D>, Tensor<1>),
-    null: &N::Condition,
-    terms: impl IntoIterator<Item = Term<'a, N::Condition>>,
-) -> Answer<D>
-where
-    N::Condition: 'a,
-{
-    let shape = x.dims();
-    let terms: Vec<_> = terms.into_iter().filter(Term::counts).collect();
-    let sums_to_one = |sample: usize| {
-        let sum: f64 = terms.iter().map(|term| term.weights[sample]).sum();
-        sum == 1.0
-    };
-    let plain = !terms.is_empty() && (0..terms[0].weights.len()).all(sums_to_one);
-    let conditions = terms.iter().map(|term| term.condition).chain((!plain).then_some(null));
-    let told = conditions.cloned().reduce(Condition::followed_by).unwrap_or_else(|| null.clone());
-    let branches = terms.len() + usize::from(!plain);
-    let (x, t) = (vec![x; branches], vec![t; branches]);
-    let answers = network.predict_with(Tensor::cat(x, 0), Tensor::cat(t, 0), told);
-
-    let (answers, rest) = split(answers, shape);
-    let branch = |i: usize| answers.clone().narrow(0, i * shape[0], shape[0]);
-    let weighed = terms.iter().enumerate();
-    let guided = if plain {
-        let weighed = weighed.map(|(i, term)| times(branch(i), &term.weights));
-        weighed.reduce(|sum, term| sum + term).unwrap_or_else(|| branch(0))
-    } else {
-        let base = branch(terms.len());
-        let towards =
-            |(i, term): (usize, &Term<'_, _>)| times(branch(i) - base.clone(), &term.weights);
-        weighed.map(towards).fold(base.clone(), |sum, term| sum + term)
-    };
-    Answer { guided, first: branch(0), rest: rest.map(|rest| rest.narrow(0, 0, shape[0])) }
+/// F, and what is beyond the channels of x (axis 1).
+fn split<const D: usize>(output: Tensor<D>, shape: [usize; D]) -> (Tensor<D>, Option<Tensor<D>>) {
+    match (shape.get(1), output.dims().get(1)) {
+        (Some(&channels), Some(&all)) if all > channels => {
+            let rest = output.clone().narrow(1, channels, all - channels);
+            (output.narrow(1, 0, channels), Some(rest))
+        }
+        _ => (output, None),
+    }
 }
 
-/// F, and what is beyond the channels of x (axis 1).
-fn split<const D: usize>(answers: Tensor<D>, shape: [usize; D]) -> (Tensor<D>, Option<Tensor<D>>) {
-    match (shape.get(1), answers.dims().get(1)) {
-        (Some(&channels), Some(&all)) if all > channels => {
-            let rest = answers.clone().narrow(1, channels, all - channels);
-            (answers.narrow(1, 0, channels), Some(rest))
-        }
-        _ => (answers, None),
+impl<N, P: Parameterization> Model<N, P> {
+    /// Whether a run with `condition` may start from x at level `noisiest`.
+    pub(crate) fn check_with<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        noisiest: NoiseLevel,
+        condition: &N::Condition,
+    ) -> Result<(), ModelError>
+    where
+        N: ConditionalPredictor<D>,
+    {
+        self.parameterization.check(noisiest)?;
+        ModelError::require_batch("the condition", condition.batch(), x.dims()[0])?;
+        self.network.check_with(x.dims(), condition)?;
+        self.check_output(x, self.network.output_shape_with(x.dims()), |x| {
+            let (seen, t) = self.input(&x, &[noisiest]);
+            self.network.predict_with(seen, t, condition.clone())
+        })
     }
 }

@@ -1,15 +1,18 @@
 //! Guidance by the gradient of a classifier.
 
-use burn::tensor::{Device, Tensor};
+use auto_impl::auto_impl;
+use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
+use super::scale::at_each;
 use super::tweedie::{check_start, require_finite, shift};
-use crate::{Denoiser, FromFn, ModelError, Scale, gradient};
+use crate::per_sample::times;
+use crate::{Denoised, Denoiser, FromFn, ModelError, Scale, full_precision, gradient};
 
 /// A classifier of noisy data, with the wanted class bound: `ln p(y | x_t)`.
 ///
 /// Any differentiable measure of how well x suits a wish will do, such as the likeness to a text.
-/// It is told the level, since it has to read noisy data. A closure is one through
+/// It is given the level, since it has to read noisy data. A closure is one through
 /// [`from_fn`](crate::from_fn).
 ///
 /// ```
@@ -21,18 +24,16 @@ use crate::{Denoiser, FromFn, ModelError, Scale, gradient};
 /// let answer = bright.log_probability(Tensor::ones([2, 3, 4], &Device::flex()), at);
 /// assert_eq!(answer.into_data().to_vec::<f32>(), Ok(vec![12.0, 12.0]));
 /// ```
-pub trait Classifier<const D: usize> {
-    /// `ln p(y | x_t = x)` at level `at`, in nats, one number a sample (`[batch]`), up to a constant.
+#[auto_impl(&, Box, Arc)]
+pub trait Classifier<const D: usize>: Send + Sync {
+    /// `ln p(y | x_t = x)` at level `at`, in nats, one number per sample (`[batch]`), up to a constant.
     fn log_probability(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<1>;
 }
 
-impl<const D: usize, C: Classifier<D> + ?Sized> Classifier<D> for &C {
-    fn log_probability(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<1> {
-        (**self).log_probability(x, at)
-    }
-}
-
-impl<const D: usize, F: Fn(Tensor<D>, NoiseLevel) -> Tensor<1>> Classifier<D> for FromFn<F> {
+impl<const D: usize, F> Classifier<D> for FromFn<F>
+where
+    F: Fn(Tensor<D>, NoiseLevel) -> Tensor<1> + Send + Sync,
+{
     fn log_probability(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<1> {
         (self.0)(x, at)
     }
@@ -45,8 +46,8 @@ impl<const D: usize, F: Fn(Tensor<D>, NoiseLevel) -> Tensor<1>> Classifier<D> fo
 /// ```
 ///
 /// This is the score plus `s ∇ ln p(y | x)`, or ε̂ less `s σ ∇ ln p(y | x)`. With s = 1 and a perfect
-/// classifier it is exactly the conditional model; s = 0 is the unconditional one, and in the
-/// steps the classifier is not asked. The gradient does not go through the denoiser.
+/// classifier it is exactly the conditional model; s = 0 is the unconditional one, without a
+/// call of the classifier. The gradient does not go through the denoiser.
 ///
 /// Where x holds no signal (α = 0) this would be 0/0, and a run that starts there is refused; start
 /// it below, or let s be 0 there: `|at: NoiseLevel| if at.alpha > 0.0 { 1.0 } else { 0.0 }`.
@@ -65,7 +66,7 @@ impl<const D: usize, F: Fn(Tensor<D>, NoiseLevel) -> Tensor<1>> Classifier<D> fo
 ///     sum_each(log_sigmoid(x * (2.0 * ratio(at))))
 /// });
 /// let device = Device::flex();
-/// let guided = ClassifierGuided::new(model, is_one, 1.0, &device)?;
+/// let guided = ClassifierGuided::new(model, is_one, 1.0)?;
 /// let at = NoiseLevel { timestep: 500.0, alpha: 0.6, sigma: 0.8 };
 /// let x0 = guided.denoise(Tensor::from_floats([[-0.3], [0.4]], &device), at);
 /// assert!(x0.all_close(Tensor::ones([2, 1], &device), Some(1e-6), None)); // 1, and surely so
@@ -76,18 +77,20 @@ pub struct ClassifierGuided<M, K, S = f64> {
     inner: M,
     classifier: K,
     scale: S,
-    device: Device,
 }
 
 impl<M, K, S: Scale> ClassifierGuided<M, K, S> {
-    /// Guides `inner` by `classifier`, which lives on `device`.
+    /// Guides `inner` by `classifier`.
     ///
-    /// There a gradient is tried once when a run starts, at x = √(α² + σ²) throughout: a classifier
-    /// that has none, or answers other than one number a sample, is refused, and where the scale is
-    /// not 0 one whose answer or gradient is not finite.
-    pub fn new(inner: M, classifier: K, scale: S, device: &Device) -> Result<Self, ModelError> {
+    /// A gradient is tried once when a run starts, at x = √(α² + σ²) throughout: a classifier that has
+    /// none, or gives other than one number per sample, is refused, and where the scale is not 0 one
+    /// whose value or gradient is not finite.
+    ///
+    /// # Errors
+    /// A scale that is not finite.
+    pub fn new(inner: M, classifier: K, scale: S) -> Result<Self, ModelError> {
         scale.check()?;
-        Ok(Self { inner, classifier, scale, device: device.clone() })
+        Ok(Self { inner, classifier, scale })
     }
 }
 
@@ -97,33 +100,30 @@ where
     K: Classifier<D>,
     S: Scale,
 {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        self.denoise_with_variance(x, at).0
-    }
-
-    fn denoise_with_variance(
-        &self,
-        x: Tensor<D>,
-        at: NoiseLevel,
-    ) -> (Tensor<D>, Option<Tensor<D>>) {
-        let (x0, variance) = self.inner.denoise_with_variance(x.clone(), at);
-        let shift = shift(self.scale.at(at), at);
-        if shift == 0.0 {
-            return (x0, variance);
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        let x = full_precision(x);
+        let scales = at_each(&self.scale, at);
+        let shifts: Vec<f64> = scales.iter().zip(at).map(|(&s, &at)| shift(s, at)).collect();
+        let denoised = self.inner.predict_x0(x.clone(), at);
+        if shifts.iter().all(|&shift| shift == 0.0) {
+            return denoised;
         }
-        let (_, slope) = gradient(x, |x| self.classifier.log_probability(x, at));
-        // That there is a gradient was checked; without one nothing here looks like a result.
-        let slope = slope.unwrap_or_else(|| x0.full_like(f64::NAN));
-        (x0 + slope * shift, variance)
+        // A classifier takes one level: once for each distinct one.
+        let slope = Denoised::per_level(x, at, |x, at| {
+            let (_, slope) = gradient(x.clone(), |x| self.classifier.log_probability(x, at));
+            // That there is a gradient was checked; without one nothing here looks like a result.
+            slope.unwrap_or_else(|| x.full_like(f64::NAN)).into()
+        });
+        denoised.map_x0(|x0| x0 + times(slope.x0, &shifts))
     }
 
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        self.inner.check(shape, noisiest)?;
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.inner.check(x, noisiest)?;
         let scale = check_start("classifier guidance", &self.scale, noisiest)?;
         // Not 0, where norms have no gradient.
-        let ones = Tensor::ones(shape, &self.device) * noisiest.scale();
+        let ones = full_precision(x.clone()).full_like(noisiest.scale());
         let (value, slope) = gradient(ones, |x| self.classifier.log_probability(x, noisiest));
-        ModelError::require_batch("the classifier's answer", value.dims()[0], shape[0])?;
+        ModelError::require_batch("the log-probability", value.dims()[0], x.dims()[0])?;
         let slope = slope.ok_or(ModelError::NoGradient { what: "the classifier" })?;
         if scale == 0.0 {
             return Ok(());

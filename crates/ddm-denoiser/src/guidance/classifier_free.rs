@@ -1,12 +1,15 @@
 //! Classifier-free guidance.
 
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
 
-use super::branches::{Term, ask};
+use super::branches::{Branches, Term};
 use super::scale::{at_each, at_start};
 use crate::per_sample::times;
-use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
+use crate::{
+    Condition, ConditionalPredictor, Denoised, Denoiser, Model, ModelError, Parameterization,
+    Scale, full_precision,
+};
 
 /// Classifier-free guidance, both branches in one batch:
 ///
@@ -22,7 +25,7 @@ use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
 /// x, whatever F predicts; and it is guiding the score: `∇ ln p(x) + s ∇ ln p(c | x)`.
 ///
 /// What the network answers beyond the channels of x, such as the second half of a
-/// [learned variance](crate::LearnedVariance), is taken from the conditional branch as it is (from
+/// [learned variance](Model::learned_variance), is taken from the conditional branch as it is (from
 /// ∅ where s = 0). Source: Ho & Salimans, *Classifier-Free Diffusion Guidance*, eq. 6,
 /// arXiv 2207.12598; their w is s − 1.
 ///
@@ -40,11 +43,12 @@ use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
 /// }
 /// let device = Device::flex();
 /// let label = |label: i32| Tensor::<1, Int>::from_data([label], &device);
-/// let guided = ClassifierFree::new(Label, label(3), label(1), Interval::new(7.5, 0.2..=5.0)?)?;
-/// let model = Model::new(guided, X0Prediction);
+/// let model = Model::new(Label, X0Prediction);
+/// let scale = Interval::new(7.5, 0.2..=5.0)?;
+/// let guided = ClassifierFree::new(model, label(3), label(1), scale)?;
 /// let x0_at = |sigma| {
 ///     let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma };
-///     model.denoise(Tensor::zeros([1], &device), at).into_scalar::<f32>()
+///     guided.denoise(Tensor::zeros([1], &device), at).into_scalar::<f32>()
 /// };
 /// assert_eq!((x0_at(1.0), x0_at(0.1)), (1.0 + 7.5 * (3.0 - 1.0), 3.0));
 /// # Ok::<(), ddm_denoiser::ModelError>(())
@@ -52,21 +56,25 @@ use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
 #[doc(alias = "CFG")]
 #[doc(alias = "negative prompt")]
 #[derive(Clone, Debug)]
-pub struct ClassifierFree<N, C, S = f64> {
-    network: N,
+pub struct ClassifierFree<M, C, S = f64> {
+    model: M,
     condition: C,
     null: C,
     scale: S,
     rescale: f64,
 }
 
-impl<N, C: Condition, S: Scale> ClassifierFree<N, C, S> {
-    /// Guides `network` towards `condition` and away from `null`, one entry a sample in both.
-    pub fn new(network: N, condition: C, null: C, scale: S) -> Result<Self, ModelError> {
+impl<M, C: Condition, S: Scale> ClassifierFree<M, C, S> {
+    /// Guides `model`, a [`Model`] of a [`ConditionalPredictor`], towards `condition` and away from
+    /// `null`, with one row per sample in both.
+    ///
+    /// # Errors
+    /// A scale that is not finite; conditions of different batch sizes or shapes.
+    pub fn new(model: M, condition: C, null: C, scale: S) -> Result<Self, ModelError> {
         scale.check()?;
         ModelError::require_batch("the null condition", null.batch(), condition.batch())?;
         null.joins(&condition)?;
-        Ok(Self { network, condition, null, scale, rescale: 0.0 })
+        Ok(Self { model, condition, null, scale, rescale: 0.0 })
     }
 
     /// Brings the spread of the guided F back towards that of the conditional one, sample by
@@ -81,56 +89,56 @@ impl<N, C: Condition, S: Scale> ClassifierFree<N, C, S> {
     /// and this is against it; φ = 0.7 is usual. Unlike guidance itself it depends on what F
     /// predicts: the paper's v. Source: Lin et al., *Common Diffusion Noise Schedules and Sample
     /// Steps are Flawed*, eq. 14–16, arXiv 2305.08891.
+    ///
+    /// # Errors
+    /// φ outside [0, 1].
     #[doc(alias = "guidance_rescale")]
     pub fn rescale(self, phi: f64) -> Result<Self, ModelError> {
-        if (0.0..=1.0).contains(&phi) {
-            return Ok(Self { rescale: phi, ..self });
-        }
-        let what = "the guidance's rescale";
-        Err(Invalid { name: what, value: phi, allowed: "in [0, 1]" }.into())
+        let good = (0.0..=1.0).contains(&phi);
+        Invalid::require(good, "the guidance's rescale", phi, "in [0, 1]")?;
+        Ok(Self { rescale: phi, ..self })
     }
 }
 
-impl<const D: usize, N: ConditionalPredictor<D>, S: Scale> Network<D>
-    for ClassifierFree<N, N::Condition, S>
+impl<const D: usize, N: ConditionalPredictor<D>, P: Parameterization, S: Scale> Denoiser<D>
+    for ClassifierFree<Model<N, P>, N::Condition, S>
 {
-    fn answer(&self, x: Tensor<D>, t: Tensor<1>, at: &[NoiseLevel]) -> Tensor<D> {
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        let x = full_precision(x);
         let scales = at_each(&self.scale, at);
-        // At s = 0 the conditional branch is not asked, at s = 1 it is F itself.
+        // At s = 0 there is no conditional branch, at s = 1 it is F itself.
         let phi = |&scale: &f64| if scale == 0.0 || scale == 1.0 { 0.0 } else { self.rescale };
         let phi: Vec<f64> = scales.iter().map(phi).collect();
         let term = Term { condition: &self.condition, weights: scales };
-        let mut answer = ask(&self.network, (x, t), &self.null, [term]);
+        let mut branches = Branches::of(&self.model, &x, at, &self.null, [term]);
         if phi.iter().any(|&phi| phi != 0.0) {
-            answer.guided = rescaled(answer.guided, answer.first.clone(), &phi);
+            branches.guided = rescaled(branches.guided, branches.first.clone(), &phi);
         }
-        answer.whole()
+        self.model.denoised(x, branches.output(), at)
     }
 
-    fn check_run(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
         at_start(&self.scale, noisiest)?;
-        ModelError::require_batch("the condition", self.condition.batch(), shape[0])?;
-        self.network.check_with(shape, &self.condition)?;
-        self.network.check_with(shape, &self.null)
+        self.model.check_with(x, noisiest, &self.condition)?;
+        self.model.network.check_with(x.dims(), &self.null)
     }
 }
 
-/// `φ F std(F_c)/std(F) + (1 − φ) F`.
+/// `φ F std(F_c)/std(F) + (1 − φ) F`; F itself where it is constant up to rounding.
 fn rescaled<const D: usize>(guided: Tensor<D>, like: Tensor<D>, phi: &[f64]) -> Tensor<D> {
-    let (std, wanted) = (std_each(guided.clone()), std_each(like));
-    let constant = std.clone().equal_elem(0.0);
+    let (std, size) = std_and_size(guided.clone());
+    let (wanted, _) = std_and_size(like);
+    // A constant has a std of about 1e-7 of its size in f32, by rounding alone.
+    let constant = std.clone().lower_equal(size * 1e-5);
     let ratio = (wanted / std).mask_fill(constant, 1.0);
-    guided.clone() * (times(ratio - 1.0, phi) + 1.0).cast(guided.dtype())
+    guided * (times(ratio - 1.0, phi) + 1.0)
 }
 
-/// The standard deviation of each sample, `[batch, 1, …]`; in f32 where x is in less.
-fn std_each<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+/// The standard deviation of each sample and its root mean square, `[batch, 1, …]`.
+fn std_and_size<const D: usize>(x: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
     let mut shape = [1; D];
     shape[0] = x.dims()[0];
-    let x = match x.dtype() {
-        DType::F16 | DType::BF16 => x.cast(FloatDType::F32),
-        _ => x,
-    };
     let rows: Tensor<2> = x.reshape([shape[0] as i64, -1]);
-    rows.var_bias(1).sqrt().reshape(shape)
+    let std = rows.clone().var_bias(1).sqrt();
+    (std.reshape(shape), rows.square().mean_dim(1).sqrt().reshape(shape))
 }

@@ -3,9 +3,12 @@
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
-use super::branches::{Term, ask};
+use super::branches::{Branches, Term};
 use super::scale::{at_each, at_start};
-use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
+use crate::{
+    Condition, ConditionalPredictor, Denoised, Denoiser, Model, ModelError, Parameterization,
+    Scale, full_precision,
+};
 
 /// Several conditions at once, all branches in one batch:
 ///
@@ -35,27 +38,31 @@ use crate::{Condition, ConditionalPredictor, ModelError, Network, Scale};
 /// }
 /// let device = Device::flex();
 /// let label = |label: i32| Tensor::<1, Int>::from_data([label], &device);
-/// let both = Composed::new(Label, label(1), [(label(3), 2.0), (label(4), -0.5)])?;
+/// let model = Model::new(Label, X0Prediction);
+/// let both = Composed::new(model, label(1), [(label(3), 2.0), (label(4), -0.5)])?;
 /// let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
-/// let x0 = Model::new(both, X0Prediction).denoise(Tensor::zeros([1], &device), at);
+/// let x0 = both.denoise(Tensor::zeros([1], &device), at);
 /// assert_eq!(x0.into_scalar::<f32>(), 1.0 + 2.0 * (3.0 - 1.0) - 0.5 * (4.0 - 1.0));
 /// # Ok::<(), ddm_denoiser::ModelError>(())
 /// ```
 #[doc(alias = "composable diffusion")]
 #[doc(alias = "negative prompt")]
 #[derive(Clone, Debug)]
-pub struct Composed<N, C, S = f64> {
-    network: N,
+pub struct Composed<M, C, S = f64> {
+    model: M,
     null: C,
     terms: Vec<(C, S)>,
 }
 
-impl<N, C: Condition, S: Scale> Composed<N, C, S> {
-    /// Guides `network` from `null` towards conditions, each with its weight; one entry a sample in
-    /// all of them. Weights are [`Scale`]s of one type: numbers, boxed closures, or intervals, which
+impl<M, C: Condition, S: Scale> Composed<M, C, S> {
+    /// Guides `model`, a [`Model`] of a [`ConditionalPredictor`], from `null` towards conditions, each
+    /// with its weight; with one row per sample in all of them. Weights are [`Scale`]s of one type: numbers, boxed closures, or intervals, which
     /// mostly want to be 0 [outside](crate::Interval::outside).
+    ///
+    /// # Errors
+    /// A weight that is not finite; conditions of different batch sizes or shapes.
     pub fn new(
-        network: N,
+        model: M,
         null: C,
         conditions: impl IntoIterator<Item = (C, S)>,
     ) -> Result<Self, ModelError> {
@@ -65,25 +72,26 @@ impl<N, C: Condition, S: Scale> Composed<N, C, S> {
             ModelError::require_batch("a condition", condition.batch(), null.batch())?;
             condition.joins(&null)?;
         }
-        Ok(Self { network, null, terms })
+        Ok(Self { model, null, terms })
     }
 }
 
-impl<const D: usize, N: ConditionalPredictor<D>, S: Scale> Network<D>
-    for Composed<N, N::Condition, S>
+impl<const D: usize, N: ConditionalPredictor<D>, P: Parameterization, S: Scale> Denoiser<D>
+    for Composed<Model<N, P>, N::Condition, S>
 {
-    fn answer(&self, x: Tensor<D>, t: Tensor<1>, at: &[NoiseLevel]) -> Tensor<D> {
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        let x = full_precision(x);
         let term = |(condition, weight)| Term { condition, weights: at_each(weight, at) };
         let terms = self.terms.iter().map(|(condition, weight)| term((condition, weight)));
-        ask(&self.network, (x, t), &self.null, terms).whole()
+        let branches = Branches::of(&self.model, &x, at, &self.null, terms);
+        self.model.denoised(x, branches.output(), at)
     }
 
-    fn check_run(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        ModelError::require_batch("the null condition", self.null.batch(), shape[0])?;
-        self.network.check_with(shape, &self.null)?;
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.model.check_with(x, noisiest, &self.null)?;
         self.terms.iter().try_for_each(|(condition, weight)| {
             at_start(weight, noisiest)?;
-            self.network.check_with(shape, condition)
+            self.model.network.check_with(x.dims(), condition)
         })
     }
 }

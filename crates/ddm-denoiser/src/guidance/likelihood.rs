@@ -1,5 +1,6 @@
 //! What an observation says about noisy x.
 
+use auto_impl::auto_impl;
 use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
 
@@ -11,7 +12,8 @@ use crate::per_sample::times;
 ///
 /// What x_t says about x₀ is not exact, so what y says about x_t depends on how far x̂₀ is trusted.
 /// The published methods differ in this alone.
-pub trait ObservationLikelihood {
+#[auto_impl(&, Box, Arc)]
+pub trait ObservationLikelihood: Send + Sync {
     /// `ln p(y | x_t)` up to a constant, from the misfit of each sample (`[batch]`); at one level
     /// for all samples, or one a sample.
     fn log_likelihood(&self, misfit: Tensor<1>, at: &[NoiseLevel]) -> Tensor<1>;

@@ -1,12 +1,16 @@
 //! Guidance by an observation of the data.
 
+use auto_impl::auto_impl;
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
 
 use super::scale::at_each;
 use super::tweedie::{check_start, require_finite, shift};
 use crate::per_sample::times;
-use crate::{Denoiser, FromFn, ModelError, ObservationLikelihood, Scale, gradient, sum_each};
+use crate::{
+    Denoised, Denoiser, FromFn, ModelError, ObservationLikelihood, Scale, full_precision, gradient,
+    sum_each,
+};
 
 /// What is observed of the data: `y = A(x₀)`, plus noise; E is the rank of y.
 ///
@@ -21,18 +25,16 @@ use crate::{Denoiser, FromFn, ModelError, ObservationLikelihood, Scale, gradient
 /// let mean = from_fn(|x0: Tensor<4>| x0.flatten::<2>(1, 3).mean_dim(1));
 /// assert_eq!(mean.apply(Tensor::ones([2, 3, 4, 4], &Device::flex())).dims(), [2, 1]);
 /// ```
-pub trait Operator<const D: usize, const E: usize> {
+#[auto_impl(&, Box, Arc)]
+pub trait Operator<const D: usize, const E: usize>: Send + Sync {
     /// `A(x₀)`, with the samples along axis 0 as in x₀.
     fn apply(&self, x0: Tensor<D>) -> Tensor<E>;
 }
 
-impl<const D: usize, const E: usize, A: Operator<D, E> + ?Sized> Operator<D, E> for &A {
-    fn apply(&self, x0: Tensor<D>) -> Tensor<E> {
-        (**self).apply(x0)
-    }
-}
-
-impl<const D: usize, const E: usize, F: Fn(Tensor<D>) -> Tensor<E>> Operator<D, E> for FromFn<F> {
+impl<const D: usize, const E: usize, F> Operator<D, E> for FromFn<F>
+where
+    F: Fn(Tensor<D>) -> Tensor<E> + Send + Sync,
+{
     fn apply(&self, x0: Tensor<D>) -> Tensor<E> {
         (self.0)(x0)
     }
@@ -124,21 +126,26 @@ impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
     }
 
     /// A of ones is finite, can be differentiated and has the shape of y.
-    fn check_operator<const D: usize>(&self, shape: [usize; D]) -> Result<(), ModelError>
+    fn check_operator<const D: usize>(&self, x: &Tensor<D>) -> Result<(), ModelError>
     where
         A: Operator<D, E>,
     {
         // Not 0, where norms have no gradient and logarithms no value.
-        let ones = Tensor::ones(shape, &self.observed.device());
+        let ones = full_precision(x.clone()).ones_like();
+        let batch = x.dims()[0];
         let seen = self.operator.apply(ones.clone());
         let (found, mut wanted) = (seen.dims(), self.observed.dims());
         if wanted[0] == 1 {
-            wanted[0] = shape[0];
+            wanted[0] = batch;
         }
-        if found != wanted || found[0] != shape[0] {
+        if found != wanted || found[0] != batch {
             let (found, expected) =
                 (format!("of shape {found:?}"), format!("that of y, {wanted:?}"));
-            return Err(ModelError::Shape { what: "the operator's answer", found, expected });
+            return Err(ModelError::Shape {
+                what: "A(x0), the output of the operator,",
+                found,
+                expected,
+            });
         }
         require_finite("an element of A(x0) at x0 = 1", seen)?;
         let (_, slope) = gradient(ones, |x0| sum_each(self.operator.apply(x0)));
@@ -146,59 +153,24 @@ impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
     }
 }
 
-impl<M, A, L: ObservationLikelihood, const E: usize, S: Scale> Reconstruction<M, A, L, E, S> {
-    /// x̂₀ and learned variance at one level for all samples, or x̂₀ at one level a sample.
-    fn guided<const D: usize>(
+impl<M, A, L: ObservationLikelihood, const E: usize, S> Reconstruction<M, A, L, E, S> {
+    /// `∇ₓ ln p(y | x)`, and the prediction of the data on the way.
+    fn slope<const D: usize>(
         &self,
         x: Tensor<D>,
         at: &[NoiseLevel],
-    ) -> (Tensor<D>, Option<Tensor<D>>)
+    ) -> (Option<Tensor<D>>, Denoised<D>)
     where
         M: Denoiser<D>,
         A: Operator<D, E>,
     {
-        let scales = at_each(&self.scale, at);
-        let shifts: Vec<f64> = scales.iter().zip(at).map(|(&s, &at)| shift(s, at)).collect();
-        if shifts.iter().all(|&shift| shift == 0.0) {
-            return unguided(&self.inner, x, at);
-        }
-        let (slope, mut answer) = self.slope(x.clone(), at);
-        if x.is_tracked() {
-            // Whoever differentiates this answer needs x̂₀ in terms of their own x.
-            answer = unguided(&self.inner, x, at);
-        }
-        let (x0, variance) = answer;
-        // That there is a gradient was checked; without one nothing here looks like a result.
-        let slope = slope.unwrap_or_else(|| x0.full_like(f64::NAN));
-        (x0 + times(slope, &shifts), variance)
-    }
-
-    /// `∇ₓ ln p(y | x)`, and on the way x̂₀ and its variance.
-    fn slope<const D: usize>(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Slope<D>
-    where
-        M: Denoiser<D>,
-        A: Operator<D, E>,
-    {
-        let mut answer = (x.clone(), None);
+        let mut denoised = Denoised::from(x.clone());
         let (_, slope) = gradient(x, |x| {
-            let (x0, variance) = unguided(&self.inner, x, at);
-            answer = (x0.clone().inner(), variance.map(Tensor::inner));
-            self.likelihood.log_likelihood(self.misfit(x0), at)
+            let found = self.inner.predict_x0(x, at);
+            denoised = found.clone().inner();
+            self.likelihood.log_likelihood(self.misfit(found.x0), at)
         });
-        (slope, answer)
-    }
-}
-
-type Slope<const D: usize> = (Option<Tensor<D>>, (Tensor<D>, Option<Tensor<D>>));
-
-fn unguided<const D: usize>(
-    inner: &impl Denoiser<D>,
-    x: Tensor<D>,
-    at: &[NoiseLevel],
-) -> (Tensor<D>, Option<Tensor<D>>) {
-    match at {
-        &[at] => inner.denoise_with_variance(x, at),
-        at => (inner.denoise_each(x, at), None),
+        (slope, denoised)
     }
 }
 
@@ -209,27 +181,30 @@ where
     L: ObservationLikelihood,
     S: Scale,
 {
-    fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
-        self.guided(x, &[at]).0
+    fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
+        let x = full_precision(x);
+        let scales = at_each(&self.scale, at);
+        let shifts: Vec<f64> = scales.iter().zip(at).map(|(&s, &at)| shift(s, at)).collect();
+        if shifts.iter().all(|&shift| shift == 0.0) {
+            return self.inner.predict_x0(x, at);
+        }
+        let (slope, mut denoised) = self.slope(x.clone(), at);
+        if x.is_tracked() {
+            // A caller who differentiates this needs x̂₀ in terms of their own x.
+            denoised = self.inner.predict_x0(x, at);
+        }
+        // That there is a gradient was checked; without one nothing here looks like a result.
+        denoised.map_x0(|x0| {
+            let slope = slope.unwrap_or_else(|| x0.full_like(f64::NAN));
+            x0 + times(slope, &shifts)
+        })
     }
 
-    fn denoise_with_variance(
-        &self,
-        x: Tensor<D>,
-        at: NoiseLevel,
-    ) -> (Tensor<D>, Option<Tensor<D>>) {
-        self.guided(x, &[at])
-    }
-
-    fn denoise_each(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
-        self.guided(x, at).0
-    }
-
-    fn check(&self, shape: [usize; D], noisiest: NoiseLevel) -> Result<(), ModelError> {
-        self.inner.check(shape, noisiest)?;
+    fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
+        self.inner.check(x, noisiest)?;
         check_start("guidance by an observation", &self.scale, noisiest)?;
-        self.check_operator(shape)?;
-        let zeros = Tensor::zeros(shape, &self.observed.device());
+        self.check_operator(x)?;
+        let zeros = full_precision(x.clone()).zeros_like();
         let (_, slope) = gradient(zeros, |x| sum_each(self.inner.denoise(x, noisiest)));
         slope.map(drop).ok_or(ModelError::NoGradient { what: "the denoiser" })
     }

@@ -23,7 +23,7 @@ use crate::ModelError;
 /// # Ok::<(), ddm_denoiser::ModelError>(())
 /// ```
 #[doc(alias = "guidance_scale")]
-pub trait Scale {
+pub trait Scale: Send + Sync {
     /// The scale at a level.
     fn at(&self, level: NoiseLevel) -> f64;
 
@@ -43,17 +43,14 @@ impl Scale for f64 {
     }
 }
 
-impl<F: Fn(NoiseLevel) -> f64> Scale for F {
+impl<F: Fn(NoiseLevel) -> f64 + Send + Sync> Scale for F {
     fn at(&self, level: NoiseLevel) -> f64 {
         self(level)
     }
 }
 
 fn require_finite(scale: f64) -> Result<(), ModelError> {
-    if scale.is_finite() {
-        return Ok(());
-    }
-    Err(Invalid { name: "the guidance scale", value: scale, allowed: "finite" }.into())
+    Ok(Invalid::require(scale.is_finite(), "the guidance scale", scale, "finite")?)
 }
 
 /// The scale at the level where a run starts, if it is a number.

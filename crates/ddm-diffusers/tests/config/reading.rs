@@ -83,7 +83,8 @@ fn learned_range_reads_both_answers() {
     });
     let denoiser = config.denoiser(network).unwrap();
     let at = ddm_schedule::NoiseLevel { timestep: 1.0, alpha: 0.6, sigma: 0.8 };
-    let (x0, v) = denoiser.denoise_with_variance(Tensor::zeros([3, 2], &Device::flex()), at);
+    let found = denoiser.predict_x0(Tensor::zeros([3, 2], &Device::flex()), &[at]);
+    let (x0, v) = (found.x0, found.variance);
     assert_eq!((x0.dims(), v.as_ref().map(Tensor::dims)), ([3, 2], Some([3, 2])));
     assert_eq!(v.unwrap().mean().into_scalar::<f32>(), 0.75);
 }

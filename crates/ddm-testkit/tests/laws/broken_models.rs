@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::tensor::{Device, Tensor};
-use ddm_denoiser::{Denoiser, EpsilonPrediction, Parameterization, from_fn};
+use ddm_denoiser::{Denoised, Denoiser, EpsilonPrediction, Parameterization, from_fn};
 use ddm_samplers::{Context, Ddim, Sampler};
 use ddm_schedule::{Cosine, NoiseLevel, kernel};
 use ddm_testkit::{Gaussian, GaussianPath, denoiser, moments, order, parameterization, sampler};
@@ -47,11 +47,8 @@ fn broken_parameterizations_are_caught() {
 struct OneForAll;
 
 impl Denoiser<2> for OneForAll {
-    fn denoise(&self, x: Tensor<2>, at: NoiseLevel) -> Tensor<2> {
-        x * at.alpha
-    }
-    fn denoise_each(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Tensor<2> {
-        self.denoise(x, at[0])
+    fn predict_x0(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Denoised<2> {
+        (x * at[0].alpha).into()
     }
 }
 

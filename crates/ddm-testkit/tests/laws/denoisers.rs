@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::{
-    ClassifierFree, Clipped, Condition, ConditionalPredictor, Conditioned, Denoiser,
-    DynamicThreshold, EdmPrediction, EpsilonPrediction, FlowPrediction, LearnedVariance, Model,
+    ClassifierFree, Clipped, Condition, ConditionalPredictor, Conditioned, Consistent, Denoised,
+    Denoiser, DynamicThreshold, EdmPrediction, EpsilonPrediction, FlowPrediction, Model,
     Parameterization, ScaledInput, ScorePrediction, VPrediction, X0Prediction, from_fn,
 };
-use ddm_schedule::{Cosine, NoiseLevel};
+use ddm_schedule::{Cosine, NoiseLevel, NoiseSchedule};
 use ddm_testkit::{ExactPredictor, Gaussian, compare, denoiser, parameterization};
 
 use crate::{holds, schedules::schedules};
@@ -105,8 +105,8 @@ fn guidance_is_the_network_where_it_should_be_and_the_formula_elsewhere() {
     let labels = |labels: [i64; 3]| Tensor::<1, Int>::from_data(labels, &device);
     let bound = |of| Model::new(Conditioned::new(Shifted, labels(of)), X0Prediction);
     let guided = |null, scale| {
-        let network = ClassifierFree::new(Shifted, labels([1, 2, 3]), labels(null), scale);
-        Model::new(network.unwrap(), X0Prediction)
+        let model = Model::new(Shifted, X0Prediction);
+        ClassifierFree::new(model, labels([1, 2, 3]), labels(null), scale).unwrap()
     };
     let agree = |found: &dyn Denoiser<3>, demanded: &dyn Denoiser<3>| {
         holds(denoiser::agree(found, demanded, &schedule, shape, &device));
@@ -123,15 +123,8 @@ fn learned_variance_goes_through_wrappers() {
     #[derive(Clone)]
     struct Learned;
     impl<const D: usize> Denoiser<D> for Learned {
-        fn denoise(&self, x: Tensor<D>, _: NoiseLevel) -> Tensor<D> {
-            x * 0.1
-        }
-        fn denoise_with_variance(
-            &self,
-            x: Tensor<D>,
-            at: NoiseLevel,
-        ) -> (Tensor<D>, Option<Tensor<D>>) {
-            (self.denoise(x.clone(), at), Some(x.full_like(0.25)))
+        fn predict_x0(&self, x: Tensor<D>, _: &[NoiseLevel]) -> Denoised<D> {
+            Denoised { variance: Some(x.full_like(0.25)), x0: x * 0.1 }
         }
     }
     let (device, schedule) = (Device::flex(), Cosine::default());
@@ -140,11 +133,14 @@ fn learned_variance_goes_through_wrappers() {
     let threshold = DynamicThreshold::new(Learned, 0.9, 9.0).unwrap();
     holds(denoiser::agree::<2>(&threshold, &Learned, &schedule, [2, 3], &device));
     holds(denoiser::agree::<2>(&&Learned, &Learned, &schedule, [2, 3], &device));
+    let consistent = Consistent::new(Learned)
+        .predict_x0(Tensor::<2>::ones([2, 3], &device), &[schedule.level(0.5)]);
+    assert!(consistent.variance.is_some());
     // Twice the channels, of which the first half is told t.
     let network = from_fn(|x: Tensor<2>, t: Tensor<1>| {
         let told = x.clone() + t.unsqueeze_dim(1) * 1e-3;
         Tensor::cat(vec![told, x], 1)
     });
-    let model = LearnedVariance::new(network, EdmPrediction::default());
+    let model = Model::new(network, EdmPrediction::default()).learned_variance();
     holds(denoiser::levels_are_apart(&model, &schedule, [6, 3], &device));
 }

@@ -108,7 +108,10 @@ fn finite_data_is_a_mixture_of_points() {
     holds(denoiser::agree(&data, &mixture, &schedule, [4, 2], &device));
     holds(denoiser::all(&data, &schedule, [4, 2], &device));
     let images = FiniteData::new(Tensor::<3>::ones([5, 2, 3], &device)).unwrap();
-    let refused = images.check([4, 3, 2], schedule.level(0.5)).unwrap_err().to_string();
+    let refused = images
+        .check(&Tensor::zeros([4, 3, 2], &device), schedule.level(0.5))
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("[4, 3, 2]") && refused.contains("[4, 2, 3]"), "{refused}");
     assert!(FiniteData::new(Tensor::<2>::zeros([0, 2], &device)).is_err());
 }

@@ -40,14 +40,14 @@ pub(crate) fn same<const D: usize>(
     let law = "the same numbers";
     let x: Tensor<D> = HostNoise::new(4).draw(shape, &Device::flex());
     for at in [0.8, 0.2].map(|t| Cosine::default().level(t)) {
-        let (x0, variance) = found.denoise_with_variance(x.clone(), at);
-        let (wanted, wanted_variance) = demanded.denoise_with_variance(x.clone(), at);
-        holds(compare::close_tensors(law, x0, wanted, 0.0));
-        assert_eq!(variance.map(Tensor::into_data), wanted_variance.map(Tensor::into_data));
+        let (found, wanted) =
+            (found.predict_x0(x.clone(), &[at]), demanded.predict_x0(x.clone(), &[at]));
+        holds(compare::close_tensors(law, found.x0, wanted.x0, 0.0));
+        assert_eq!(found.variance.map(Tensor::into_data), wanted.variance.map(Tensor::into_data));
     }
     let at: Vec<_> = (0..shape[0]).map(|i| Cosine::default().level(0.1 + 0.1 * i as f64)).collect();
-    let (found, wanted) = (found.denoise_each(x.clone(), &at), demanded.denoise_each(x, &at));
-    holds(compare::close_tensors(law, found, wanted, 0.0));
+    let (found, wanted) = (found.predict_x0(x.clone(), &at), demanded.predict_x0(x, &at));
+    holds(compare::close_tensors(law, found.x0, wanted.x0, 0.0));
 }
 
 /// The perfect conditional network of a mixture: x̂₀ of the label's class, −1 being "any".
@@ -78,9 +78,14 @@ fn all(label: i64) -> Tensor<1, Int> {
     labels([label; SHAPE[0]])
 }
 
-fn free<S: Scale>(scale: S) -> Model<ClassifierFree<Perfect, Tensor<1, Int>, S>, X0Prediction> {
-    let network = ClassifierFree::new(Perfect(classes()), all(1), all(-1), scale);
-    Model::new(network.unwrap(), X0Prediction)
+type PerfectModel = Model<Perfect, X0Prediction>;
+
+fn perfect() -> PerfectModel {
+    Model::new(Perfect(classes()), X0Prediction)
+}
+
+fn free<S: Scale>(scale: S) -> ClassifierFree<PerfectModel, Tensor<1, Int>, S> {
+    ClassifierFree::new(perfect(), all(1), all(-1), scale).unwrap()
 }
 
 fn bound(label: i64) -> Model<Conditioned<Perfect, Tensor<1, Int>>, X0Prediction> {
@@ -139,8 +144,7 @@ fn two_classes_at_once_are_the_product_of_their_densities() {
     }
     let weights = [1.0, 0.7];
     let terms = [(all(1), weights[0]), (all(2), weights[1])];
-    let network = Composed::new(Gaussians, all(0), terms).unwrap();
-    let model = Model::new(network, X0Prediction);
+    let model = Composed::new(Model::new(Gaussians, X0Prediction), all(0), terms).unwrap();
     for (at, x) in levels() {
         let (mut precision, mut weighted) = (0.0, 0.0);
         let of_null = 1.0 - weights[0] - weights[1];
@@ -159,8 +163,7 @@ fn two_classes_at_once_are_the_product_of_their_densities() {
 #[test]
 fn a_negative_prompt_is_led_away_from() {
     // Away from class 0, towards class 1: p(x|1) (p(x|1)/p(x|0))^(s − 1).
-    let network = ClassifierFree::new(Perfect(classes()), all(1), all(0), 2.5).unwrap();
-    let model = Model::new(network, X0Prediction);
+    let model = ClassifierFree::new(perfect(), all(1), all(0), 2.5).unwrap();
     let [zero, one] = [0, 1].map(|class| classes().of_class(class).unwrap());
     for (at, x) in levels() {
         let demanded = score(&x, &one, at) * 2.5 - score(&x, &zero, at) * 1.5;
@@ -175,11 +178,9 @@ fn identity_settings_change_nothing() {
     same(&free(0.0), &bound(-1), SHAPE);
     same(&free(Interval::new(9.0, 1e6..=1e7).unwrap()), &bound(1), SHAPE);
     same(&free(|_: NoiseLevel| 1.0), &bound(1), SHAPE);
-    let rescaled = free(3.0).network.rescale(0.0).unwrap();
-    same(&Model::new(rescaled, X0Prediction), &free(3.0), SHAPE);
-    let composed = |terms: Vec<(Tensor<1, Int>, f64)>| {
-        Model::new(Composed::new(Perfect(classes()), all(-1), terms).unwrap(), X0Prediction)
-    };
+    same(&free(3.0).rescale(0.0).unwrap(), &free(3.0), SHAPE);
+    let composed =
+        |terms: Vec<(Tensor<1, Int>, f64)>| Composed::new(perfect(), all(-1), terms).unwrap();
     same(&composed(vec![(all(1), 0.0), (all(0), 0.0)]), &bound(-1), SHAPE);
     same(&composed(vec![(all(1), 1.0), (all(0), 0.0)]), &bound(1), SHAPE);
     same(&composed(vec![(all(1), 3.0)]), &free(3.0), SHAPE);
@@ -211,17 +212,17 @@ fn guided_denoisers_obey_the_laws() {
     let (device, schedule) = (Device::flex(), Cosine::default());
     let scale = |at: NoiseLevel| if at.sigma > 0.9 { 1.0 } else { 1.0 + 2.0 * at.sigma };
     let composed = [(all(0), 0.5), (all(1), 1.5)];
-    let composed = Composed::new(Perfect(classes()), all(-1), composed).unwrap();
-    let rescaled = free(2.0).network.rescale(0.7).unwrap();
+    let composed = Composed::new(perfect(), all(-1), composed).unwrap();
+    let rescaled = free(2.0).rescale(0.7).unwrap();
     let partly = free(|at: NoiseLevel| if at.sigma > 0.9 { 0.0 } else { 2.0 });
-    let partly = partly.network.rescale(0.7).unwrap();
+    let partly = partly.rescale(0.7).unwrap();
     let models: [Box<dyn Denoiser<2>>; 8] = [
-        Box::new(Model::new(partly, X0Prediction)),
+        Box::new(partly),
         Box::new(free(scale)),
         Box::new(free(-2.0)),
         Box::new(free(Interval::new(3.0, 0.5..=1.5).unwrap())),
-        Box::new(Model::new(rescaled, X0Prediction)),
-        Box::new(Model::new(composed, X0Prediction)),
+        Box::new(rescaled),
+        Box::new(composed),
         Box::new(Autoguidance::new(classes(), bound(0), scale).unwrap()),
         Box::new(Autoguidance::new(bound(1), classes(), 3.0).unwrap()),
     ];
@@ -249,18 +250,18 @@ fn senseless_guidance_is_refused() {
     // What only a run can tell: the batch, and what a closure answers where the run starts.
     let at = NoiseLevel { timestep: 0.0, alpha: 0.0, sigma: 1.0 };
     let ratio = |at: NoiseLevel| at.sigma / at.alpha;
-    let perfect = || Perfect(classes());
-    let network = ClassifierFree::new(perfect(), three.clone(), three.clone(), ratio).unwrap();
-    says(Model::new(network, X0Prediction).check([3, 2], at), &["guidance scale", "inf"]);
-    let terms = [(three.clone(), 1.0)];
-    let network = Composed::new(perfect(), three.clone(), terms).unwrap();
-    says(Model::new(network.clone(), X0Prediction).check([2, 2], at), &["3 samples", "2 samples"]);
-    assert_eq!(Model::new(network, X0Prediction).check([3, 2], at), Ok(()));
+    let x = |batch: usize| Tensor::<2>::ones([batch, 2], &Device::flex());
+    let infinite = ClassifierFree::new(perfect(), three.clone(), three.clone(), ratio).unwrap();
+    says(infinite.check(&x(3), at), &["guidance scale", "inf"]);
+    let zero = labels([0, 0, 0]);
+    let composed = Composed::new(perfect(), zero.clone(), [(zero, 1.0)]).unwrap();
+    says(composed.check(&x(2), at), &["3 samples", "2 samples"]);
+    assert_eq!(composed.check(&x(3), at), Ok(()));
     let network = from_fn(|x: Tensor<2>, _: Tensor<1>| x);
     let epsilon = Model::new(network, EpsilonPrediction);
-    says(Autoguidance::new(&epsilon, classes(), 2.0).unwrap().check([3, 2], at), &["epsilon"]);
-    says(Autoguidance::new(classes(), &epsilon, 2.0).unwrap().check([3, 2], at), &["epsilon"]);
-    says(Autoguidance::new(classes(), classes(), ratio).unwrap().check([3, 2], at), &["inf"]);
+    says(Autoguidance::new(&epsilon, classes(), 2.0).unwrap().check(&x(3), at), &["epsilon"]);
+    says(Autoguidance::new(classes(), &epsilon, 2.0).unwrap().check(&x(3), at), &["epsilon"]);
+    says(Autoguidance::new(classes(), classes(), ratio).unwrap().check(&x(3), at), &["inf"]);
 }
 
 #[test]

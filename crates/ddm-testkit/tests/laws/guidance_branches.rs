@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::{
-    ClassifierFree, Composed, Condition, ConditionalPredictor, Denoiser, Interval, LearnedVariance,
-    Model, Network, X0Prediction,
+    ClassifierFree, Composed, Condition, ConditionalPredictor, Denoised, Denoiser, Interval, Model,
+    X0Prediction,
 };
 use ddm_samplers::{HostNoise, NoiseSource};
 use ddm_schedule::{Cosine, NoiseLevel};
@@ -30,13 +30,13 @@ impl<const D: usize> ConditionalPredictor<D> for &Recorded {
 
 /// The mean of x̂₀, and for how many samples the network was asked.
 fn asked<const D: usize>(
-    network: impl Network<D>,
+    model: impl Denoiser<D>,
     recorded: &Recorded,
     shape: [usize; D],
     ratio: f64,
 ) -> (f64, usize) {
     let at = NoiseLevel { timestep: 0.0, alpha: 0.5, sigma: 0.5 * ratio };
-    let x0 = Model::new(network, X0Prediction).denoise(Tensor::zeros(shape, &Device::flex()), at);
+    let x0 = model.denoise(Tensor::zeros(shape, &Device::flex()), at);
     let x0 = x0.mean().into_scalar::<f64>();
     (x0, recorded.0.lock().unwrap().drain(..).sum())
 }
@@ -44,8 +44,9 @@ fn asked<const D: usize>(
 #[test]
 fn branches_that_do_not_count_are_not_asked() {
     let network = Recorded(Mutex::default());
+    let model = Model::new(&network, X0Prediction);
     let interval = ClassifierFree::new(
-        &network,
+        model.clone(),
         labels([3, 3]),
         labels([1, 1]),
         Interval::new(4.0, 0.5..=2.0).unwrap(),
@@ -57,15 +58,15 @@ fn branches_that_do_not_count_are_not_asked() {
         assert_eq!(asked(interval.clone(), &network, [2, 3], ratio), demanded, "at {ratio}");
     }
     // The scale as a function, and a negative prompt of scale 0 is that prompt.
-    let free = |scale| ClassifierFree::new(&network, labels([3]), labels([1]), scale).unwrap();
+    let free = |scale| ClassifierFree::new(model.clone(), labels([3]), labels([1]), scale).unwrap();
     let ratio = |at: NoiseLevel| at.sigma / at.alpha;
-    let function = ClassifierFree::new(&network, labels([3]), labels([1]), ratio).unwrap();
+    let function = ClassifierFree::new(model.clone(), labels([3]), labels([1]), ratio).unwrap();
     assert_eq!(asked(function.clone(), &network, [1, 2], 5.0), (11.0, 2));
     assert_eq!(asked(function.clone(), &network, [1, 2], 1.0), (3.0, 1));
     assert_eq!(asked(free(0.0), &network, [1, 2], 1.0), (1.0, 1));
     assert_eq!(asked(free(2.0).rescale(1.0).unwrap(), &network, [1, 2], 1.0), (5.0, 2));
     let composed = |a: f64, b: f64| {
-        Composed::new(&network, labels([1]), [(labels([3]), a), (labels([4]), b)]).unwrap()
+        Composed::new(model.clone(), labels([1]), [(labels([3]), a), (labels([4]), b)]).unwrap()
     };
     for (a, b, demanded) in [
         (2.0, 3.0, (14.0, 3)),
@@ -77,7 +78,7 @@ fn branches_that_do_not_count_are_not_asked() {
         assert_eq!(asked(composed(a, b), &network, [1, 5, 2], 1.0), demanded, "{a}, {b}");
     }
     let empty: [(Tensor<1, Int>, f64); 0] = [];
-    let empty = Composed::new(&network, labels([1]), empty).unwrap();
+    let empty = Composed::new(model.clone(), labels([1]), empty).unwrap();
     assert_eq!(asked(empty, &network, [1, 2], 1.0), (1.0, 1));
 }
 
@@ -96,28 +97,30 @@ fn rescaling_gives_the_spread_of_the_conditional_answer() {
     let device = Device::flex();
     let (c, null) = (Tensor::<3>::from_floats([[[2.0]], [[0.5]]], &device), [[[1.0]], [[1.0]]]);
     let null = Tensor::<3>::from_floats(null, &device);
-    let plain = ClassifierFree::new(Spread, c.clone(), null, 3.0).unwrap();
+    let model = Model::new(Spread, X0Prediction);
+    let plain = ClassifierFree::new(model.clone(), c.clone(), null.clone(), 3.0).unwrap();
     let x: Tensor<3> = HostNoise::new(1).draw([2, 3, 4], &device);
     let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
-    let ask = |network| Model::new(network, X0Prediction).denoise(x.clone(), at);
-    let guided = ask(plain.clone());
+    let guided = plain.denoise(x.clone(), at);
     // F = x + 1 + 3 (c x + c² − x − 1): its std is |3 c − 2| that of x, where c's is c.
     for phi in [0.0, 0.7, 1.0] {
         let factor = c.clone() / (c.clone() * 3.0 - 2.0).abs() * phi + (1.0 - phi);
-        let found = ask(plain.clone().rescale(phi).unwrap());
+        let found = plain.clone().rescale(phi).unwrap().denoise(x.clone(), at);
         holds(compare::close_tensors("rescaled", found, guided.clone() * factor, 1e-5));
     }
-    let model = Model::new(plain.rescale(0.6).unwrap(), X0Prediction);
-    holds(denoiser::levels_are_apart(&model, &Cosine::default(), [2, 3, 4], &device));
+    let rescaled = plain.rescale(0.6).unwrap();
+    holds(denoiser::levels_are_apart(&rescaled, &Cosine::default(), [2, 3, 4], &device));
     // Of a network in half precision the spread is taken in f32.
-    let halved = model.network_dtype(FloatDType::F16);
+    let halved = model.clone().network_dtype(FloatDType::F16);
+    let halved = ClassifierFree::new(halved, c, null, 3.0).unwrap().rescale(0.6).unwrap();
     let far = x.clone() * 500.0; // whose squares f16 cannot hold
-    let wanted = Model::new(halved.network.clone(), X0Prediction).denoise(far.clone(), at);
+    let wanted = rescaled.denoise(far.clone(), at);
     holds(compare::close_tensors("rescaled in f16", halved.denoise(far, at), wanted, 3e-3));
     // One element a sample has no spread; it stays.
     let one = |c: f32| Tensor::<2>::from_floats([[c]], &device);
-    let lonely = ClassifierFree::new(Spread, one(2.0), one(1.0), 3.0).unwrap();
-    let x0 = Model::new(lonely.rescale(1.0).unwrap(), X0Prediction).denoise(one(1.0), at);
+    let model = Model::new(Spread, X0Prediction);
+    let lonely = ClassifierFree::new(model, one(2.0), one(1.0), 3.0).unwrap();
+    let x0 = lonely.rescale(1.0).unwrap().denoise(one(1.0), at);
     assert_eq!(x0.into_scalar::<f32>(), 2.0 + 3.0 * (6.0 - 2.0));
 }
 
@@ -137,17 +140,18 @@ fn a_learned_variance_is_the_conditional_branchs() {
     let x = Tensor::<3>::zeros([1, 2, 2], &Device::flex());
     // x̂₀ = 2 + s (4 − 2), while u stays that of label 4; at s = 0 it is that of the null label.
     for (scale, x0, u) in [(3.0, 8.0, 0.4), (1.0, 4.0, 0.4), (0.0, 2.0, 0.2)] {
-        let network = ClassifierFree::new(Two, labels([4]), labels([2]), scale).unwrap();
-        let network = network.rescale(0.5).unwrap(); // of constants: changes nothing
-        let model = LearnedVariance::new(network, X0Prediction);
-        let (found, v) = model.denoise_with_variance(x.clone(), at);
+        let model = Model::new(&Two, X0Prediction).learned_variance();
+        let guided = ClassifierFree::new(model, labels([4]), labels([2]), scale).unwrap();
+        let guided = guided.rescale(0.5).unwrap(); // of constants: changes nothing
+        let Denoised { x0: found, variance: v } = guided.predict_x0(x.clone(), &[at]);
         holds(compare::close_tensors("x0", found, x.full_like(x0), 1e-6));
         let v_wanted = x.full_like((u + 1.0) / 2.0);
         holds(compare::close_tensors("v", v.unwrap(), v_wanted, 1e-6));
     }
     let terms = [(labels([4]), 2.0), (labels([7]), 1.0)];
-    let composed = Composed::new(Two, labels([2]), terms).unwrap();
-    let (found, v) = LearnedVariance::new(composed, X0Prediction).denoise_with_variance(x, at);
+    let model = Model::new(Two, X0Prediction).learned_variance();
+    let composed = Composed::new(model, labels([2]), terms).unwrap();
+    let Denoised { x0: found, variance: v } = composed.predict_x0(x, &[at]);
     assert_eq!(found.mean().into_scalar::<f32>(), 2.0 + 2.0 * 2.0 + 5.0);
     assert!((v.unwrap().mean().into_scalar::<f32>() - 0.7).abs() < 1e-6);
 }

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::{
-    ClassifierGuided, Denoiser, GaussianLikelihood, Interval, LearnedVariance, ModelError,
+    ClassifierGuided, Denoiser, GaussianLikelihood, Interval, Model, ModelError,
     NormalizedLikelihood, Reconstruction, X0Prediction, from_fn, gradient, sum_each,
 };
 use ddm_samplers::{Ddim, HostNoise, NoiseSource, Sampling};
@@ -23,7 +23,7 @@ fn is_of(class: usize) -> impl ddm_denoiser::Classifier<2> + Clone {
 fn a_perfect_classifier_gives_the_model_of_its_class() {
     let device = Device::flex();
     for class in [0, 1] {
-        let guided = ClassifierGuided::new(classes(), is_of(class), 1.0, &device).unwrap();
+        let guided = ClassifierGuided::new(classes(), is_of(class), 1.0).unwrap();
         let demanded = classes().of_class(class).unwrap();
         for (at, x) in levels() {
             let (found, exact) = (guided.denoise(x.clone(), at), demanded.denoise(x.clone(), at));
@@ -50,7 +50,7 @@ fn a_perfect_classifier_gives_the_model_of_its_class() {
 fn identity_settings_change_nothing() {
     let device = Device::flex();
     let silent = from_fn(|_: Tensor<2>, _: NoiseLevel| -> Tensor<1> { panic!("asked") });
-    let unguided = ClassifierGuided::new(classes(), silent, 0.0, &device).unwrap();
+    let unguided = ClassifierGuided::new(classes(), silent, 0.0).unwrap();
     same(&unguided, &classes(), [6, 2]);
     let blind = from_fn(|_: Tensor<2>| -> Tensor<2> { panic!("asked") });
     let y = Tensor::<2>::zeros([6, 1], &device);
@@ -59,14 +59,14 @@ fn identity_settings_change_nothing() {
     same(&unguided.scale(0.0).unwrap(), &classes(), [6, 2]);
     // A learned variance goes through.
     let network = from_fn(|x: Tensor<2>, _: Tensor<1>| Tensor::cat(vec![x.clone(), x * 0.1], 1));
-    let learned = LearnedVariance::new(network, X0Prediction);
+    let learned = Model::new(network, X0Prediction).learned_variance();
     let at = Cosine::default().level(0.5);
     let x: Tensor<2> = HostNoise::new(1).draw([6, 2], &device);
     let v = |model: &dyn Denoiser<2>| {
-        model.denoise_with_variance(x.clone(), at).1.map(Tensor::into_data)
+        model.predict_x0(x.clone(), &[at]).variance.map(Tensor::into_data)
     };
     let sum = from_fn(|x: Tensor<2>, _: NoiseLevel| sum_each(x));
-    let by_class = ClassifierGuided::new(&learned, sum, 1.0, &device).unwrap();
+    let by_class = ClassifierGuided::new(&learned, sum, 1.0).unwrap();
     let all = from_fn(|x0: Tensor<2>| x0);
     let y = Tensor::<2>::ones([1, 2], &device);
     let by_sight = Reconstruction::new(&learned, all, y, likelihood).unwrap();
@@ -235,15 +235,15 @@ fn guidance_by_gradients_obeys_the_laws() {
     let varying =
         by_sight.clone().scale(|at: NoiseLevel| if at.sigma > 0.9 { at.sigma } else { 0.0 });
     let normalized = Reconstruction::new(classes(), first, y, NormalizedLikelihood).unwrap();
-    let by_class = ClassifierGuided::new(classes(), is_of(0), 2.0, &device).unwrap();
+    let by_class = ClassifierGuided::new(classes(), is_of(0), 2.0).unwrap();
     let interval = Interval::new(3.0, 0.5..=2.0).unwrap();
     let models: [Box<dyn Denoiser<2>>; 6] = [
         Box::new(by_sight.clone()),
         Box::new(varying.unwrap()),
         Box::new(normalized.scale(0.1).unwrap()),
         Box::new(by_class.clone()),
-        Box::new(ClassifierGuided::new(classes(), is_of(1), interval, &device).unwrap()),
-        Box::new(ClassifierGuided::new(&by_sight, is_of(1), 1.0, &device).unwrap()),
+        Box::new(ClassifierGuided::new(classes(), is_of(1), interval).unwrap()),
+        Box::new(ClassifierGuided::new(&by_sight, is_of(1), 1.0).unwrap()),
     ];
     for model in models {
         holds(denoiser::all(&*model, &schedule, [6, 2], &device));
@@ -268,31 +268,32 @@ fn two_observations_are_one_of_both() {
 fn senseless_guidance_is_refused() {
     let device = Device::flex();
     let at = Cosine::default().level(0.9);
-    let classifier = |scale| ClassifierGuided::new(classes(), is_of(0), scale, &device);
+    let x = |elements: usize| Tensor::<2>::ones([3, elements], &Device::flex());
+    let classifier = |scale| ClassifierGuided::new(classes(), is_of(0), scale);
     says(classifier(f64::NAN), &["guidance scale", "NaN"]);
-    assert_eq!(classifier(1.0).unwrap().check([3, 2], at), Ok(()));
-    says(classifier(1.0).unwrap().check([3, 5], at), &["dimension of x", "5"]);
+    assert_eq!(classifier(1.0).unwrap().check(&x(2), at), Ok(()));
+    says(classifier(1.0).unwrap().check(&x(5), at), &["dimension of x", "5"]);
     // Without signal there is nothing to go by, unless nothing is to be done.
     let noise = NoiseLevel { timestep: 1000.0, alpha: 0.0, sigma: 1.0 };
-    let refused = classifier(1.0).unwrap().check([3, 2], noise);
+    let refused = classifier(1.0).unwrap().check(&x(2), noise);
     says(refused, &["alpha = 0", "classifier guidance", "zero terminal SNR"]);
     let careful = |at: NoiseLevel| if at.alpha > 0.0 { 1.0 } else { 0.0 };
-    let careful = ClassifierGuided::new(classes(), is_of(0), careful, &device).unwrap();
-    assert_eq!(careful.check([3, 2], noise), Ok(()));
+    let careful = ClassifierGuided::new(classes(), is_of(0), careful).unwrap();
+    assert_eq!(careful.check(&x(2), noise), Ok(()));
     let (schedule, shape) = (Cosine::default(), [3, 2]);
-    let x = Sampling::new(&careful, &schedule).steps(10).sample(shape, &device).unwrap();
-    assert!(compare::values("x", x).unwrap().iter().all(|x| x.is_finite()));
+    let samples = Sampling::new(&careful, &schedule).steps(10).sample(shape, &device).unwrap();
+    assert!(compare::values("x", samples).unwrap().iter().all(|x| x.is_finite()));
 
     let by = |f: fn(Tensor<2>) -> Tensor<1>| {
         let classifier = from_fn(move |x: Tensor<2>, _: NoiseLevel| f(x));
-        ClassifierGuided::new(classes(), classifier, 1.0, &device).unwrap().check([3, 2], at)
+        ClassifierGuided::new(classes(), classifier, 1.0).unwrap().check(&x(2), at)
     };
     says(by(|x| sum_each(x.detach())), &["the classifier", "no gradient", "detach"]);
     assert_eq!(
         by(|x| Tensor::zeros([3], &x.device())),
         Err(ModelError::NoGradient { what: "the classifier" })
     );
-    says(by(|x| sum_each(x).narrow(0, 0, 1)), &["the classifier's answer", "1 samples", "3"]);
+    says(by(|x| sum_each(x).narrow(0, 0, 1)), &["the log-probability", "1 samples", "3"]);
     says(by(|x| sum_each((x * 0.0).log())), &["ln p(y | x)", "-inf"]);
     says(by(|x| sum_each((x * 0.0).square()).sqrt()), &["gradient", "NaN"]);
     assert_eq!(by(|x| sum_each(x.square()).sqrt()), Ok(()));
@@ -310,10 +311,10 @@ fn senseless_guidance_is_refused() {
     };
     says(through(|x0| x0, blank([3, 2]) / 0.0), &["element of y", "NaN"]);
     says(through(|x0| x0, blank([3, 2])).unwrap().scale(f64::NAN), &["guidance scale", "NaN"]);
-    let run = |f, y| through(f, y).unwrap().check([3, 2], at);
+    let run = |f, y| through(f, y).unwrap().check(&x(2), at);
     assert_eq!(run(|x0| x0 * 2.0, blank([3, 2])), Ok(()));
     assert_eq!(run(|x0| x0 * 2.0, blank([1, 2])), Ok(()));
-    says(run(|x0| x0 * 2.0, blank([3, 1])), &["operator's answer", "[3, 2]", "[3, 1]"]);
+    says(run(|x0| x0 * 2.0, blank([3, 1])), &["output of the operator", "[3, 2]", "[3, 1]"]);
     says(run(|x0| x0 * 2.0, blank([2, 2])), &["[3, 2]", "[2, 2]"]);
     says(run(|x0| x0.sum_dim(0), blank([1, 2])), &["[1, 2]", "[3, 2]"]);
     says(run(|x0| (x0 * 0.0).log(), blank([3, 2])), &["A(x0)", "-inf"]);
@@ -322,7 +323,7 @@ fn senseless_guidance_is_refused() {
     let blocked = from_fn(|x: Tensor<2>, _: NoiseLevel| x.detach());
     let guided =
         Reconstruction::new(blocked, from_fn(|x0: Tensor<2>| x0), blank([3, 2]), likelihood);
-    says(guided.unwrap().check([3, 2], at), &["the denoiser", "no gradient"]);
+    says(guided.unwrap().check(&x(2), at), &["the denoiser", "no gradient"]);
     let guided = through(|x0| x0, blank([3, 2])).unwrap();
-    says(guided.check([3, 2], noise), &["alpha = 0", "observation"]);
+    says(guided.check(&x(2), noise), &["alpha = 0", "observation"]);
 }

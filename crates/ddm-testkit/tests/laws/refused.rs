@@ -133,7 +133,7 @@ fn runs() {
     let run = |batch| Sampling::new(&bound, &cosine).start([batch, 2], &device).map(drop);
     assert_eq!(run(3), Ok(()));
     says(run(4), &["condition", "3 samples", "4 samples"]);
-    let guided = ClassifierFree::new(Labelled, labels.clone(), labels, 2.0).unwrap();
-    let guided = Model::new(guided, VPrediction);
+    let model = Model::new(Labelled, VPrediction);
+    let guided = ClassifierFree::new(model, labels.clone(), labels, 2.0).unwrap();
     says(Sampling::new(&guided, &cosine).start([2, 2], &device).map(drop), &["3 samples"]);
 }

@@ -1,7 +1,7 @@
 //! The built-in samplers obey the laws, have their orders, and are what the papers say they are.
 
 use burn::tensor::{Device, Tensor};
-use ddm_denoiser::Denoiser;
+use ddm_denoiser::{Denoised, Denoiser};
 use ddm_samplers::{
     BoxedSampler, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending, Extrapolate,
     Frame, Ipndm, Lms, Midpoint, SaSolver, Sampler, Sampling, Variance,
@@ -104,7 +104,7 @@ fn stochastic_solvers_have_their_weak_orders() {
             has(2.0, &long, midpoint);
         }
         let sa = SaSolver::new(1, Some(1)).unwrap().tau(1.0, 0.0..=1000.0).unwrap();
-        has(2.0, &long, BoxedSampler::new(sa.answer(answer).lower_order_final(false)));
+        has(2.0, &long, BoxedSampler::new(sa.extrapolate(answer).lower_order_final(false)));
     }
 }
 
@@ -113,11 +113,12 @@ fn stochastic_solvers_have_their_weak_orders() {
 fn sa_solver_in_the_noise_has_its_order() {
     let (device, schedule) = (Device::flex(), Cosine::default());
     for (predictor, corrector, wanted) in [(1, 1, 2.0), (2, 2, 3.0), (3, 3, 4.0)] {
-        let sampler = SaSolver::new(predictor, Some(corrector)).unwrap().answer(Extrapolate::Noise);
+        let sampler =
+            SaSolver::new(predictor, Some(corrector)).unwrap().extrapolate(Extrapolate::Noise);
         let sampler = sampler.tau(0.0, 0.0..=0.0).unwrap().lower_order_final(false);
         holds(order::has_order(&sampler, wanted, &schedule, &device));
     }
-    holds(all(SaSolver::default().answer(Extrapolate::Noise)));
+    holds(all(SaSolver::default().extrapolate(Extrapolate::Noise)));
 }
 
 fn frames(sampler: impl Sampler<2>, model: &dyn Denoiser<2>) -> Vec<Frame<2>> {
@@ -144,16 +145,9 @@ fn ddpm_with_the_posterior_variance_is_ddim_with_eta_1() {
 struct WithVariance(Gaussian, f64);
 
 impl Denoiser<2> for WithVariance {
-    fn denoise(&self, x: Tensor<2>, at: NoiseLevel) -> Tensor<2> {
-        self.0.denoise(x, at)
-    }
-    fn denoise_with_variance(
-        &self,
-        x: Tensor<2>,
-        at: NoiseLevel,
-    ) -> (Tensor<2>, Option<Tensor<2>>) {
-        let v = x.full_like(self.1);
-        (self.denoise(x, at), Some(v))
+    fn predict_x0(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Denoised<2> {
+        let variance = Some(x.full_like(self.1));
+        Denoised { variance, ..self.0.predict_x0(x, at) }
     }
 }
 

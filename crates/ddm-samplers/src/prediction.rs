@@ -8,19 +8,19 @@ use ddm_schedule::NoiseLevel;
 /// guess: `p x̂₀ + q ε̂` with `ε̂ = (x − α x̂₀)/σ`, and (p, q) the target of `kind`.
 ///
 /// The inverse is `kind.x0_from(at)`: the factors of x and the answer in x̂₀.
-pub(crate) fn answer_from(kind: &dyn Parameterization, at: NoiseLevel) -> (f64, f64) {
+pub(crate) fn prediction_from(kind: &dyn Parameterization, at: NoiseLevel) -> (f64, f64) {
     let (p, q) = kind.target(at);
     (q / at.sigma, p - q * at.alpha / at.sigma)
 }
 
 /// The answer of `kind` that x̂₀ means for x at `at`.
-pub(crate) fn answer_of<const D: usize>(
+pub(crate) fn prediction_of<const D: usize>(
     kind: &dyn Parameterization,
     x: Tensor<D>,
     x0: Tensor<D>,
     at: NoiseLevel,
 ) -> Tensor<D> {
-    let (a, b) = answer_from(kind, at);
+    let (a, b) = prediction_from(kind, at);
     sum([(a, x)], (b, x0))
 }
 
@@ -28,11 +28,11 @@ pub(crate) fn answer_of<const D: usize>(
 pub(crate) fn x0_of<const D: usize>(
     kind: &dyn Parameterization,
     x: Tensor<D>,
-    answer: Tensor<D>,
+    prediction: Tensor<D>,
     at: NoiseLevel,
 ) -> Tensor<D> {
     let (a, b) = kind.x0_from(at);
-    sum([(a, x)], (b, answer))
+    sum([(a, x)], (b, prediction))
 }
 
 /// `Σ a x`; but for the last, what has factor 0 is left out, and what has factor 1 is left alone.
