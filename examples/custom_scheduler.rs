@@ -37,6 +37,10 @@ impl<const D: usize> Sampler<D> for MySampler {
         let eta = if to.sigma > self.floor { self.eta } else { 0.0 };
         cx.reverse(x, x0, from, to, ddim_std(from, to, eta))
     }
+
+    fn is_stochastic(&self) -> bool {
+        self.eta > 0.0
+    }
 }
 
 fn main() -> ExitCode {

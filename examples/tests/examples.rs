@@ -136,20 +136,20 @@ fn custom_scheduler_runs() {
 fn bad_input_is_one_sentence() {
     refuses("digits", &["--device", "abacus"], &["abacus", "flex"]);
     refuses("digits", &["--data", "/no/such/file.csv.gz"], &["/no/such/file.csv.gz"]);
-    refuses("digits", &["--epochs", "0"], &["training steps = 0"]);
+    refuses("digits", &["--epochs", "0"], &["training steps is 0"]);
     refuses("digits", &["--epochs", "1", "--steps", "0"], &["0 steps"]);
     refuses("digits", &["--epochs", "1", "--guidance", "NaN"], &["guidance scale", "NaN"]);
     refuses("points", &["--data", "/no/such/file.csv"], &["/no/such/file.csv"]);
-    refuses("points", &["--training-steps", "0"], &["training steps = 0"]);
+    refuses("points", &["--training-steps", "0"], &["training steps is 0"]);
     refuses("points", &["--training-steps", "1", "--steps", "0"], &["0 steps"]);
     refuses("scores", &["--prompt", "star"], &["\"star\"", "sun, day, moon, night"]);
     refuses("scores", &["--prompt", ""], &["\"\"", "sun, day, moon, night"]);
-    refuses("scores", &["--training-steps", "0"], &["training steps = 0"]);
+    refuses("scores", &["--training-steps", "0"], &["training steps is 0"]);
     refuses("scores", &["--steps", "1"], &["ratio", "inf"]);
     refuses("scores", &["--points", "0"], &["points"]);
     refuses("scores", &["--cells", "0"], &["cells"]);
     refuses("score_digits", &["--device", "abacus"], &["abacus", "flex"]);
-    refuses("score_digits", &["--epochs", "0"], &["training steps = 0"]);
+    refuses("score_digits", &["--epochs", "0"], &["training steps is 0"]);
     refuses("score_digits", &["--moves", "0"], &["times"]);
     refuses("score_digits", &["--steps", "0"], &["0 steps"]);
     refuses("score_digits", &["--guidance", "NaN"], &["guidance scale", "NaN"]);

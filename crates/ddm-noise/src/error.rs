@@ -12,6 +12,9 @@ pub enum NoiseError {
         /// What the device says.
         reason: String,
     },
+    /// The source has no uniform numbers.
+    #[error("this noise source draws normal numbers only; implement NoiseSource::uniform for it")]
+    NotUniform,
     /// The record has no such draw.
     #[error("draw {draw} of the record has {found} numbers, but {wanted} are needed")]
     Record {

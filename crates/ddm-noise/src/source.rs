@@ -26,20 +26,16 @@ pub enum Stream {
 
 /// A source of random numbers, draw after draw.
 ///
-/// [`normal`](Self::normal) is all that a source must have beside [`uniform`](Self::uniform).
-/// Programs call [`draw`](Self::draw), which gives the numbers their shape.
+/// [`normal`](Self::normal) is all that a source must have. Programs call [`draw`](Self::draw), which gives the numbers their shape.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use ddm_noise::{HostNoise, NoiseError, NoiseSource};
+/// use ddm_noise::{HostNoise, NoiseSource};
 /// /// Noise of twice the standard deviation.
 /// struct Louder(HostNoise);
 /// impl NoiseSource for Louder {
 ///     fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
 ///         self.0.normal(shape, device) * 2.0
-///     }
-///     fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
-///         self.0.uniform(samples)
 ///     }
 /// }
 /// let device = Device::flex();
@@ -54,9 +50,15 @@ pub trait NoiseSource: Send {
     /// The next draw, uniform on [0, 1): one number per sample, on the host. For training times,
     /// dropout and other choices.
     ///
+    /// Sampling needs none; by default there are none.
+    ///
     /// # Errors
-    /// [`NoiseError::Read`] where the numbers are drawn on a device and cannot be read back.
-    fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError>;
+    /// [`NoiseError::Read`] where the numbers are drawn on a device and cannot be read back;
+    /// [`NoiseError::NotUniform`] of a source that has normal numbers only.
+    fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
+        let _ = samples;
+        Err(NoiseError::NotUniform)
+    }
 
     /// The next draw of a step from level `from` to level `to`.
     ///

@@ -223,7 +223,7 @@ fn what_has_no_flow_is_refused() {
     let [noise, data] = flow.ends();
     for tolerance in [0.0, -1e-3, f64::NAN, f64::INFINITY] {
         let error = flow.clone().tolerance(tolerance).unwrap_err().to_string();
-        assert!(error.contains("tolerance ="), "{error}");
+        assert!(error.contains("tolerance is"), "{error}");
     }
     assert!(flow.clone().max_evaluations(0).is_err());
     let at_data = flow.solve(x.clone(), noise, NoiseLevel::DATA).unwrap_err();
@@ -287,7 +287,7 @@ fn interpolation_keeps_the_norm_and_the_ends() {
     assert_eq!(error, ScoreError::Opposite { sample: 0 });
     for u in [-0.1, 1.1, f64::NAN] {
         let error = slerp(a.clone(), b.clone(), u).unwrap_err().to_string();
-        assert!(error.contains("u ="), "{error}");
+        assert!(error.contains("u is"), "{error}");
     }
     assert!(slerp(a, b.narrow(0, 0, 2), 0.5).is_err());
 }

@@ -468,3 +468,13 @@ fn settings_come_back_and_bad_ones_do_not() {
     assert!(bad.to_string().contains("snr is -1"), "{bad}");
     assert!(serde_json::from_str::<AnnealedLangevin>(r#"{"step":0.25,"times":0}"#).is_err());
 }
+
+/// From pure noise the published corrector has no step, and costs no call.
+#[test]
+fn a_corrector_without_a_step_calls_nothing() {
+    let (model, cosine) = (Gaussian::new([0.0], 1.0).unwrap(), Cosine::default());
+    let sampler = PredictorCorrector::new(ddim(0.0), CorrectorStep::snr(0.1).unwrap(), 1);
+    let run = Sampling::new(&model, &cosine).sampler(sampler).steps(5);
+    let calls = run.start([2, 3], &Device::flex()).unwrap().map(|frame| frame.evaluations);
+    assert_eq!(calls.collect::<Vec<_>>(), [1, 3, 5, 7, 8]);
+}

@@ -8,7 +8,7 @@
 mod covariance;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ddm_samplers::{HostNoise, NoiseError, NoiseSource, Sampler};
+use ddm_samplers::{HostNoise, NoiseSource, Sampler};
 
 use crate::{
     GaussianPath, Violation, compare,
@@ -45,10 +45,6 @@ struct Impulses {
 }
 
 impl NoiseSource for Impulses {
-    fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
-        Ok(vec![0.0; samples])
-    }
-
     fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
         let mut values = vec![0f32; shape[0] * shape[1]];
         let row = self.draws + 2;

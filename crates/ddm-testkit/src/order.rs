@@ -1,10 +1,10 @@
 //! The order of a solver, measured.
 
-use burn::tensor::Device;
-use ddm_samplers::{HostNoise, Sampler};
-use ddm_schedule::NoiseSchedule;
+use burn::tensor::{Device, Tensor};
+use ddm_samplers::{Context, HostNoise, Sampler};
+use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
-use crate::{GaussianPath, Violation};
+use crate::{GaussianPath, Violation, moments};
 
 /// Numbers of steps at which errors are taken.
 pub(crate) const STEPS: [usize; 4] = [20, 40, 80, 160];
@@ -25,6 +25,63 @@ pub fn has_order<S: Sampler<2>>(
         || format!("{found:.2}"),
         &format!("{order} ± 0.2"),
     )
+}
+
+/// A sampler has the [order](Sampler::order) that it says: by its error where it is deterministic, by
+/// that of the variance where it is stochastic. One that says none may have any.
+///
+/// The deterministic order is that between n and 2n steps from an exact start, on which the error of
+/// the first steps, which are of lower order, does not count: at n = 96, or, where the error changes
+/// its sign on the way to its limit, at n = 1536.
+pub fn is_as_claimed<S: Sampler<2>>(
+    sampler: &S,
+    path: &GaussianPath<'_>,
+    device: &Device,
+) -> Result<(), Violation> {
+    let Some(claimed) = sampler.order() else { return Ok(()) };
+    if sampler.is_stochastic() {
+        return moments::has_weak_order(sampler, claimed as f64, path, device);
+    }
+    let started = ExactStart { sampler, path, steps: claimed - 1 };
+    let between = |n| -> Result<f64, Violation> {
+        Ok((error(&started, path, n, device)? / error(&started, path, 2 * n, device)?).log2())
+    };
+    let near = |order: f64| (order - claimed as f64).abs() <= 0.2;
+    let early = between(96)?;
+    if near(early) {
+        return Ok(());
+    }
+    let late = between(1536)?;
+    let found = || format!("{early:.2} at 96 steps and {late:.2} at 1536");
+    Violation::unless(near(late), LAW, found, &format!("{claimed} ± 0.2"))
+}
+
+/// Takes the first steps on the exact solution and only shows them to the sampler, so that it starts
+/// with a full and exact history.
+struct ExactStart<'a, S> {
+    sampler: &'a S,
+    path: &'a GaussianPath<'a>,
+    steps: usize,
+}
+
+impl<S: Sampler<2>> Sampler<2> for ExactStart<'_, S> {
+    type State = S::State;
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, 2>,
+        x: Tensor<2>,
+        from: NoiseLevel,
+        to: NoiseLevel,
+        state: &mut S::State,
+    ) -> Tensor<2> {
+        let taken = self.sampler.step(cx, x.clone(), from, to, state);
+        if cx.done() >= self.steps {
+            return taken;
+        }
+        let ((mean, std), (end, end_std)) = (self.path.marginal(from), self.path.marginal(to));
+        (x - mean) * (end_std / std) + end
+    }
 }
 
 /// The order of a deterministic sampler: p in `error ~ n^(−p)`, the slope of ln(error) over ln(n)

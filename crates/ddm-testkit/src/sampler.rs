@@ -1,5 +1,6 @@
 //! The laws of [`Sampler`]: what holds of every one, stochastic or not, of any order.
 
+mod claims;
 mod determinism;
 mod predictions;
 
@@ -9,6 +10,7 @@ use ddm_schedule::NoiseSchedule;
 
 use crate::{Gaussian, Violation};
 
+pub use claims::{calls_as_claimed, draws_as_claimed};
 pub use determinism::{ignores_the_batch, repeats, repeats_on_threads};
 pub use predictions::{counts_evaluations, heads_agree, reaches_x0, works_at_every_rank};
 
@@ -28,7 +30,9 @@ where
     works_at_every_rank(sampler, schedule, device)?;
     reaches_x0(sampler, schedule, device)?;
     heads_agree(sampler, schedule, device)?;
-    counts_evaluations(sampler, schedule, device)
+    counts_evaluations(sampler, schedule, device)?;
+    draws_as_claimed(sampler, schedule, device)?;
+    calls_as_claimed(sampler, schedule, device)
 }
 
 /// The data of these laws: 12 elements, each with a mean of its own.

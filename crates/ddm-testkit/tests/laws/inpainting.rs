@@ -8,7 +8,7 @@ use ddm_samplers::{
 use ddm_schedule::{Cosine, Grid, Levels, NoiseLevel, Trailing};
 use ddm_testkit::{Gaussian, GaussianPath, compare, moments};
 
-use crate::holds;
+use crate::{holds, refused::says};
 
 const SHAPE: [usize; 2] = [4, 3];
 
@@ -57,7 +57,7 @@ fn shapes_that_do_not_fit_are_refused() {
     for (times, jump) in [(0, 1), (1, 0)] {
         let sampler = RePaint::new(Ddim::EULER, known(), mask(), times);
         let error = sampler.and_then(|sampler| sampler.jump(jump)).unwrap_err().to_string();
-        assert!(error.contains("= 0, but must be at least 1"), "{error}");
+        assert!(error.contains("is 0, but must be at least 1"), "{error}");
     }
 }
 
@@ -168,5 +168,28 @@ fn boxed_it_is_the_same() {
     let boxed = BoxedSampler::new(sampler.clone());
     for (one, two) in frames(sampler, 7).into_iter().zip(frames(boxed, 7)) {
         holds(compare::close_tensors("boxed is the same", one.x, two.x, 0.0));
+    }
+}
+
+/// What is of no matter may be anything, also NaN; a mask is from 0 to 1.
+#[test]
+fn the_unknown_region_of_the_known_data_does_not_count() {
+    let device = Device::flex();
+    let (model, schedule) = (Gaussian::new([0.5], 0.5).unwrap(), Cosine::default());
+    let mask = Tensor::<2>::from_floats([[1.0, 0.0, 0.5]], &device);
+    let end = |hole: f32| {
+        let known = Tensor::<2>::from_floats([[1.0, hole, 0.25]], &device);
+        let sampler = RePaint::new(Ddim::EULER_ANCESTRAL, known, mask.clone(), 2).unwrap();
+        let run = Sampling::new(&model, &schedule).sampler(sampler).steps(8).seed(2);
+        run.sample([3, 3], &device).unwrap()
+    };
+    let demanded = end(0.0);
+    for hole in [f32::NAN, f32::INFINITY] {
+        holds(compare::close_tensors("a hole is a hole", end(hole), demanded.clone(), 0.0));
+    }
+    let known = Tensor::<2>::ones([1, 1], &device);
+    for bad in [255.0, -0.1, f64::NAN] {
+        let refused = RePaint::new(Ddim::EULER, known.clone(), known.full_like(bad), 2);
+        says(refused.map(drop), &["value of the mask", &bad.to_string(), "[0, 1]"]);
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{
-    ClassifierFree, Clipped, ConditionalPredictor, Conditioned, DynamicThreshold,
-    EpsilonPrediction, Model, ScorePrediction, VPrediction, from_fn,
+    ClassifierFree, Clipped, ConditionalPredictor, Conditioned, Denoiser, DynamicThreshold,
+    EpsilonPrediction, Model, NoisePredictor, ScorePrediction, VPrediction, from_fn,
 };
 use ddm_samplers::{Ddim, Sampling};
 use ddm_schedule::{
@@ -32,15 +32,15 @@ fn schedules() {
     says(BetaTable::new([0.1, 0.2, 0.0]), &["beta[2] = 0"]);
     says(BetaTable::new([1.0, 0.5]), &["beta[0] = 1"]);
     says(BetaTable::new([-0.5]), &["-0.5"]);
-    says(BetaTable::linear(10, 0.1, 2.0), &["beta end = 2"]);
-    says(BetaTable::linear(10, f64::INFINITY, 0.1), &["beta start = inf"]);
+    says(BetaTable::linear(10, 0.1, 2.0), &["beta end is 2"]);
+    says(BetaTable::linear(10, f64::INFINITY, 0.1), &["beta start is inf"]);
     says(BetaTable::scaled_linear(10, -0.1, 0.1), &["beta start", "-0.1"]);
     says(BetaTable::scaled_linear(10, 0.1, f64::NAN), &["beta end", "NaN"]);
-    says(Cosine::new(-0.1), &["s = -0.1"]);
-    says(Cosine::new(f64::INFINITY), &["s = inf"]);
-    says(LinearVp::new(-1.0, 20.0), &["beta_min = -1"]);
-    says(LinearVp::new(0.1, 0.0), &["beta_max = 0"]);
-    says(LinearVp::new(0.1, f64::NAN), &["beta_max = NaN"]);
+    says(Cosine::new(-0.1), &["s is -0.1"]);
+    says(Cosine::new(f64::INFINITY), &["s is inf"]);
+    says(LinearVp::new(-1.0, 20.0), &["beta_min is -1"]);
+    says(LinearVp::new(0.1, 0.0), &["beta_max is 0"]);
+    says(LinearVp::new(0.1, f64::NAN), &["beta_max is NaN"]);
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn grids_and_levels() {
 
 #[test]
 fn samplers() {
-    says(Ddim::new(-1.0), &["eta = -1", "[0, 1]"]);
-    says(Ddim::new(1.5), &["eta = 1.5"]);
-    says(Ddim::new(f64::NAN), &["eta = NaN"]);
+    says(Ddim::new(-1.0), &["eta is -1", "[0, 1]"]);
+    says(Ddim::new(1.5), &["eta is 1.5"]);
+    says(Ddim::new(f64::NAN), &["eta is NaN"]);
 }
 
 #[test]
@@ -100,10 +100,13 @@ impl<const D: usize> ConditionalPredictor<D> for Labelled {
     }
 }
 
+fn network() -> impl NoisePredictor<2> {
+    from_fn(|x: Tensor<2>, _: Tensor<1>| x)
+}
+
 #[test]
 fn runs() {
     let (device, cosine, table) = (Device::flex(), Cosine::default(), BetaTable::default());
-    let network = || from_fn(|x: Tensor<2>, _: Tensor<1>| x);
     let model = Model::new(network(), VPrediction);
     let start = |schedule: &dyn NoiseSchedule, steps, shape| {
         Sampling::new(&model, schedule).steps(steps).start(shape, &device).map(drop)
@@ -136,4 +139,35 @@ fn runs() {
     let model = Model::new(Labelled, VPrediction);
     let guided = ClassifierFree::new(model, labels.clone(), labels, 2.0).unwrap();
     says(Sampling::new(&guided, &cosine).start([2, 2], &device).map(drop), &["3 samples"]);
+}
+
+/// A prediction of another shape would broadcast in silence, or be a panic in the middle of a run.
+#[test]
+fn predictions_of_another_shape() {
+    let (device, schedule) = (Device::flex(), Cosine::default());
+    let start = |model: &dyn Denoiser<2>| {
+        Sampling::new(model, &schedule).steps(4).start([32, 2], &device).map(drop)
+    };
+    let one = from_fn(|x: Tensor<2>, _: Tensor<1>| x.narrow(0, 0, 1));
+    says(start(&Model::new(one, VPrediction)), &["prediction", "[1, 2]", "[32, 2]"]);
+    let wide = || from_fn(|x: Tensor<2>, _: Tensor<1>| Tensor::cat(vec![x.clone(), x], 1));
+    says(start(&Model::new(wide(), VPrediction)), &["prediction", "[32, 4]", "[32, 2]"]);
+    let learned = Model::new(wide(), VPrediction).learned_variance();
+    assert_eq!(start(&learned), Ok(()));
+    let narrow = Model::new(network(), VPrediction).learned_variance();
+    says(start(&narrow), &["prediction", "[32, 2]", "[32, 4]"]);
+    let sum = from_fn(|x: Tensor<2>, _: NoiseLevel| x.sum_dim(1));
+    says(start(&sum), &["prediction", "[32, 1]", "[32, 2]"]);
+    // A declared shape saves the trial call.
+    struct Declared;
+    impl NoisePredictor<2> for Declared {
+        fn predict(&self, _: Tensor<2>, _: Tensor<1>) -> Tensor<2> {
+            panic!("called before the first step")
+        }
+        fn output_shape(&self, [batch, channels]: [usize; 2]) -> Option<[usize; 2]> {
+            Some([batch, 2 * channels])
+        }
+    }
+    says(start(&Model::new(Declared, VPrediction)), &["[32, 4]"]);
+    assert_eq!(start(&Model::new(Declared, VPrediction).learned_variance()), Ok(()));
 }

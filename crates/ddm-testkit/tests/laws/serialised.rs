@@ -98,11 +98,11 @@ fn invalid_settings_do_not_come_back() {
     refused::<BetaTable>("[]", "empty");
     refused::<BetaTable>("[0.1,1.5]", "beta[1] = 1.5");
     refused::<BetaTable>("[0.1,-0.5]", "-0.5");
-    refused::<Cosine>(r#"{"s":-1.0}"#, "s = -1");
-    refused::<LinearVp>(r#"{"beta_min":-0.1,"beta_max":20.0}"#, "beta_min = -0.1");
-    refused::<LinearVp>(r#"{"beta_min":0.1,"beta_max":0.0}"#, "beta_max = 0");
-    refused::<Ddim>(r#"{"eta":-1.0}"#, "eta = -1");
-    refused::<Ddim>(r#"{"eta":1.5}"#, "eta = 1.5");
+    refused::<Cosine>(r#"{"s":-1.0}"#, "s is -1");
+    refused::<LinearVp>(r#"{"beta_min":-0.1,"beta_max":20.0}"#, "beta_min is -0.1");
+    refused::<LinearVp>(r#"{"beta_min":0.1,"beta_max":0.0}"#, "beta_max is 0");
+    refused::<Ddim>(r#"{"eta":-1.0}"#, "eta is -1");
+    refused::<Ddim>(r#"{"eta":1.5}"#, "eta is 1.5");
     refused::<Ddpm>(r#"{"variance":"Huge"}"#, "Huge");
     let churn = |inner: &str, churn: f64, low: f64, high: &str, noise: f64| {
         format!(
@@ -111,14 +111,14 @@ fn invalid_settings_do_not_come_back() {
     };
     let ddim = r#"{"eta":0.0}"#;
     assert!(serde_json::from_str::<Churn<Ddim>>(&churn(ddim, 1.0, 0.0, "null", 1.0)).is_ok());
-    refused::<Churn<Ddim>>(&churn(ddim, -1.0, 0.0, "null", 1.0), "s_churn = -1");
-    refused::<Churn<Ddim>>(&churn(ddim, 1.0, -2.0, "null", 1.0), "s_tmin = -2");
-    refused::<Churn<Ddim>>(&churn(ddim, 1.0, 2.0, "1.5", 1.0), "s_tmax = 1.5");
-    refused::<Churn<Ddim>>(&churn(ddim, 1.0, 0.0, "null", -0.5), "s_noise = -0.5");
-    refused::<Churn<Ddim>>(&churn(r#"{"eta":3.0}"#, 1.0, 0.0, "null", 1.0), "eta = 3");
+    refused::<Churn<Ddim>>(&churn(ddim, -1.0, 0.0, "null", 1.0), "s_churn is -1");
+    refused::<Churn<Ddim>>(&churn(ddim, 1.0, -2.0, "null", 1.0), "s_tmin is -2");
+    refused::<Churn<Ddim>>(&churn(ddim, 1.0, 2.0, "1.5", 1.0), "s_tmax is 1.5");
+    refused::<Churn<Ddim>>(&churn(ddim, 1.0, 0.0, "null", -0.5), "s_noise is -0.5");
+    refused::<Churn<Ddim>>(&churn(r#"{"eta":3.0}"#, 1.0, 0.0, "null", 1.0), "eta is 3");
     let lagging = churn(ddim, -1.0, 0.0, "null", 1.0);
     let lagging = format!(r#"{{"churn":{lagging},"parameterization":null}}"#);
-    refused::<LaggingChurn<VPrediction>>(&lagging, "s_churn = -1");
+    refused::<LaggingChurn<VPrediction>>(&lagging, "s_churn is -1");
     let consistent = r#"{"inner":null,"timestep_scaling":0.0}"#;
     refused::<Consistent<()>>(consistent, "timestep_scaling is 0");
     refused::<Levels>("[]", "0 given");
