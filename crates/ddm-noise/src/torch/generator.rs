@@ -6,7 +6,7 @@ use burn::tensor::{FloatDType, bf16, f16};
 use rand_mt::Mt;
 use serde::{Deserialize, Serialize};
 
-use super::fill::{Block, fill};
+use super::fill::fill;
 
 /// A draw of fewer numbers is made one by one.
 const BLOCK: usize = 16;

@@ -3,7 +3,7 @@
 //!
 //! Source: Moshier, *Methods and Programs for Mathematical Functions* (1989), `logf`, `sinf`, `cosf`.
 
-use std::f32::consts::{FRAC_1_SQRT_2, FRAC_PI_4};
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
 
 /// Horner's scheme, from the highest power.
 fn horner(x: f32, coefficients: &[f32]) -> f32 {
@@ -45,7 +45,7 @@ pub(super) fn sin_cos(x: f32) -> (f32, f32) {
     // π/4 in three parts.
     const PARTS: [f32; 3] = [0.785_156_25, 2.418_756_5e-4, 3.774_895e-8];
     // The even multiple of π/4 that is next to x.
-    let octant = ((x / FRAC_PI_4) as i32 + 1) & !1;
+    let octant = ((x * (2.0 * FRAC_2_PI)) as i32 + 1) & !1;
     let r = PARTS.iter().fold(x, |r, &part| (octant as f32).mul_add(-part, r));
     let square = r * r;
     let sin = (horner(square, &SIN) * square).mul_add(r, r);
