@@ -25,4 +25,12 @@ pub enum NoiseError {
         /// Numbers that are needed.
         wanted: usize,
     },
+    /// A list of generators, one per sample, for a batch of another size.
+    #[error("{generators} generators cannot draw for a batch of {samples}: pass one per sample")]
+    Batch {
+        /// Generators in the list.
+        generators: usize,
+        /// Samples in the batch.
+        samples: usize,
+    },
 }

@@ -5,35 +5,47 @@ use rand::rngs::{ChaCha8Rng, Xoshiro256PlusPlus};
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::{NoiseError, NoiseSource};
+use crate::{NoiseError, NoiseSource, Stream};
 
-/// Noise keyed by (seed, sample, draw): sample i gets the same numbers whatever the batch size, the
-/// backend, the device and the other threads do.
+/// Noise keyed by (seed, stream, fork, sample, draw): sample i gets the same numbers whatever the
+/// batch size, the backend, the device and the other threads do.
 ///
-/// The key of a ChaCha8 stream cipher is the seed, its stream the sample, and each draw has a block
-/// of its own, which seeds a xoshiro256++ generator (for speed) for the numbers of that draw: no
-/// state is shared or carried but the number of the next draw.
+/// The key of a ChaCha8 stream cipher holds the seed, the [`Stream`] and the
+/// [`fork`](Self::fork); the stream of the cipher is the sample; each draw has a block of its own,
+/// which seeds a xoshiro256++ generator (for speed). The only state is the number of the next draw.
+/// So a source that is saved and restored goes on to the bit.
 ///
 /// ```
 /// use burn::tensor::Device;
-/// use ddm_noise::{HostNoise, NoiseSource};
+/// use ddm_noise::{HostNoise, NoiseSource, Stream};
 /// let device = Device::flex();
 /// let pair = HostNoise::new(7).draw([2, 3], &device);
 /// let second_alone = HostNoise::new(7).starting_at(1).draw([1, 3], &device);
-/// assert_eq!(pair.narrow(0, 1, 1).into_data(), second_alone.into_data());
+/// assert_eq!(pair.clone().narrow(0, 1, 1).into_data(), second_alone.into_data());
+/// let other = HostNoise::new(7).stream(Stream::Sampler).draw([2, 3], &device);
+/// assert_ne!(pair.into_data(), other.into_data());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostNoise {
     seed: u64,
+    stream: Stream,
+    /// Hash of the labels of all forks, low word first; 0 for a source that is no fork.
+    fork: [u64; 2],
     first_sample: u64,
     draw: u64,
 }
 
 impl HostNoise {
-    /// The source of this seed, at its first draw and sample 0.
+    /// The source of this seed in the [`Stream::User`], at draw 0 and sample 0.
     pub fn new(seed: u64) -> Self {
-        Self { seed, first_sample: 0, draw: 0 }
+        Self { seed, stream: Stream::User, fork: [0; 2], first_sample: 0, draw: 0 }
+    }
+
+    /// The same source with the numbers of another purpose.
+    pub fn stream(self, stream: Stream) -> Self {
+        Self { stream, ..self }
     }
 
     /// The first of the batch is sample `first_sample`: to make a large set in several batches.
@@ -41,22 +53,78 @@ impl HostNoise {
         Self { first_sample, ..self }
     }
 
+    /// The same source at this draw.
+    ///
+    /// ```
+    /// use ddm_noise::HostNoise;
+    /// let mut noise = HostNoise::new(7);
+    /// noise.uniform(2);
+    /// assert_eq!(noise.draw_number(), 1);
+    /// assert_eq!(noise.uniform(2), HostNoise::new(7).at(1).uniform(2));
+    /// ```
+    pub fn at(self, draw: u64) -> Self {
+        Self { draw, ..self }
+    }
+
+    /// Number of the next draw, from 0.
+    pub fn draw_number(&self) -> u64 {
+        self.draw
+    }
+
+    /// An independent source at its draw 0: for a part of a program that must not disturb, or be
+    /// disturbed by, the draws of another. Seed, stream and first sample stay.
+    ///
+    /// The key holds the 128-bit FNV-1a hash of the parent's hash (16 bytes, little-endian) and the
+    /// UTF-8 label. It is the same on every machine and in every version.
+    ///
+    /// ```
+    /// use ddm_noise::HostNoise;
+    /// let noise = HostNoise::new(7);
+    /// assert_ne!(noise.fork("masks").uniform(1), noise.fork("crops").uniform(1));
+    /// assert_eq!(noise.fork("masks"), HostNoise::new(7).fork("masks"));
+    /// ```
+    pub fn fork(&self, label: &str) -> Self {
+        const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = (1 << 88) + 0x13b;
+        let parent = self.fork.iter().flat_map(|word| word.to_le_bytes());
+        let hash = parent
+            .chain(label.bytes())
+            .fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+        Self { fork: [hash as u64, (hash >> 64) as u64], draw: 0, ..self.clone() }
+    }
+
     /// The next draw, uniform on [0, 1): one number per sample. This source cannot fail.
     pub fn uniform(&mut self, samples: usize) -> Vec<f64> {
+        self.rngs(samples).map(|mut rng| rng.sample(StandardUniform)).collect()
+    }
+
+    /// The next draw as random generators, one per sample: for other numbers than Gaussian and
+    /// uniform ones, with the traits of [rand](https://docs.rs/rand/0.10).
+    ///
+    /// ```
+    /// use ddm_noise::HostNoise;
+    /// use rand::RngExt;
+    /// let flips: Vec<bool> = HostNoise::new(7).rngs(3).map(|mut rng| rng.random()).collect();
+    /// assert_eq!(flips.len(), 3);
+    /// ```
+    pub fn rngs(
+        &mut self,
+        samples: usize,
+    ) -> impl ExactSizeIterator<Item = Xoshiro256PlusPlus> + use<> {
         let draw = self.next_draw();
-        (0..samples).map(|i| self.stream(i, draw).sample(StandardUniform)).collect()
+        (0..samples).map(move |sample| draw.rng(sample))
     }
 
-    fn next_draw(&mut self) -> u64 {
-        self.draw += 1;
-        self.draw - 1
-    }
-
-    fn stream(&self, sample: usize, draw: u64) -> Xoshiro256PlusPlus {
-        let mut key = ChaCha8Rng::seed_from_u64(self.seed);
-        key.set_stream(self.first_sample + sample as u64);
-        key.set_block_pos(draw);
-        Xoshiro256PlusPlus::from_rng(&mut key)
+    /// The next draw, whose generators may be made on any thread.
+    pub(crate) fn next_draw(&mut self) -> Draw {
+        let mut key = [0; 32];
+        let words = [self.seed, self.stream as u64, self.fork[0], self.fork[1]];
+        for (bytes, word) in key.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        let (first_sample, number) = (self.first_sample, self.draw);
+        self.draw = self.draw.wrapping_add(1);
+        Draw { key, first_sample, number }
     }
 }
 
@@ -67,13 +135,45 @@ impl NoiseSource for HostNoise {
 
     fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
         let draw = self.next_draw();
-        let elements: usize = shape[1..].iter().product();
-        let mut values = vec![0f32; shape[0] * elements];
-        values.par_chunks_mut(elements.max(1)).enumerate().for_each(|(sample, chunk)| {
-            let normal = StandardNormal.sample_iter(self.stream(sample, draw));
+        per_sample(shape, device, |sample, chunk| {
+            let normal = StandardNormal.sample_iter(draw.rng(sample));
             chunk.iter_mut().zip(normal).for_each(|(value, z)| *value = z);
-        });
-        let length = values.len();
-        Tensor::from_data(TensorData::new(values, [length]), device)
+        })
     }
+
+    /// Draws the numbers of another purpose from here on. The draw number goes on, so that what
+    /// shares a source never draws the same numbers twice.
+    fn switch_to(&mut self, stream: Stream) {
+        self.stream = stream;
+    }
+}
+
+/// One draw of a source.
+pub(crate) struct Draw {
+    key: [u8; 32],
+    first_sample: u64,
+    number: u64,
+}
+
+impl Draw {
+    pub(crate) fn rng(&self, sample: usize) -> Xoshiro256PlusPlus {
+        let mut cipher = ChaCha8Rng::from_seed(self.key);
+        cipher.set_stream(self.first_sample.wrapping_add(sample as u64));
+        cipher.set_block_pos(self.number);
+        Xoshiro256PlusPlus::from_rng(&mut cipher)
+    }
+}
+
+/// The elements of a tensor of this shape, filled sample by sample on all threads.
+pub(crate) fn per_sample(
+    shape: &[usize],
+    device: &Device,
+    fill: impl Fn(usize, &mut [f32]) + Sync,
+) -> Tensor<1> {
+    let length = shape.iter().product();
+    let elements = shape.iter().skip(1).product::<usize>().max(1);
+    let mut values = vec![0f32; length];
+    let chunks = values.par_chunks_mut(elements).enumerate();
+    chunks.for_each(|(sample, chunk)| fill(sample, chunk));
+    Tensor::from_data(TensorData::new(values, [length]), device)
 }

@@ -1,8 +1,10 @@
 //! Gaussian noise for diffusion models, as an argument: every program that needs noise takes a
 //! [`NoiseSource`].
 //!
-//! * [`HostNoise`] is keyed by (seed, sample, draw): sample i gets the same numbers whatever the
-//!   batch, the backend and other threads do;
+//! * [`HostNoise`] is keyed by (seed, [`Stream`], sample, draw): sample i gets the same numbers
+//!   whatever the batch, the backend and other threads do;
+//! * [`BrownianNoise`] belongs to noise levels, so a stochastic run converges as its steps grow;
+//! * [`TorchNoise`] draws the numbers of torch's generator;
 //! * [`RecordedNoise`] replays a record;
 //! * [`DeviceNoise`] is drawn on the device.
 //!
@@ -13,14 +15,18 @@
 //! assert_eq!(z.dims(), [2, 3]);
 //! ```
 
+mod brownian;
 mod device;
 mod error;
 mod host;
 mod recorded;
 mod source;
+mod torch;
 
+pub use brownian::BrownianNoise;
 pub use device::DeviceNoise;
 pub use error::NoiseError;
 pub use host::HostNoise;
 pub use recorded::RecordedNoise;
 pub use source::{NoiseSource, Stream};
+pub use torch::TorchNoise;

@@ -1,12 +1,13 @@
 //! Noise that was recorded, to replay a run.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use crate::{NoiseError, NoiseSource};
 
 /// Draws from a record, in order: to replay a run, also one of another program.
 ///
-/// A draw past the end of the record, or of another size, is NaN throughout: a replay that asks for
+/// A draw past the end of the record, or of another size, is NaN throughout: a replay that needs
 /// other noise than was recorded is not the same run, and no number of it should look like one.
 ///
 /// ```
@@ -17,7 +18,7 @@ use crate::{NoiseError, NoiseSource};
 /// assert_eq!(noise.remaining(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedNoise {
     draws: Vec<Vec<f32>>,
     next: usize,
@@ -29,7 +30,7 @@ impl RecordedNoise {
         Self { draws: draws.into_iter().collect(), next: 0 }
     }
 
-    /// Draws that have not been asked for yet: 0 after a faithful replay.
+    /// Draws that are left: 0 after a faithful replay.
     pub fn remaining(&self) -> usize {
         self.draws.len().saturating_sub(self.next)
     }

@@ -8,20 +8,21 @@ use crate::NoiseError;
 
 /// What noise is drawn for. Sources that are keyed by address give each purpose numbers of its own,
 /// so that noise that a user has added to data is never added again by a sampler of the same seed.
+/// The numbers of the variants are part of the key, so they never change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Stream {
     /// Whatever a program draws itself.
     #[default]
-    User,
+    User = 0,
     /// The noise that a sampling run starts from.
-    Start,
+    Start = 1,
     /// The noise that a sampler adds in its steps.
-    Sampler,
+    Sampler = 2,
     /// Times, noise and dropout of training.
-    Training,
+    Training = 3,
     /// Random vectors that measure something: the probes of a trace.
-    Probe,
+    Probe = 4,
 }
 
 /// A source of random numbers, draw after draw.
@@ -54,6 +55,7 @@ pub trait NoiseSource: Send {
     ///
     /// # Errors
     /// [`NoiseError::Read`] where the numbers are drawn on a device and cannot be read back;
+    /// [`NoiseError::Record`] and [`NoiseError::Batch`] where a source has no such draw;
     /// [`NoiseError::NotUniform`] of a source that has normal numbers only.
     fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
         let _ = samples;
@@ -62,7 +64,7 @@ pub trait NoiseSource: Send {
 
     /// The next draw of a step from level `from` to level `to`.
     ///
-    /// By default a draw like any other. `BrownianNoise` answers with the
+    /// By default a draw like any other. [`BrownianNoise`](crate::BrownianNoise) gives the
     /// increment of one Brownian path between the two levels, so that the noise of a run does not
     /// depend on the number of its steps.
     fn between(
@@ -76,7 +78,7 @@ pub trait NoiseSource: Send {
         self.normal(shape, device)
     }
 
-    /// Says what the next draws are for. By default this changes nothing.
+    /// Sets what the next draws are for. By default this changes nothing.
     fn switch_to(&mut self, stream: Stream) {
         let _ = stream;
     }

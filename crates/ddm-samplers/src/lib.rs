@@ -55,7 +55,10 @@ pub use consistency::{Lcm, Tcd};
 pub use context::Context;
 pub use ddim::Ddim;
 pub use ddm_denoiser::Consistent;
-pub use ddm_noise::{DeviceNoise, HostNoise, NoiseError, NoiseSource, RecordedNoise, Stream};
+pub use ddm_noise::{
+    BrownianNoise, DeviceNoise, HostNoise, NoiseError, NoiseSource, RecordedNoise, Stream,
+    TorchNoise,
+};
 pub use ddpm::{Ddpm, Variance};
 pub use deis::Deis;
 pub use dpm_solver::DpmSolver;

@@ -66,7 +66,7 @@ pub(crate) fn stochastic() -> Vec<(&'static str, BoxedSampler<2>)> {
         ("SDE-DPM-Solver 3", BoxedSampler::new(DpmSolver::sde(3).unwrap())),
         ("SDE-DPM-Solver++ 1", BoxedSampler::new(DpmSolverPp::sde(1, 1.0).unwrap())),
         ("SDE-DPM-Solver++ 2", BoxedSampler::new(DpmSolverPp::sde(2, 1.0).unwrap())),
-        ("SDE-DPM-Solver++ 3", BoxedSampler::new(DpmSolverPp::sde(3, 0.5).unwrap())),
+        ("SDE-DPM-Solver++ 3", BoxedSampler::new(DpmSolverPp::sde(3, 1.0).unwrap())),
         ("SDE singlestep 2", BoxedSampler::new(DpmSolverSingle::sde(2, 1.0).unwrap().ending(keep))),
         ("SA-Solver", BoxedSampler::new(SaSolver::default())),
         ("LCM", BoxedSampler::new(Lcm::default())),

@@ -122,8 +122,8 @@ fn invalid_settings_do_not_come_back() {
     let consistent = r#"{"inner":null,"timestep_scaling":0.0}"#;
     refused::<Consistent<()>>(consistent, "timestep_scaling is 0");
     refused::<Levels>("[]", "0 given");
-    let level = r#"{"t":1.0,"alpha":0.6,"sigma":0.8}"#;
+    let level = r#"{"timestep":1.0,"alpha":0.6,"sigma":0.8}"#;
     refused::<Levels>(&format!("[{level},{level}]"), "falling");
-    let negative = r#"{"t":1.0,"alpha":0.6,"sigma":-0.8}"#;
+    let negative = r#"{"timestep":1.0,"alpha":0.6,"sigma":-0.8}"#;
     refused::<Levels>(&format!("[{negative},{level}]"), "-0.8");
 }
