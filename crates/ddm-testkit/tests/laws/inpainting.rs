@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use ddm_samplers::{
     BoxedSampler, Context, Ddim, Ddpm, DpmSolverPp, DpmSolverSingle, Ending, Frame, HostNoise,
-    RePaint, SaSolver, Sampler, Sampling, UniPc,
+    NoiseSource, RePaint, SaSolver, Sampler, Sampling, Stream, UniPc,
 };
 use ddm_schedule::{Cosine, Grid, Levels, NoiseLevel, Trailing};
 use ddm_testkit::{Gaussian, GaussianPath, compare, moments};
@@ -63,9 +63,11 @@ fn shapes_that_do_not_fit_are_refused() {
 
 /// The jumps of the paper written out: down j levels, up again, r times; and so on.
 fn by_hand(levels: &Levels, times: usize, jump: usize) -> (Tensor<2>, usize) {
-    let (data, cosine, mut noise) = (data(), Cosine::default(), HostNoise::new(5));
+    let (data, cosine) = (data(), Cosine::default());
+    let mut noise = HostNoise::new(5).stream(Stream::Start);
+    let mut x = noise.draw(SHAPE, &Device::flex()) * levels[0].scale();
+    noise.switch_to(Stream::Sampler);
     let mut cx = Context::new(&data, &cosine, &mut noise);
-    let mut x = cx.noise_like(&Tensor::zeros(SHAPE, &Device::flex())) * levels[0].scale();
     let steps: Vec<(NoiseLevel, NoiseLevel)> =
         levels.windows(2).map(|pair| (pair[0], pair[1])).collect();
     for block in steps.chunks(jump) {
