@@ -88,7 +88,9 @@ pub trait NoiseSource: Send {
     where
         Self: Sized,
     {
-        self.normal(&shape, device).reshape(shape)
+        let values = self.normal(&shape, device);
+        // To `reshape` a 0 means "as before".
+        if shape.contains(&0) { Tensor::empty(shape, device) } else { values.reshape(shape) }
     }
 }
 

@@ -9,12 +9,14 @@ const DEPTH: u32 = 30;
 /// Octaves below an end that count: what lies below is 2⁻⁶⁰ of the variance.
 const OCTAVES: i32 = 60;
 
-/// v, cut down to the grid of the path. 0 where v is so small that it has no octaves below it.
+/// The point of the path's grid that is nearest to v, so that a level that was computed twice is one
+/// level in spite of rounding. 0 where v is not a normal number.
 pub(super) fn on_grid(v: f64) -> f64 {
     if v < f64::MIN_POSITIVE {
         return 0.0;
     }
-    f64::from_bits(v.to_bits() >> (52 - DEPTH) << (52 - DEPTH))
+    let half = 1 << (52 - DEPTH - 1);
+    f64::from_bits((v.to_bits() + half) >> (52 - DEPTH) << (52 - DEPTH))
 }
 
 /// Brownian paths from B(0) = 0, one per sample and element.

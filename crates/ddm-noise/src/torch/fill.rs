@@ -1,7 +1,6 @@
 //! Normal numbers in blocks of 16.
 
-use std::f32;
-use std::f64;
+use std::{f32, f64};
 
 use super::polynomials::{ln, sin_cos};
 

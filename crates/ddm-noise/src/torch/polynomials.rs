@@ -34,7 +34,7 @@ pub(super) fn ln(x: f32) -> f32 {
         (mantissa - 1.0, exponent)
     };
     let (square, e) = (m * m, exponent as f32);
-    let tail = e.mul_add(LN_2.1, horner(m, &COEFFICIENTS) * m * square);
+    let tail = (horner(m, &COEFFICIENTS) * m).mul_add(square, e * LN_2.1);
     e.mul_add(LN_2.0, m + square.mul_add(-0.5, tail))
 }
 

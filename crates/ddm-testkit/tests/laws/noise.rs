@@ -1,5 +1,8 @@
 //! Noise is normal, and each number of it is its own.
 
+mod address;
+mod brownian;
+
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::from_fn;
 use ddm_noise::BrownianNoise;
