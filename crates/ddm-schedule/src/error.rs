@@ -48,8 +48,10 @@ pub enum GridError {
     #[error("the number of steps is 0, but must be at least 1")]
     NoSteps,
     /// More steps than the schedule has rows.
-    #[error("the number of steps is {steps}, but this schedule has {available} rows; use at most \
-             {available} steps")]
+    #[error(
+        "the number of steps is {steps}, but this schedule has {available} rows; use at most \
+             {available} steps"
+    )]
     TooManySteps {
         /// Steps of the run.
         steps: usize,
