@@ -3,7 +3,6 @@
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, LatentSpace, Posterior};
-use ddm_schedule::Invalid;
 
 /// z = 4 x + 3, with the std 0.5 for every element.
 #[derive(Debug)]

@@ -45,12 +45,12 @@ pub enum ScheduleError {
 #[non_exhaustive]
 pub enum GridError {
     /// A run without steps.
-    #[error("the number of steps is 0, but must be at least 1")]
+    #[error("a run of 0 steps is empty; use at least 1 step")]
     NoSteps,
     /// More steps than the schedule has rows.
     #[error(
-        "the number of steps is {steps}, but this schedule has {available} rows; use at most \
-             {available} steps"
+        "a run of {steps} steps is longer than this schedule, which has {available} rows; use at \
+         most {available} steps"
     )]
     TooManySteps {
         /// Steps of the run.
@@ -135,7 +135,7 @@ pub enum GridError {
         sigma: f64,
     },
     /// Fewer than two levels.
-    #[error("the run has {found} noise levels, but needs at least 2: a start and an end")]
+    #[error("a run needs at least 2 levels, a start and an end; {found} given")]
     TooFewLevels {
         /// Number of levels.
         found: usize,
@@ -157,9 +157,9 @@ pub enum GridError {
     },
     /// A level that is not less noisy than the one before it.
     #[error(
-        "noise must fall from level to level, but sigma/alpha is {before} at level {index} and \
-         {after} at level {}; order levels from noise to data, without repeats (a grid that \
-         repeats levels needs fewer steps)",
+        "levels must have falling noise, but sigma/alpha is {before} at level {index} and {after} \
+         at level {}; order them from noise to data, without repeats (a grid that repeats levels \
+         needs fewer steps)",
         .index + 1
     )]
     NotDecreasing {

@@ -32,15 +32,15 @@ fn schedules() {
     says(BetaTable::new([0.1, 0.2, 0.0]), &["beta[2] = 0"]);
     says(BetaTable::new([1.0, 0.5]), &["beta[0] = 1"]);
     says(BetaTable::new([-0.5]), &["-0.5"]);
-    says(BetaTable::linear(10, 0.1, 2.0), &["beta end = 2"]);
-    says(BetaTable::linear(10, f64::INFINITY, 0.1), &["beta start = inf"]);
+    says(BetaTable::linear(10, 0.1, 2.0), &["beta end is 2"]);
+    says(BetaTable::linear(10, f64::INFINITY, 0.1), &["beta start is inf"]);
     says(BetaTable::scaled_linear(10, -0.1, 0.1), &["beta start", "-0.1"]);
     says(BetaTable::scaled_linear(10, 0.1, f64::NAN), &["beta end", "NaN"]);
-    says(Cosine::new(-0.1), &["s = -0.1"]);
-    says(Cosine::new(f64::INFINITY), &["s = inf"]);
-    says(LinearVp::new(-1.0, 20.0), &["beta_min = -1"]);
-    says(LinearVp::new(0.1, 0.0), &["beta_max = 0"]);
-    says(LinearVp::new(0.1, f64::NAN), &["beta_max = NaN"]);
+    says(Cosine::new(-0.1), &["s is -0.1"]);
+    says(Cosine::new(f64::INFINITY), &["s is inf"]);
+    says(LinearVp::new(-1.0, 20.0), &["beta_min is -1"]);
+    says(LinearVp::new(0.1, 0.0), &["beta_max is 0"]);
+    says(LinearVp::new(0.1, f64::NAN), &["beta_max is NaN"]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn grids_and_levels() {
     let cosine = Cosine::default();
     says(Levels::at_times(&cosine, [0.5, 0.9]), &["level 0", "falling"]);
     says(Levels::at_times(&cosine, [0.5, 0.5]), &["falling"]);
-    says(Levels::at_times(&cosine, [0.5, 0.0]), &["level 1"]);
+    says(Levels::at_times(&cosine, [0.5, 0.0, 0.0]), &["level 1"]);
     says(Levels::at_times(&cosine, [1.5]), &["time 1.5"]);
     says(Levels::at_times(&cosine, [f64::NAN]), &["time NaN"]);
     says(Levels::at_times(&cosine, []), &["2 levels", "1 given"]);

@@ -98,7 +98,7 @@ fn invalid_settings_do_not_come_back() {
     refused::<BetaTable>("[]", "empty");
     refused::<BetaTable>("[0.1,1.5]", "beta[1] = 1.5");
     refused::<BetaTable>("[0.1,-0.5]", "-0.5");
-    refused::<Cosine>(r#"{"s":-1.0}"#, "s = -1");
+    refused::<Cosine>(r#"{"s":-1.0}"#, "s is -1");
     refused::<LinearVp>(r#"{"beta_min":-0.1,"beta_max":20.0}"#, "beta_min = -0.1");
     refused::<LinearVp>(r#"{"beta_min":0.1,"beta_max":0.0}"#, "beta_max = 0");
     refused::<Ddim>(r#"{"eta":-1.0}"#, "eta = -1");
