@@ -20,8 +20,8 @@ fn trained_vae(device: &Device) -> Vae {
     let training = Training { steps: 150, ema_decay: 0.9, seed: 1 };
     let vae = config.init(&device).unwrap();
     let trained = training.run(vae, AdamWConfig::new().init(), 3e-3, |vae, noise| {
-        let shape = vae.latent_shape(images.dims());
-        Ok(vae.loss(images.clone(), noise.draw(shape, &device), 1e-3).total)
+        let shape = vae.latent_shape(images.dims())?;
+        Ok(vae.loss(images.clone(), noise.draw(shape, &device), 1e-3)?.total)
     });
     trained.unwrap().average
 }

@@ -13,8 +13,11 @@ use crate::{ModelError, Parameterization};
 /// c_in   = 1/√(s² + σ_d²)     c_noise = ¼ ln s
 /// ```
 ///
-/// As a target: p = (1 − c_skip)/c_out, q = −c_skip s/c_out. The network sees inputs, and learns
-/// targets, of unit variance at every level, for data of std σ_d. Source: Karras et al.,
+/// Computed from α and σ, so that all but c_noise stay finite at σ = 0 and α = 0. c_noise is
+/// infinite at both: samplers do not evaluate the network at σ = 0, and α = 0 is refused.
+///
+/// As a target: p = (1 − c_skip)/c_out, q = −c_skip s/c_out. Inputs and targets of the network
+/// have unit variance at every level, for data of std σ_d. Source: Karras et al.,
 /// *Elucidating the Design Space of Diffusion-Based Generative Models*, table 1 and eq. 7–8,
 /// arXiv 2206.00364.
 ///
@@ -35,18 +38,20 @@ pub struct EdmPrediction {
 
 impl EdmPrediction {
     /// For data of standard deviation σ_d, finite and above 0.
+    ///
+    /// # Errors
+    /// [`ModelError::Invalid`] if σ_d is outside that range.
     pub fn new(sigma_data: f64) -> Result<Self, ModelError> {
-        if sigma_data > 0.0 && sigma_data.is_finite() {
-            return Ok(Self { sigma_data });
-        }
-        let (what, allowed) = ("sigma_data", "finite and above 0");
-        Err(Invalid { name: what, value: sigma_data, allowed }.into())
+        let holds = sigma_data > 0.0 && sigma_data.is_finite();
+        Invalid::require(holds, "sigma_data", sigma_data, "finite and above 0")?;
+        Ok(Self { sigma_data })
     }
 
-    /// (c_skip, c_out) at noise s.
-    fn skip_and_out(&self, s: f64) -> (f64, f64) {
-        let norm = s.hypot(self.sigma_data);
-        ((self.sigma_data / norm).powi(2), s * self.sigma_data / norm)
+    /// (α σ_d, σ)/√(α² σ_d² + σ²): the shares of data and noise in x, as a point on the circle.
+    fn shares(&self, at: NoiseLevel) -> (f64, f64) {
+        let data = at.alpha * self.sigma_data;
+        let norm = data.hypot(at.sigma);
+        (data / norm, at.sigma / norm)
     }
 }
 
@@ -59,9 +64,8 @@ impl Default for EdmPrediction {
 
 impl Parameterization for EdmPrediction {
     fn target(&self, at: NoiseLevel) -> (f64, f64) {
-        let s = at.sigma / at.alpha;
-        let (c_skip, c_out) = self.skip_and_out(s);
-        ((1.0 - c_skip) / c_out, -c_skip * s / c_out)
+        let (data, noise) = self.shares(at);
+        (noise / self.sigma_data, -data)
     }
 
     fn name(&self) -> &'static str {
@@ -69,8 +73,10 @@ impl Parameterization for EdmPrediction {
     }
 
     fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
-        let (c_skip, c_out) = self.skip_and_out(at.sigma / at.alpha);
-        (c_skip / at.alpha, c_out)
+        let (data, noise) = self.shares(at);
+        // c_skip/α = data²/α, without the quotient.
+        let scale = at.sigma.hypot(at.alpha * self.sigma_data);
+        (data * self.sigma_data / scale, noise * self.sigma_data)
     }
 
     fn input_scale(&self, at: NoiseLevel) -> f64 {
@@ -79,6 +85,15 @@ impl Parameterization for EdmPrediction {
 
     fn time(&self, at: NoiseLevel) -> f64 {
         0.25 * (at.sigma / at.alpha).ln()
+    }
+
+    /// Refuses α = 0, where c_noise is infinite.
+    fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
+        let NoiseLevel { alpha, sigma, .. } = at;
+        if alpha > 0.0 && (sigma / alpha).is_finite() {
+            return Ok(());
+        }
+        Err(ModelError::NoSignal { alpha, sigma, parameterization: self.name() })
     }
 }
 

@@ -1,11 +1,11 @@
-//! What a network predicts: one form for all of them.
+//! Parameterizations: the quantity that a network predicts, in one form for all.
 
 use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
 
-/// What a network predicts, as `target = p x₀ + q ε`.
+/// The quantity that a network predicts, `target = p x₀ + q ε`.
 ///
 /// (p, q) gives both the target of the loss and, with `x = α x₀ + σ ε`, the guess at the data:
 ///
@@ -24,37 +24,41 @@ pub trait Parameterization: Send + Sync {
     /// (p, q) of `target = p x₀ + q ε`.
     fn target(&self, at: NoiseLevel) -> (f64, f64);
 
-    /// What it is called in messages.
+    /// Its name in error messages.
     fn name(&self) -> &'static str {
         "this"
     }
 
     /// (a, b) of `x̂₀ = a x + b F`: `a = q/(qα − σp)`, `b = −σ/(qα − σp)`.
     ///
-    /// |b| is how much an error of the network counts in x̂₀.
+    /// |b| is the factor from an error of the network to one of x̂₀. At σ = 0, (1/α, 0) or x₀ itself.
     fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
         let (p, q) = self.target(at);
         let determinant = q * at.alpha - at.sigma * p;
         (q / determinant, -at.sigma / determinant)
     }
 
-    /// What x is multiplied by before the network sees it: 1, but for preconditioned networks.
+    /// The factor of the network's input x: 1, but for preconditioned networks.
     fn input_scale(&self, at: NoiseLevel) -> f64 {
         let _ = at;
         1.0
     }
 
-    /// The time that the network is told at a level: the level's t, but for networks that are told
-    /// the noise itself.
+    /// The time input of the network: the level's timestep, but for networks conditioned on σ.
     fn time(&self, at: NoiseLevel) -> f64 {
         at.timestep
     }
 
-    /// Refuses a level where x̂₀ is not to be had from F, that is where |b| exceeds a million:
-    /// ε and the score at (or all but at) zero signal.
+    /// Checks that x̂₀ can be computed from F at a level. An error of F, relative to the size of
+    /// its target, counts `|b| √(p² + q²)` times in x̂₀, at most a million times. That is σ/α for ε
+    /// and the score, so both are refused at (or all but at) zero signal, and at most 1 or so for
+    /// x₀, v, flow and EDM.
+    ///
+    /// # Errors
+    /// [`ModelError::NoSignal`] if it cannot.
     fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
-        let (_, b) = self.x0_from(at);
-        if b.abs() <= 1e6 {
+        let ((p, q), (_, b)) = (self.target(at), self.x0_from(at));
+        if at.sigma == 0.0 || b.abs() * p.hypot(q) <= 1e6 {
             return Ok(());
         }
         let NoiseLevel { alpha, sigma, .. } = at;
@@ -62,30 +66,35 @@ pub trait Parameterization: Send + Sync {
     }
 }
 
-impl<P: Parameterization + ?Sized> Parameterization for &P {
-    fn target(&self, at: NoiseLevel) -> (f64, f64) {
-        (**self).target(at)
-    }
-    fn name(&self) -> &'static str {
-        (**self).name()
-    }
-    fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
-        (**self).x0_from(at)
-    }
-    fn input_scale(&self, at: NoiseLevel) -> f64 {
-        (**self).input_scale(at)
-    }
-    fn time(&self, at: NoiseLevel) -> f64 {
-        (**self).time(at)
-    }
-    fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
-        (**self).check(at)
-    }
+macro_rules! delegate {
+    ($($pointer:ty),*) => {$(
+        impl<P: Parameterization + ?Sized> Parameterization for $pointer {
+            fn target(&self, at: NoiseLevel) -> (f64, f64) {
+                (**self).target(at)
+            }
+            fn name(&self) -> &'static str {
+                (**self).name()
+            }
+            fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
+                (**self).x0_from(at)
+            }
+            fn input_scale(&self, at: NoiseLevel) -> f64 {
+                (**self).input_scale(at)
+            }
+            fn time(&self, at: NoiseLevel) -> f64 {
+                (**self).time(at)
+            }
+            fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
+                (**self).check(at)
+            }
+        }
+    )*};
 }
+delegate!(&P, Box<P>, std::sync::Arc<P>);
 
 /// The noise: target ε, (p, q) = (0, 1); `x̂₀ = (x − σ ε̂)/α`.
 ///
-/// Says nothing where α = 0. Source: Ho et al., eq. 14, arXiv 2006.11239.
+/// Undefined x̂₀ where α = 0. Source: Ho et al., eq. 14, arXiv 2006.11239.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpsilonPrediction;
 
@@ -105,6 +114,10 @@ pub struct X0Prediction;
 impl Parameterization for X0Prediction {
     fn target(&self, _: NoiseLevel) -> (f64, f64) {
         (1.0, 0.0)
+    }
+    /// (0, 1) at every level; the general quotient is 0/0 at σ = 0.
+    fn x0_from(&self, _: NoiseLevel) -> (f64, f64) {
+        (0.0, 1.0)
     }
     fn name(&self) -> &'static str {
         "x0"
@@ -129,7 +142,7 @@ impl Parameterization for VPrediction {
 
 /// The score of the noisy data: target `∇ log p(x_t | x₀) = −ε/σ`, (p, q) = (0, −1/σ).
 ///
-/// Source: Song et al., eq. 7, arXiv 2011.13456. Says nothing where α = 0.
+/// Source: Song et al., eq. 7, arXiv 2011.13456. Undefined x̂₀ where α = 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScorePrediction;
 
@@ -137,17 +150,21 @@ impl Parameterization for ScorePrediction {
     fn target(&self, at: NoiseLevel) -> (f64, f64) {
         (0.0, -1.0 / at.sigma)
     }
+    /// `(1/α, σ²/α)`, which is (1/α, 0) at σ = 0, where the target itself is infinite.
+    fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
+        (1.0 / at.alpha, at.sigma / at.alpha * at.sigma)
+    }
     fn name(&self) -> &'static str {
         "score"
     }
 }
 
-/// Any parameterization whose network is shown `x/√(α² + σ²)`, which has unit variance for data of
-/// unit variance: what makes the large σ of a variance-exploding process fit to learn from.
+/// A parameterization whose network takes `x/√(α² + σ²)`, of unit variance for data of unit
+/// variance: for the large σ of a variance-exploding process.
 ///
 /// Where variance is preserved it changes nothing. Around [`EpsilonPrediction`] it is NCSNv2's
 /// score network `s(x, σ) = f(x)/σ` (there `f = σ s = −ε̂`, so the network's last layer has the
-/// other sign), whose answers are of unit size at every level, while those of [`ScorePrediction`]
+/// other sign), whose predictions are of unit size at every level, while those of [`ScorePrediction`]
 /// grow as 1/σ. [`EdmPrediction`](crate::EdmPrediction) scales outputs as well. Source: Song &
 /// Ermon, *Improved Techniques for Training Score-Based Generative Models*, technique 3,
 /// arXiv 2006.09011.

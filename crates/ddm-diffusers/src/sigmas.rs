@@ -20,9 +20,8 @@ impl Settings {
         let (high, low) = (self.sigma_max.unwrap_or(high), self.sigma_min.unwrap_or(low));
         match self.sigmas {
             _ if steps == 1 => Ok(vec![high]),
-            Sigmas::Exponential => spacing::exponential(steps, high, low),
+            Sigmas::Exponential | Sigmas::Lu => spacing::exponential(steps, high, low),
             Sigmas::Beta => spacing::beta(steps, high, low, 0.6, 0.6),
-            Sigmas::Lu => spacing::lu_lambdas(steps, high, low),
             Sigmas::Karras | Sigmas::Table => spacing::karras(steps, high, low, 7.0),
         }
     }
@@ -68,7 +67,7 @@ impl Settings {
         Ok(match self.sigmas {
             _ if steps == 1 && self.sigmas == Sigmas::Exponential => vec![low],
             _ if steps == 1 => vec![high],
-            Sigmas::Exponential => spacing::exponential(steps, high, low)?,
+            Sigmas::Exponential | Sigmas::Lu => spacing::exponential(steps, high, low)?,
             _ => spacing::karras(steps, high, low, self.rho)?,
         })
     }

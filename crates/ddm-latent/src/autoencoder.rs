@@ -8,8 +8,8 @@ use crate::Posterior;
 /// A pair of networks between images and a smaller latent: `q(z | x)` and `x̂ = D(z)`.
 ///
 /// `x` is `[batch, channels, …]` of rank D, z of the same rank. Noise is never drawn in here: the
-/// encoder answers with a [`Posterior`], which samples with the noise it is given. A deterministic
-/// autoencoder answers with a posterior of very small variance.
+/// encoder gives a [`Posterior`], which samples with the noise of the caller. A deterministic
+/// autoencoder gives a posterior of very small variance.
 ///
 /// Source: Kingma & Welling, *Auto-Encoding Variational Bayes*, arXiv 1312.6114.
 ///
@@ -28,37 +28,29 @@ use crate::Posterior;
 ///     }
 /// }
 /// ```
-pub trait Autoencoder<const D: usize> {
+#[auto_impl::auto_impl(&, Box, Arc)]
+pub trait Autoencoder<const D: usize>: Send + Sync {
     /// `q(z | x)`, the distribution of latents of x.
     fn encode(&self, x: Tensor<D>) -> Posterior<D>;
 
-    /// `D(z)`, the image that z stands for.
+    /// `D(z)`, the image of a latent.
     fn decode(&self, z: Tensor<D>) -> Tensor<D>;
 
-    /// Whether an image of this shape can be encoded.
+    /// Checks that an image of this shape can be encoded. Accepts every shape by default.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] if it cannot.
     fn check_image(&self, shape: [usize; D]) -> Result<(), ModelError> {
         let _ = shape;
         Ok(())
     }
 
-    /// Whether a latent of this shape can be decoded.
+    /// Checks that a latent of this shape can be decoded. Accepts every shape by default.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] if it cannot.
     fn check_latent(&self, shape: [usize; D]) -> Result<(), ModelError> {
         let _ = shape;
         Ok(())
-    }
-}
-
-impl<const D: usize, A: Autoencoder<D> + ?Sized> Autoencoder<D> for &A {
-    fn encode(&self, x: Tensor<D>) -> Posterior<D> {
-        (**self).encode(x)
-    }
-    fn decode(&self, z: Tensor<D>) -> Tensor<D> {
-        (**self).decode(z)
-    }
-    fn check_image(&self, shape: [usize; D]) -> Result<(), ModelError> {
-        (**self).check_image(shape)
-    }
-    fn check_latent(&self, shape: [usize; D]) -> Result<(), ModelError> {
-        (**self).check_latent(shape)
     }
 }

@@ -1,4 +1,4 @@
-//! The latent space of an autoencoder, as diffusion sees it.
+//! The latent space of an autoencoder, scaled for diffusion.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::ModelError;
@@ -49,43 +49,54 @@ impl<A> LatentSpace<A> {
     /// The latent space `(z − shift) · scale`.
     ///
     /// # Errors
-    /// [`ModelError::Setting`] if the scale is 0, or one of the two is not finite.
+    /// [`ModelError::Invalid`] if the scale is 0, or one of the two is not finite.
     pub fn new(autoencoder: A, scale: f64, shift: f64) -> Result<Self, ModelError> {
-        if !scale.is_finite() || scale == 0.0 {
-            let allowed = "finite and not 0";
-            return Err(Invalid { name: "the latent scale", value: scale, allowed }.into());
-        }
-        if !shift.is_finite() {
-            let allowed = "finite";
-            return Err(Invalid { name: "the latent shift", value: shift, allowed }.into());
-        }
+        let (usable, allowed) = (scale.is_finite() && scale != 0.0, "finite and not 0");
+        Invalid::require(usable, "the latent scale", scale, allowed)?;
+        Invalid::require(shift.is_finite(), "the latent shift", shift, "finite")?;
         Ok(Self { autoencoder, scale, shift })
     }
 
-    /// The latent space in which `latents` (unscaled z, as many as can be had) have mean 0 and
+    /// The latent space in which `latents` (unscaled z, the more the better) have mean 0 and
     /// variance 1: `shift = mean(z)`, `scale = 1/std(z)`, one number for all elements.
     ///
-    /// Reads two numbers back from the device.
+    /// Reads two numbers back from the device; in a browser use [`fitted_async`](Self::fitted_async).
     ///
     /// # Errors
-    /// [`ModelError::Setting`] if all elements are equal, or some are not finite.
+    /// [`ModelError::Invalid`] if all elements are equal, or some are not finite;
+    /// [`ModelError::Shape`] if the numbers cannot be read.
     pub fn fitted<const D: usize>(autoencoder: A, latents: Tensor<D>) -> Result<Self, ModelError> {
-        let mean = latents.clone().mean();
-        let variance = (latents - mean.clone().reshape([1; D])).square().mean();
-        let std = variance.into_scalar::<f64>().sqrt();
-        if !std.is_finite() || std == 0.0 {
-            let (what, allowed) = ("the std of the latents", "finite and not 0");
-            return Err(Invalid { name: what, value: std, allowed }.into());
-        }
-        Self::new(autoencoder, 1.0 / std, mean.into_scalar::<f64>())
+        let moments = moments(latents).try_into_vec_as::<f64>();
+        Self::with_moments(autoencoder, &moments.map_err(unreadable)?)
     }
 
-    /// What z is multiplied by.
+    /// [`fitted`](Self::fitted) without blocking while the device computes.
+    ///
+    /// # Errors
+    /// Those of [`fitted`](Self::fitted).
+    pub async fn fitted_async<const D: usize>(
+        autoencoder: A,
+        latents: Tensor<D>,
+    ) -> Result<Self, ModelError> {
+        let moments = moments(latents).into_data_async().await.map_err(unreadable)?;
+        Self::with_moments(autoencoder, &moments.convert::<f64>().try_to_vec().map_err(unreadable)?)
+    }
+
+    fn with_moments(autoencoder: A, moments: &[f64]) -> Result<Self, ModelError> {
+        let &[mean, variance] = moments else { return Err(unreadable("not two numbers")) };
+        let (std, allowed) = (variance.sqrt(), "finite and not 0");
+        Invalid::require(std.is_finite() && std > 0.0, "the std of the latents", std, allowed)?;
+        Self::new(autoencoder, 1.0 / std, mean)
+    }
+
+    /// The factor of z, after the shift.
+    #[must_use]
     pub fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// What is taken from z before.
+    /// The number that is subtracted from z.
+    #[must_use]
     pub fn shift(&self) -> f64 {
         self.shift
     }
@@ -122,11 +133,23 @@ impl<A> LatentSpace<A> {
         self.scaled(self.autoencoder.encode(x).sample(epsilon))
     }
 
-    /// The image that a latent stands for.
+    /// The image of a latent.
     pub fn decode<const D: usize>(&self, latent: Tensor<D>) -> Tensor<D>
     where
         A: Autoencoder<D>,
     {
         self.autoencoder.decode(self.unscaled(latent))
     }
+}
+
+/// The mean and the variance of all elements: `[2]`.
+fn moments<const D: usize>(latents: Tensor<D>) -> Tensor<1> {
+    let mean = latents.clone().mean();
+    let variance = (latents - mean.clone().reshape([1; D])).square().mean();
+    Tensor::cat(vec![mean, variance], 0)
+}
+
+fn unreadable(error: impl std::fmt::Display) -> ModelError {
+    let expected = "a mean and a variance that can be read".to_owned();
+    ModelError::Shape { what: "the device's result", found: error.to_string(), expected }
 }

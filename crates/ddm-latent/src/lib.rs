@@ -3,8 +3,8 @@
 //! A latent is a tensor like any other: every schedule, sampler and objective works on it. Train on
 //! [`LatentSpace::encode`]d images, sample a latent, and [`LatentSpace::decode`] it.
 //!
-//! * [`Autoencoder`]: what one implements.
-//! * [`Posterior`]: what an encoder answers, a Gaussian `N(μ, σ²)`.
+//! * [`Autoencoder`]: the trait to implement.
+//! * [`Posterior`]: the output of an encoder, a Gaussian `N(μ, σ²)`.
 //! * [`LatentSpace`]: an autoencoder with the shift and scale that make its latents fit a schedule.
 
 mod autoencoder;

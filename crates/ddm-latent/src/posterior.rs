@@ -1,4 +1,4 @@
-//! The Gaussian that an encoder answers with.
+//! The Gaussian posterior of an encoder.
 
 use burn::tensor::Tensor;
 
@@ -24,8 +24,8 @@ pub struct Posterior<const D: usize> {
 impl<const D: usize> Posterior<D> {
     /// `N(μ, e^l)` of the mean μ and the log-variance l, both `[batch, …]`.
     ///
-    /// l is clamped to [−30, 20], as latent diffusion does: an untrained encoder may answer
-    /// anything, and neither σ nor its logarithm shall overflow.
+    /// l is clamped to [−30, 20], as latent diffusion does, so that neither σ nor its
+    /// logarithm overflows for an untrained encoder.
     pub fn new(mean: Tensor<D>, log_variance: Tensor<D>) -> Self {
         Self { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
     }
@@ -58,7 +58,7 @@ impl<const D: usize> Posterior<D> {
         self.mean() + self.std() * epsilon
     }
 
-    /// `KL(q ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − ln σ²)` in nats, one number a sample: `[batch]`.
+    /// `KL(q ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − ln σ²)` in nats, per sample: `[batch]`.
     ///
     /// Source: Kingma & Welling, appendix B, arXiv 1312.6114.
     pub fn kl(&self) -> Tensor<1> {

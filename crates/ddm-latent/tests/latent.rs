@@ -3,7 +3,6 @@
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, LatentSpace, Posterior};
-use ddm_schedule::Invalid;
 
 /// z = 4 x + 3, with the std 0.5 for every element.
 #[derive(Debug)]
@@ -98,4 +97,57 @@ fn senseless_scales_are_refused() {
     let constant = Tensor::<2>::ones([3, 3], &Device::flex());
     let error = LatentSpace::fitted(Affine, constant).unwrap_err();
     assert_eq!(error.to_string(), "the std of the latents is 0, but must be finite and not 0");
+}
+
+#[test]
+fn a_space_is_fitted_without_blocking_too() {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    let z = Tensor::<2>::from_floats([[7.0, 11.0], [15.0, 27.0]], &Device::flex());
+    let mut fitting = pin!(LatentSpace::fitted_async(Affine, z.clone()));
+    let mut context = Context::from_waker(Waker::noop());
+    let found = loop {
+        if let Poll::Ready(found) = fitting.as_mut().poll(&mut context) {
+            break found.unwrap();
+        }
+    };
+    let expected = LatentSpace::fitted(Affine, z).unwrap();
+    assert_eq!((found.scale(), found.shift()), (expected.scale(), expected.shift()));
+}
+
+#[test]
+fn latents_that_are_not_finite_are_refused() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        let z = Tensor::<2>::from_floats([[7.0, bad]], &Device::flex());
+        let error = LatentSpace::fitted(Affine, z).unwrap_err();
+        assert!(error.to_string().contains("the std of the latents is"), "{error}");
+    }
+}
+
+#[test]
+fn pointers_are_autoencoders() {
+    fn round_trip(space: LatentSpace<impl Autoencoder<2>>) {
+        let x = Tensor::<2>::from_floats([[0.5, -1.0]], &Device::flex());
+        assert_close(&floats(space.decode(space.encode(x))), &[0.5, -1.0]);
+        // The check of the autoencoder behind the pointer, not the default.
+        assert!(space.autoencoder().check_image([1, 3]).is_err());
+    }
+    /// Affine, for rows of two numbers.
+    struct Pairs;
+    impl Autoencoder<2> for Pairs {
+        fn encode(&self, x: Tensor<2>) -> Posterior<2> {
+            Affine.encode(x)
+        }
+        fn decode(&self, z: Tensor<2>) -> Tensor<2> {
+            Affine.decode(z)
+        }
+        fn check_image(&self, [_, n]: [usize; 2]) -> Result<(), ModelError> {
+            ModelError::require_batch("a row", n, 2)
+        }
+    }
+    round_trip(LatentSpace::new(&Pairs, 0.5, 1.0).unwrap());
+    round_trip(LatentSpace::new(Box::new(Pairs), 0.5, 1.0).unwrap());
+    round_trip(LatentSpace::new(std::sync::Arc::new(Pairs), 0.5, 1.0).unwrap());
+    round_trip(LatentSpace::new(Box::new(Pairs) as Box<dyn Autoencoder<2>>, 0.5, 1.0).unwrap());
 }

@@ -1,30 +1,30 @@
-//! What a network is told beside x: the time, and perhaps a class.
+//! The conditioning of a network: the timestep, and perhaps a class.
 
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::ModelError;
 
-use crate::{ConfigError, TimestepEmbedding};
+use crate::blocks::ops;
+use crate::{NetworkConfigError, TimestepEmbedding};
 
 /// Makes a [`Conditioning`].
 #[derive(Config, Debug)]
 pub struct ConditioningConfig {
     /// The sinusoids of the time.
     pub time: TimestepEmbedding,
-    /// Length of the vector that the network's blocks are given.
+    /// Length of the conditioning vector.
     pub size: usize,
-    /// Number of classes; `None` for a network that is told the time only.
+    /// Number of classes; `None` for a network without classes.
     pub classes: Option<usize>,
 }
 
-/// The vector that tells a network's blocks the time and the class,
+/// The conditioning vector of a network's blocks, from the timestep and the class:
 /// `SiLU(W₂ SiLU(W₁ sinusoids(t)) + class vector)`.
 ///
-/// There is one class vector more than there are classes: the null class, "no class is told". It
-/// stands in where no classes are given, and classifier-free guidance needs it (Ho & Salimans,
+/// There is one class vector more than there are classes: the null class, "no class". It is used
+/// where no labels are given, and classifier-free guidance needs it (Ho & Salimans,
 /// *Classifier-Free Diffusion Guidance*, arXiv 2207.12598); train it by giving the null class to
 /// about one sample in ten. The activation at the end is what every block would do first, done
 /// once.
@@ -42,11 +42,11 @@ impl ConditioningConfig {
     ///
     /// # Errors
     /// If a size or the number of classes is 0, or the sinusoids are refused.
-    pub fn init(&self, device: &Device) -> Result<Conditioning, ConfigError> {
+    pub fn init(&self, device: &Device) -> Result<Conditioning, NetworkConfigError> {
         self.time.validate()?;
-        ConfigError::require_some("the size of the conditioning vector", self.size)?;
+        NetworkConfigError::require_some("the size of the conditioning vector", self.size)?;
         if let Some(classes) = self.classes {
-            ConfigError::require_some("classes", classes)?;
+            NetworkConfigError::require_some("classes", classes)?;
         }
         let class = |classes| EmbeddingConfig::new(classes + 1, self.size).init(device);
         Ok(Conditioning {
@@ -59,19 +59,19 @@ impl ConditioningConfig {
 }
 
 impl Conditioning {
-    /// `t` is `[batch]`, `labels` `[batch]` in 0 … classes (the last is the null class); the answer
+    /// `t` is `[batch]`, `labels` `[batch]` in 0 … classes (the last is the null class); the result
     /// is `[batch, size]`, in the dtype of the weights.
     ///
-    /// Without labels, the null class is told. Labels are ignored by a module without classes.
+    /// Without labels, the null class is used. A module without classes ignores labels.
     pub fn forward(&self, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
         let sinusoids = self.sinusoids.forward(t).cast(self.dtype());
-        let time = self.second.forward(silu(self.first.forward(sinusoids)));
+        let time = ops::linear(&self.second, ops::silu(ops::linear(&self.first, sinusoids)));
         let Some(class) = &self.class else {
-            return silu(time);
+            return ops::silu(time);
         };
         let table = class.weight.val();
         let null = table.dims()[0] - 1;
-        silu(match labels {
+        ops::silu(match labels {
             Some(labels) => time + table.select(0, labels),
             None => time + table.narrow(0, null, 1), // one row for the whole batch
         })
@@ -87,8 +87,12 @@ impl Conditioning {
         Tensor::full([batch], self.classes().unwrap_or(0) as i64, device)
     }
 
-    /// Refuses labels for a module without classes, labels that are not one a sample, and labels
-    /// that are no class. Reads the largest and the smallest label back from the device.
+    /// Checks that the module has classes, that there is one label per sample, and that each is
+    /// in 0 … classes. Reads the least and the greatest label back from the device.
+    ///
+    /// # Errors
+    /// [`ModelError::NoCondition`] without classes, else [`ModelError::Shape`]; also if the labels
+    /// cannot be read.
     pub fn check(&self, labels: &Tensor<1, Int>, batch: usize) -> Result<(), ModelError> {
         let classes = self.classes().ok_or(ModelError::NoCondition)?;
         ModelError::require_batch("the class", labels.dims()[0], batch)?;
@@ -96,15 +100,16 @@ impl Conditioning {
         if cfg!(target_family = "wasm") || batch == 0 {
             return Ok(());
         }
-        let ends = [labels.clone().min(), labels.clone().max()].map(Tensor::into_scalar::<i64>);
-        match ends.into_iter().find(|label| !(0..=classes as i64).contains(label)) {
-            None => Ok(()),
-            Some(label) => Err(ModelError::Shape {
-                what: "a class",
-                found: label.to_string(),
-                expected: format!("0 to {}, or {classes} for no class", classes - 1),
-            }),
+        for end in [labels.clone().min(), labels.clone().max()] {
+            let found = match end.try_into_scalar::<i64>() {
+                Ok(label) if (0..=classes as i64).contains(&label) => continue,
+                Ok(label) => label.to_string(),
+                Err(error) => format!("unreadable ({error})"),
+            };
+            let expected = format!("0 to {}, or {classes} for no class", classes - 1);
+            return Err(ModelError::Shape { what: "a class label", found, expected });
         }
+        Ok(())
     }
 
     /// The dtype of the weights, which is the dtype that the network computes in.

@@ -3,7 +3,9 @@
 use burn::config::Config;
 use burn::tensor::{DType, Tensor, TensorData};
 
-use crate::ConfigError;
+use ddm_schedule::Invalid;
+
+use crate::NetworkConfigError;
 
 /// The sinusoidal embedding of a time: `[sin(t ω), cos(t ω)]` with the frequencies
 /// `ω_i = P^(−i/(n − s))`, `i = 0 … n − 1`, where n is half the size, P the longest period (over
@@ -37,24 +39,25 @@ pub struct TimestepEmbedding {
 }
 
 impl TimestepEmbedding {
-    /// Refuses settings that give no embedding.
+    /// Checks the settings.
     ///
     /// # Errors
     /// If the size is 0 or odd, the period not above 0, or the shift not below half the size.
-    pub fn validate(&self) -> Result<(), ConfigError> {
+    pub fn validate(&self) -> Result<(), NetworkConfigError> {
         let what = "the size of the time embedding";
-        ConfigError::require_some(what, self.size)?;
-        ConfigError::require_multiple(what, self.size, 2, "number of halves (sine and cosine)")?;
-        if !(self.max_period > 0.0 && self.max_period.is_finite()) {
-            let (what, allowed) = ("max_period", "finite and above 0");
-            return Err(ConfigError::Range { what, found: self.max_period, allowed });
-        }
+        NetworkConfigError::require_some(what, self.size)?;
+        NetworkConfigError::require_multiple(
+            what,
+            self.size,
+            2,
+            "number of halves (sine and cosine)",
+        )?;
+        let (period, shift) = (self.max_period, self.freq_shift);
+        let finite = period > 0.0 && period.is_finite();
+        Invalid::require(finite, "max_period", period, "finite and above 0")?;
         // A shift of n would divide by zero, one above it turn the frequencies upside down.
-        if !(self.freq_shift.is_finite() && self.freq_shift < (self.size / 2) as f64) {
-            let (what, allowed) = ("freq_shift", "below half the size of the time embedding");
-            return Err(ConfigError::Range { what, found: self.freq_shift, allowed });
-        }
-        Ok(())
+        let (below, allowed) = (shift < (self.size / 2) as f64, "below half the embedding's size");
+        Ok(Invalid::require(shift.is_finite() && below, "freq_shift", shift, allowed)?)
     }
 
     /// The embedding of t: `[batch]` → `[batch, size]`, always in f32.

@@ -1,64 +1,53 @@
-//! What can be wrong with a network's config.
+//! Errors of network settings and of image shapes.
 
 use ddm_denoiser::ModelError;
+use ddm_schedule::Invalid;
 use thiserror::Error;
 
-/// A setting with which no network can be made.
+/// Invalid settings of a network.
 #[derive(Clone, Debug, Error, PartialEq)]
-pub enum ConfigError {
-    /// A size is 0.
-    #[error("{what} is 0, but must be at least 1")]
-    Zero {
-        /// Which setting.
-        what: &'static str,
-    },
-    /// A list of levels is empty.
+#[non_exhaustive]
+pub enum NetworkConfigError {
+    /// A number outside its range.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// An empty list of levels.
     #[error("{what} is empty, but needs one entry for each level")]
     Empty {
         /// Which setting.
         what: &'static str,
     },
-    /// A size is not a multiple of another.
+    /// A size that is not a multiple of another.
     #[error("{what} is {found}, but must be a multiple of {divisor}, the {divisor_of}")]
     Multiple {
         /// Which setting.
         what: &'static str,
-        /// The value that was given.
+        /// Its value.
         found: usize,
         /// What it must be a multiple of.
         divisor: usize,
         /// What that is.
         divisor_of: &'static str,
     },
-    /// A setting speaks of a level that the network does not have.
+    /// A level that the network does not have.
     #[error("{what} names level {found}, but the levels are 0 to {last}")]
     Level {
         /// Which setting.
         what: &'static str,
-        /// The level that was given.
+        /// The level.
         found: usize,
-        /// The last level there is.
+        /// The last level of the network.
         last: usize,
-    },
-    /// A number is outside its range.
-    #[error("{what} is {found}, but must be {allowed}")]
-    Range {
-        /// Which setting.
-        what: &'static str,
-        /// The value that was given.
-        found: f64,
-        /// What is allowed.
-        allowed: &'static str,
     },
 }
 
-impl ConfigError {
+impl NetworkConfigError {
     /// Refuses 0.
     pub(crate) fn require_some(what: &'static str, found: usize) -> Result<(), Self> {
-        if found == 0 { Err(Self::Zero { what }) } else { Ok(()) }
+        Ok(Invalid::require(found > 0, what, found as f64, "at least 1")?)
     }
 
-    /// Refuses a list of channels that is empty or has an entry that is no multiple of `groups`.
+    /// Refuses an empty list of channels, or an entry that is not a multiple of `groups`.
     pub(crate) fn require_channels(
         what: &'static str,
         channels: &[usize],
@@ -75,7 +64,7 @@ impl ConfigError {
         Ok(())
     }
 
-    /// Refuses what is no multiple of `divisor`, which must not be 0.
+    /// Refuses a size that is not a multiple of `divisor`, which must not be 0.
     pub(crate) fn require_multiple(
         what: &'static str,
         found: usize,
@@ -89,7 +78,8 @@ impl ConfigError {
     }
 }
 
-/// Refuses `what` of another number of channels, or with sides that are no multiples of `factor`.
+/// Refuses an image with another number of channels, or with sides that are not multiples of
+/// `factor`.
 pub(crate) fn require_image(
     what: &'static str,
     [_, found, height, width]: [usize; 4],

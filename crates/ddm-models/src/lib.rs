@@ -3,8 +3,8 @@
 //! * [`Mlp`] for `[batch, dim]`, [`UNet`] for `[batch, channels, height, width]`: networks
 //!   `F(x, t)`, with classes as an option. They implement the traits of [`ddm_denoiser`].
 //! * [`Vae`]: an [`Autoencoder`](ddm_latent::Autoencoder) for diffusion in its latent space.
-//! * [`TimestepEmbedding`] and [`Conditioning`]: how a network is told t and a class.
-//! * [`blocks`]: what the U-Net and the VAE are made of, for networks of your own.
+//! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
+//! * [`blocks`]: the parts of the U-Net and the VAE, and the operations under them.
 //! * [`save_weights`] and [`load_weights`]: safetensors files.
 
 pub mod blocks;
@@ -18,7 +18,7 @@ mod weights;
 
 pub use conditioning::{Conditioning, ConditioningConfig};
 pub use embedding::TimestepEmbedding;
-pub use error::ConfigError;
+pub use error::NetworkConfigError;
 pub use mlp::{Mlp, MlpConfig};
 pub use unet::{UNet, UNetConfig};
 pub use vae::{Vae, VaeConfig, VaeLoss};

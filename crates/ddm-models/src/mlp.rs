@@ -3,11 +3,11 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 
-use crate::{Conditioning, ConditioningConfig, ConfigError, TimestepEmbedding};
+use crate::blocks::ops;
+use crate::{Conditioning, ConditioningConfig, NetworkConfigError, TimestepEmbedding};
 
 /// Makes an [`Mlp`].
 #[derive(Config, Debug)]
@@ -46,7 +46,7 @@ pub struct MlpConfig {
 /// let network = MlpConfig::new().with_hidden(32).init(&device)?;
 /// let (x, t) = (Tensor::<2>::zeros([5, 2], &device), Tensor::full([5], 500.0, &device));
 /// assert_eq!(network.predict(x, t).dims(), [5, 2]);
-/// # Ok::<(), ddm_models::ConfigError>(())
+/// # Ok::<(), ddm_models::NetworkConfigError>(())
 /// ```
 #[derive(Module, Debug)]
 pub struct Mlp {
@@ -76,10 +76,10 @@ impl MlpConfig {
     ///
     /// # Errors
     /// If a size or the number of classes is 0, or `time_size` is odd.
-    pub fn init(&self, device: &Device) -> Result<Mlp, ConfigError> {
-        ConfigError::require_some("dim", self.dim)?;
-        ConfigError::require_some("hidden", self.hidden)?;
-        ConfigError::require_some("layers", self.layers)?;
+    pub fn init(&self, device: &Device) -> Result<Mlp, NetworkConfigError> {
+        NetworkConfigError::require_some("dim", self.dim)?;
+        NetworkConfigError::require_some("hidden", self.hidden)?;
+        NetworkConfigError::require_some("layers", self.layers)?;
         let hidden = self.hidden;
         let square = || LinearConfig::new(hidden, hidden).init(device);
         let layer = |_| Layer {
@@ -102,7 +102,7 @@ impl MlpConfig {
 }
 
 impl Mlp {
-    /// `batch` labels of the null class, "no class is told".
+    /// `batch` labels of the null class, "no class".
     pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
         self.conditioning.null_classes(batch, device)
     }
@@ -110,13 +110,13 @@ impl Mlp {
     fn forward(&self, x: Tensor<2>, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
         let outside = x.dtype();
         let condition = self.conditioning.forward(t, labels);
-        let mut h = self.input.forward(self.features(x).cast(self.conditioning.dtype()));
+        let mut h = ops::linear(&self.input, self.features(x).cast(self.conditioning.dtype()));
         for layer in &self.layers {
-            let inner = layer.first.forward(layer.norm.forward(h.clone()));
-            let inner = silu(inner + layer.condition.forward(condition.clone()));
-            h = h + layer.second.forward(inner);
+            let inner = ops::linear(&layer.first, ops::layer_norm(&layer.norm, h.clone()));
+            let inner = ops::silu(inner + ops::linear(&layer.condition, condition.clone()));
+            h = h + ops::linear(&layer.second, inner);
         }
-        self.output.forward(silu(h)).cast(outside)
+        ops::linear(&self.output, ops::silu(h)).cast(outside)
     }
 
     /// The coordinates, and their sines and cosines, octave after octave.

@@ -4,13 +4,12 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, Posterior};
 
-use crate::ConfigError;
-use crate::blocks::{Downsample, Residual, ResidualConfig, Upsample, conv3x3};
+use crate::NetworkConfigError;
+use crate::blocks::{Downsample, Residual, ResidualConfig, Upsample, conv3x3, ops};
 use crate::error::require_image;
 
 /// Makes a [`Vae`].
@@ -44,7 +43,7 @@ pub struct VaeConfig {
 /// let latents = vae.encode(images).mode();
 /// assert_eq!(latents.dims(), [3, 2, 4, 4]);
 /// assert_eq!(vae.decode(latents).dims(), [3, 1, 8, 8]);
-/// # Ok::<(), ddm_models::ConfigError>(())
+/// # Ok::<(), ddm_models::NetworkConfigError>(())
 /// ```
 #[derive(Module, Debug)]
 pub struct Vae {
@@ -72,12 +71,13 @@ struct Decoder {
 
 /// The parts of a [`Vae`]'s training loss, each a scalar `[1]`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct VaeLoss {
     /// What to minimize: `reconstruction + kl_weight · kl`.
     pub total: Tensor<1>,
-    /// Mean squared error of a pixel channel.
+    /// Mean squared error per pixel and channel.
     pub reconstruction: Tensor<1>,
-    /// KL divergence of the posterior from N(0, I), in nats for a pixel channel.
+    /// KL divergence of the posterior from N(0, I), in nats per pixel and channel.
     pub kl: Tensor<1>,
 }
 
@@ -85,11 +85,11 @@ impl VaeConfig {
     /// Makes the autoencoder on `device`.
     ///
     /// # Errors
-    /// If a size is 0, or the channels of a level are no multiple of the norm groups.
-    pub fn init(&self, device: &Device) -> Result<Vae, ConfigError> {
-        ConfigError::require_some("in_channels", self.in_channels)?;
-        ConfigError::require_some("latent_channels", self.latent_channels)?;
-        ConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
+    /// If a size is 0, or the channels of a level are not a multiple of the norm groups.
+    pub fn init(&self, device: &Device) -> Result<Vae, NetworkConfigError> {
+        NetworkConfigError::require_some("in_channels", self.in_channels)?;
+        NetworkConfigError::require_some("latent_channels", self.latent_channels)?;
+        NetworkConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
         let (widths, levels) = (&self.channels, self.channels.len());
         let (first, last) = (widths[0], widths[levels - 1]);
         let block = |channels_in, channels_out| {
@@ -122,28 +122,48 @@ impl VaeConfig {
 }
 
 impl Vae {
-    /// Shape of the latents of images `[batch, channels, height, width]`: that of the noise which
-    /// [`loss`](Self::loss) needs.
-    pub fn latent_shape(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
+    /// Shape of the latents of images `[batch, channels, height, width]`, and of the noise of
+    /// [`loss`](Self::loss).
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] if the images have other channels, or sides that are not multiples of
+    /// f: their reconstructions would be larger than they are.
+    pub fn latent_shape(&self, shape: [usize; 4]) -> Result<[usize; 4], ModelError> {
+        self.check_image(shape)?;
+        let [batch, _, height, width] = shape;
         let [_, channels, _, _] = self.decoder.input.weight.dims();
-        [batch, channels, height / self.factor(), width / self.factor()]
+        Ok([batch, channels, height / self.factor(), width / self.factor()])
     }
 
-    /// The training loss of images, with `z = μ + σ ε`: squared error and KL divergence, both for a
-    /// pixel channel, so that the weight means the same at every image size.
+    /// The training loss of images, with `z = μ + σ ε`: squared error and KL divergence, both per
+    /// pixel and channel, so that the weight means the same at every image size.
     ///
     /// `kl_weight = 2 s²` makes it (up to a constant factor) the negative evidence lower bound of a
     /// decoder with the noise std s. `epsilon` is standard Gaussian noise of
     /// [`latent_shape`](Self::latent_shape). Source: Kingma & Welling, eq. 7, arXiv 1312.6114.
-    pub fn loss(&self, images: Tensor<4>, epsilon: Tensor<4>, kl_weight: f64) -> VaeLoss {
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] as for [`latent_shape`](Self::latent_shape), or if `epsilon` has
+    /// another shape.
+    pub fn loss(
+        &self,
+        images: Tensor<4>,
+        epsilon: Tensor<4>,
+        kl_weight: f64,
+    ) -> Result<VaeLoss, ModelError> {
         let [batch, channels, height, width] = images.dims();
+        let (found, latents) = (epsilon.dims(), self.latent_shape(images.dims())?);
+        if found != latents {
+            let (what, found) = ("the noise of the VAE's loss", format!("of shape {found:?}"));
+            return Err(ModelError::Shape { what, found, expected: format!("{latents:?}") });
+        }
         let posterior = self.encode(images.clone());
         let decoded = self.decode(posterior.sample(epsilon));
         let reconstruction = (decoded - images).square().mean();
         let elements = (batch * channels * height * width) as f64;
         let kl = posterior.kl().sum() / elements;
         let total = reconstruction.clone() + kl.clone() * kl_weight;
-        VaeLoss { total, reconstruction, kl }
+        Ok(VaeLoss { total, reconstruction, kl })
     }
 
     /// How much smaller a latent is than its image, in height and in width.
@@ -159,7 +179,7 @@ impl Vae {
 impl Autoencoder<4> for Vae {
     fn encode(&self, x: Tensor<4>) -> Posterior<4> {
         let outside = x.dtype();
-        let mut h = self.encoder.input.forward(x.cast(self.dtype()));
+        let mut h = ops::conv2d(&self.encoder.input, x.cast(self.dtype()));
         let mut downsample = self.encoder.downsample.iter();
         for block in &self.encoder.blocks {
             h = block.forward(h, None);
@@ -167,7 +187,8 @@ impl Autoencoder<4> for Vae {
                 h = downsample.forward(h);
             }
         }
-        let moments = self.encoder.moments.forward(silu(self.encoder.norm.forward(h)));
+        let moments =
+            ops::conv2d(&self.encoder.moments, ops::group_norm_silu(&self.encoder.norm, h));
         let moments = moments.cast(outside);
         let channels = moments.dims()[1] / 2;
         let mean = moments.clone().narrow(1, 0, channels);
@@ -176,7 +197,7 @@ impl Autoencoder<4> for Vae {
 
     fn decode(&self, z: Tensor<4>) -> Tensor<4> {
         let outside = z.dtype();
-        let mut h = self.decoder.input.forward(z.cast(self.dtype()));
+        let mut h = ops::conv2d(&self.decoder.input, z.cast(self.dtype()));
         let mut upsample = self.decoder.upsample.iter();
         for block in &self.decoder.blocks {
             h = block.forward(h, None);
@@ -184,7 +205,7 @@ impl Autoencoder<4> for Vae {
                 h = upsample.forward(h);
             }
         }
-        self.decoder.output.forward(silu(self.decoder.norm.forward(h))).cast(outside)
+        ops::conv2d(&self.decoder.output, ops::group_norm_silu(&self.decoder.norm, h)).cast(outside)
     }
 
     fn check_image(&self, shape: [usize; 4]) -> Result<(), ModelError> {

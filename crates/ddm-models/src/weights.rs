@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::store::SafetensorsStoreError;
-use burn::store::{ApplyError, ApplyResult, ModuleStore, SafetensorsStore};
+use burn::store::{ApplyError, ApplyResult, FloatCastAdapter, ModuleStore, SafetensorsStore};
+use burn::tensor::DType;
 use thiserror::Error;
 
-/// Weights that could not be saved or loaded.
+/// A failure to save or load weights.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum WeightsError {
     /// The file could not be written.
     #[error("cannot write {}: {reason}", path.display())]
@@ -19,20 +21,20 @@ pub enum WeightsError {
         /// What went wrong.
         reason: String,
     },
-    /// The file could not be read; most often, there is none.
+    /// The file could not be read; most often it does not exist.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is cut off, or was never a safetensors file.
-    #[error("{} is no whole safetensors file: {reason}", path.display())]
+    /// The file is incomplete, or not a safetensors file.
+    #[error("{} is not a complete safetensors file: {reason}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parser's error.
         reason: String,
     },
     /// The network has tensors that the file lacks.
@@ -46,7 +48,7 @@ pub enum WeightsError {
         more: usize,
     },
     /// The file has tensors that the network lacks: they belong to another one.
-    #[error("{} has the tensor {tensor}{}, which the network has not", path.display(),
+    #[error("{} has the tensor {tensor}{}, which the network does not have", path.display(),
         and_more(*.more))]
     Unknown {
         /// The file.
@@ -106,20 +108,28 @@ pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(),
 /// The module with the weights of a safetensors file: exactly the tensors of the module, no more
 /// and no fewer.
 ///
-/// Every tensor keeps the dtype that it has in the file, so a file in f16 makes a network in f16.
+/// A file of one float type makes a network of that type: f16 gives f16. A file of several float
+/// types makes a network in f32, since a network computes in one.
 ///
 /// # Errors
-/// If the file is missing, cut off or garbled, or a tensor is missing, unknown, or of another
-/// shape; the module is then dropped, never half loaded.
+/// If the file is missing or incomplete, or a tensor is missing, unknown, or of another shape; the
+/// module is then dropped, never half loaded.
 pub fn load_weights<M: Module>(mut module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
     let path = path.as_ref();
     // The result is judged below, where the error can name what is wrong.
     let mut store = SafetensorsStore::from_file(path).allow_partial(true).validate(false);
-    let result = store.apply_to(&mut module).map_err(|error| match error {
+    let failed = |error| match error {
         SafetensorsStoreError::Io(source) => WeightsError::Read { path: path.to_owned(), source },
         SafetensorsStoreError::Safetensors(error) => format(path, error.to_string()),
         other => format(path, other.to_string()),
-    })?;
+    };
+    let tensors = store.get_all_tensors().map_err(failed)?;
+    let mut floats = tensors.values().map(|tensor| tensor.dtype).filter(DType::is_float);
+    let first = floats.next();
+    if floats.any(|dtype| Some(dtype) != first) {
+        store = store.with_from_adapter(FloatCastAdapter::to(DType::F32));
+    }
+    let result = store.apply_to(&mut module).map_err(failed)?;
     judge(path, result).map(|()| module)
 }
 
@@ -127,7 +137,7 @@ fn format(path: &Path, reason: String) -> WeightsError {
     WeightsError::Format { path: path.to_owned(), reason }
 }
 
-/// The first thing that is wrong with a load.
+/// The first fault of a load, if any.
 fn judge(path: &Path, result: ApplyResult) -> Result<(), WeightsError> {
     let mismatch = |tensor, found, expected| {
         Err(WeightsError::Mismatch { path: path.to_owned(), tensor, found, expected })

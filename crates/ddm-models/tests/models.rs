@@ -195,7 +195,7 @@ fn gradients_reach_every_parameter() {
     let vae = VaeConfig::new(1, 2).with_channels(vec![8, 16]).init(&device).unwrap();
     let vae = vae.map(&mut Fill);
     let (images, noise) = (waves([2, 1, 8, 8], &device), waves([2, 2, 4, 4], &device));
-    assert_gradients_reach_all(&vae, vae.loss(images, noise, 0.1).total);
+    assert_gradients_reach_all(&vae, vae.loss(images, noise, 0.1).unwrap().total);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn runs_that_do_not_fit_are_refused() {
     assert_eq!(check(&unet, [0, 0]), Err(ModelError::NoCondition));
     let unet = small_unet().with_classes(Some(4)).init(&device).unwrap();
     assert_eq!(check(&unet, [0, 4]), Ok(()));
-    let says = "a class is 5, but the model needs 0 to 3, or 4 for no class";
+    let says = "a class label is 5, but the model needs 0 to 3, or 4 for no class";
     assert_eq!(check(&unet, [0, 5]).unwrap_err().to_string(), says);
     assert!(check(&unet, [-1, 0]).is_err());
     let error = unet.check_with([3, 1, 8, 8], &labels([0, 0])).unwrap_err();
@@ -421,13 +421,13 @@ fn a_vae_learns_to_reconstruct() {
     let mut vae = VaeConfig::new(1, 2).with_channels(vec![8, 16]).init(&device).unwrap();
     let mut adam = AdamConfig::new().init();
     let images = waves([4, 1, 8, 8], &device);
-    let shape = vae.latent_shape(images.dims());
+    let shape = vae.latent_shape(images.dims()).unwrap();
     assert_eq!(shape, [4, 2, 4, 4]);
     assert_eq!(vae.encode(images.clone()).mean().dims(), shape);
     let mut losses = vec![];
     for _ in 0..150 {
         let noise = Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
-        let loss = vae.loss(images.clone(), noise, 1e-3);
+        let loss = vae.loss(images.clone(), noise, 1e-3).unwrap();
         losses.push(loss.total.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(loss.total.backward(), &vae);
         vae = adam.step(5e-3, vae, gradients);
@@ -438,9 +438,127 @@ fn a_vae_learns_to_reconstruct() {
     assert!(error < 0.5, "mean squared error {error} of images with variance 1");
 
     let zero = images.zeros_like().narrow(0, 0, 1);
-    let loss = vae.loss(zero.clone(), Tensor::zeros([1, 2, 4, 4], &device), 0.25);
+    let loss = vae.loss(zero.clone(), Tensor::zeros([1, 2, 4, 4], &device), 0.25).unwrap();
     let by_hand = vae.encode(zero).kl().into_scalar::<f32>() / 64.0;
     assert!((loss.kl.clone().into_scalar::<f32>() - by_hand).abs() < 1e-5);
     let total = loss.reconstruction + loss.kl * 0.25;
     assert!(distance(total, loss.total) < 1e-6);
+}
+
+#[test]
+fn images_whose_latents_do_not_fit_are_refused() {
+    let device = Device::flex();
+    let vae = VaeConfig::new(1, 2).with_channels(vec![8, 8]).init(&device).unwrap();
+    for shape in [[2, 1, 25, 31], [2, 1, 24, 31], [2, 3, 24, 32], [2, 1, 0, 32]] {
+        assert_eq!(vae.latent_shape(shape).unwrap_err(), vae.check_image(shape).unwrap_err());
+    }
+    let error = vae.latent_shape([2, 1, 25, 31]).unwrap_err().to_string();
+    assert!(
+        error.contains("height 25 and width 31") && error.contains("multiples of 2"),
+        "{error}"
+    );
+    // What latent_shape gives is what encode gives.
+    let images = waves([2, 1, 24, 32], &device);
+    assert_eq!(vae.encode(images.clone()).mean().dims(), vae.latent_shape(images.dims()).unwrap());
+
+    let odd = waves([2, 1, 25, 31], &device);
+    assert!(vae.loss(odd, waves([2, 2, 12, 15], &device), 1.0).is_err());
+    // Noise that would broadcast.
+    let error = vae.loss(images, waves([1, 2, 12, 16], &device), 1.0).unwrap_err().to_string();
+    assert!(error.contains("[1, 2, 12, 16]") && error.contains("[2, 2, 12, 16]"), "{error}");
+}
+
+#[test]
+fn a_prediction_has_the_channels_of_x_or_twice_as_many() {
+    let device = Device::flex();
+    for (inside, out, fits) in
+        [(1, 1, true), (1, 2, true), (3, 6, true), (3, 3, true), (1, 3, false), (2, 1, false)]
+    {
+        let config = UNetConfig { in_channels: inside, out_channels: out, ..small_unet() };
+        let unet = config.with_classes(Some(2)).init(&device).unwrap();
+        let shape = [2, inside, 8, 8];
+        assert_eq!(unet.check(shape).is_ok(), fits, "{inside} to {out}");
+        assert_eq!(unet.check_with(shape, &unet.null_classes(2, &device)).is_ok(), fits);
+    }
+    let unet = UNetConfig { out_channels: 3, ..small_unet() }.init(&device).unwrap();
+    let error = unet.check([2, 1, 8, 8]).unwrap_err().to_string();
+    assert!(error.contains("of 3 channels") && error.contains("the 1 of x"), "{error}");
+}
+
+#[test]
+fn labels_are_checked_from_both_ends() {
+    let device = Device::flex();
+    let shape = [3, 1, 8, 8];
+    let unet = small_unet().with_classes(Some(4)).init(&device).unwrap();
+    let check = |labels: [i64; 3]| unet.check_with(shape, &Tensor::from_data(labels, &device));
+    assert!(check([0, 3, 4]).is_ok());
+    for labels in [[0, -1, 4], [0, 1, 5], [i64::from(i32::MAX), 0, 0]] {
+        let error = check(labels).unwrap_err().to_string();
+        assert!(error.contains("a class label is") && error.contains("0 to 3"), "{error}");
+    }
+}
+
+/// A safetensors file whose matrices are in f16 and whose vectors are in f32, as published
+/// half-precision checkpoints are.
+#[test]
+fn a_file_of_mixed_float_types_makes_a_network_of_one() {
+    use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+    let device = Device::flex();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mixed.safetensors");
+    let config = small_unet().with_attention(vec![0]);
+    let network = config.init(&device).unwrap().map(&mut Fill);
+    save_weights(&network, &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let whole = SafeTensors::deserialize(&bytes).unwrap();
+    let halved = |data: &[u8]| {
+        let floats = data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+        let tensor = Tensor::<1>::from_floats(floats.collect::<Vec<f32>>().as_slice(), &device);
+        tensor.cast(DType::F16).into_data().as_bytes().to_vec()
+    };
+    let write = |half: &dyn Fn(&[usize]) -> bool| {
+        let parts: Vec<_> = whole
+            .iter()
+            .map(|(name, view)| match half(view.shape()) {
+                true => (name, Dtype::F16, view.shape().to_vec(), halved(view.data())),
+                false => (name, Dtype::F32, view.shape().to_vec(), view.data().to_vec()),
+            })
+            .collect();
+        let views = parts.iter().map(|(name, dtype, shape, data)| {
+            (*name, TensorView::new(*dtype, shape.clone(), data).unwrap())
+        });
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    };
+    let (x, t) = (waves([2, 1, 8, 8], &device), times(2, &device));
+    let expected = network.predict(x.clone(), t.clone());
+    let scale: f32 = expected.clone().abs().max().into_scalar();
+
+    write(&|shape| shape.len() > 1);
+    let loaded = load_weights(config.init(&device).unwrap(), &path).unwrap();
+    assert_eq!(float_types(&loaded), [DType::F32]);
+    let found = loaded.predict(x.clone(), t.clone());
+    assert!(distance(found, expected.clone()) < 0.01 * scale);
+
+    // One type throughout is kept.
+    write(&|_| true);
+    let loaded = load_weights(config.init(&device).unwrap(), &path).unwrap();
+    assert_eq!(float_types(&loaded), [DType::F16]);
+    assert!(distance(loaded.predict(x, t), expected) < 0.02 * scale);
+}
+
+/// The float types of a module's parameters, each once.
+fn float_types<M: Module>(module: &M) -> Vec<DType> {
+    struct Types(Vec<DType>);
+    impl ModuleVisitor for Types {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let dtype = param.val().dtype();
+            if !self.0.contains(&dtype) {
+                self.0.push(dtype);
+            }
+        }
+    }
+    let mut types = Types(vec![]);
+    module.visit(&mut types);
+    types.0
 }

@@ -21,6 +21,9 @@ impl BetaTable {
     /// assert!((alpha * alpha - 0.4939).abs() < 1e-3 && (sigma * sigma - 0.5061).abs() < 1e-3);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if `steps` is 0.
     pub fn cosine(steps: usize) -> Result<Self, ScheduleError> {
         let cosine = Cosine::default();
         let f = |i: usize| cosine.angle(i as f64 / steps as f64).cos().powi(2);
@@ -45,9 +48,12 @@ pub struct Cosine {
 }
 
 impl Cosine {
-    /// With offset s, finite and at least 0; a small s keeps the first steps from being too small.
+    /// With offset s in [0, 1000]; a small s keeps the first steps from being too small.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if s is outside that range. (Larger s cost α its digits.)
     pub fn new(s: f64) -> Result<Self, ScheduleError> {
-        Invalid::require(s.is_finite() && s >= 0.0, "s", s, "finite and at least 0")?;
+        Invalid::require((0.0..=1000.0).contains(&s), "s", s, "from 0 to 1000")?;
         Ok(Self { s })
     }
 
@@ -85,9 +91,12 @@ impl NoiseSchedule for Cosine {
         (angle / FRAC_PI_2 * (1.0 + self.s) - self.s).clamp(0.0, 1.0)
     }
 
-    /// `f = −tan(angle) dangle/dt`.
+    /// `f = −tan(angle) dangle/dt`; −∞ at t = 1.
     fn drift(&self, t: f64) -> f64 {
-        -self.angle(t.clamp(0.0, 1.0)).tan() * FRAC_PI_2 / (1.0 + self.s)
+        if t >= 1.0 {
+            return f64::NEG_INFINITY; // the f64 nearest to π/2 has a finite tangent
+        }
+        -self.angle(t.max(0.0)).tan() * FRAC_PI_2 / (1.0 + self.s)
     }
 
     /// `g² = −2 f`, as wherever variance is preserved.

@@ -8,10 +8,11 @@ use crate::{NoiseSchedule, ScheduleError};
 /// The discrete forward process of T steps: `x_{i} = √(1 − β_i) x_{i−1} + √β_i ε`, hence
 /// `ᾱ_i = Π_{j ≤ i} (1 − β_j)`, `α = √ᾱ`, `σ = √(1 − ᾱ)`.
 ///
-/// Row i (0 … T − 1, what the network is told) lies at time t = (i + 1)/T, and the data itself at
+/// Row i (0 … T − 1, the network's timestep) lies at time t = (i + 1)/T, and the data itself at
 /// t = 0. Between rows λ is linear in t, as DPM-Solver and k-diffusion have it; in a span where
 /// an end has infinite λ (data, or zero terminal SNR) the angle `atan2(σ, α)` is.
-/// Products are accumulated in f64. Source: Ho et al., *Denoising Diffusion Probabilistic Models*,
+/// Products are accumulated in f64, the variance as `σ_i² = (1 − β_i) σ_{i−1}² + β_i`, which keeps
+/// its digits where β is small. Source: Ho et al., *Denoising Diffusion Probabilistic Models*,
 /// eq. 2–4, arXiv 2006.11239.
 ///
 /// ```
@@ -33,21 +34,43 @@ pub struct BetaTable {
 }
 
 impl BetaTable {
-    /// From any βs, each finite and in (0, 1); the last may also be 1, which leaves no signal.
+    /// From βs in (0, 1); the last may also be 1, which leaves no signal.
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if there are none, [`ScheduleError::Beta`] if one is outside its
+    /// range, [`ScheduleError::NotFalling`] at a row where λ does not fall in `f64`: because β is
+    /// below the rounding of ᾱ, or because ᾱ underflows to 0.
+    ///
+    /// ```
+    /// use ddm_schedule::{BetaTable, NoiseSchedule};
+    /// assert_eq!(BetaTable::new([1e-18])?.alpha_sigma(1.0), (1.0, 1e-9));
+    /// let error = BetaTable::new([0.999; 120]).unwrap_err(); // ᾱ = 10⁻³⁶⁰ is 0 in f64
+    /// assert!(error.to_string().contains("beta[107] = 0.999"));
+    /// # Ok::<(), ddm_schedule::ScheduleError>(())
+    /// ```
     pub fn new(betas: impl IntoIterator<Item = f64>) -> Result<Self, ScheduleError> {
         let betas: Vec<f64> = betas.into_iter().collect();
         if betas.is_empty() {
             return Err(ScheduleError::NoSteps);
         }
-        let mut alpha_bar = 1.0;
-        let mut nodes = vec![(1.0, 0.0)];
+        let (mut alpha_bar, mut variance) = (1.0, 0.0);
+        let mut node = (1.0, 0.0);
+        let mut nodes = vec![node];
         for (step, &beta) in betas.iter().enumerate() {
             let no_signal_left = beta == 1.0 && step + 1 == betas.len();
             if !(beta > 0.0 && (beta < 1.0 || no_signal_left)) {
                 return Err(ScheduleError::Beta { step, beta });
             }
             alpha_bar *= 1.0 - beta;
-            nodes.push((f64::sqrt(alpha_bar), f64::sqrt(1.0 - alpha_bar)));
+            variance = (1.0 - beta) * variance + beta;
+            let before = lambda_of(node);
+            node = (f64::sqrt(alpha_bar), f64::sqrt(variance));
+            let after = lambda_of(node);
+            let has_signal = alpha_bar > 0.0 || no_signal_left;
+            if !(after < before && has_signal) {
+                return Err(ScheduleError::NotFalling { step, beta, before, after });
+            }
+            nodes.push(node);
         }
         Ok(Self { betas, nodes })
     }

@@ -59,7 +59,10 @@ pub struct Stretched<G> {
 }
 
 impl<G> Stretched<G> {
-    /// Stretches `grid` to end its last step but the data at σ = `terminal`, in (0, 1).
+    /// `grid`, stretched so that its last step starts at σ = `terminal`, in (0, 1).
+    ///
+    /// # Errors
+    /// [`GridError::Invalid`] if `terminal` is outside that range.
     pub fn new(grid: G, terminal: f64) -> Result<Self, GridError> {
         Invalid::require(terminal > 0.0 && terminal < 1.0, "terminal", terminal, "in (0, 1)")?;
         Ok(Self { grid, terminal })

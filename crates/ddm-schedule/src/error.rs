@@ -1,48 +1,70 @@
-//! What can be wrong with a schedule or a grid. Each says the value and what is allowed.
+//! Errors of schedules and grids: what was found, what is allowed, what to do.
 
 use thiserror::Error;
 
 use crate::Invalid;
 
-/// A schedule that cannot be made.
+/// An invalid noise schedule.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum ScheduleError {
-    /// A β table has no rows.
-    #[error("the beta table is empty; it needs at least 1 step")]
+    /// A β table without rows.
+    #[error("the beta table is empty, but must have at least 1 row")]
     NoSteps,
-    /// A β is no probability.
-    #[error("beta[{step}] = {beta}, but every beta must be in (0, 1), the last at most 1")]
+    /// A β outside its range.
+    #[error("beta[{step}] = {beta}, but must be above 0 and below 1; only the last may be 1")]
     Beta {
         /// Row of the table.
         step: usize,
-        /// The value that was given.
+        /// The β of that row.
         beta: f64,
     },
-    /// A setting is outside its range.
+    /// A row after which λ is not lower than before, or infinite too early, in `f64`.
+    #[error(
+        "beta[{step}] = {beta} takes lambda = ln(alpha/sigma) from {before} to {after}, but every \
+         row must lower it, and only a last beta of 1 may end at alpha = 0; use larger betas if \
+         lambda stays, fewer rows or smaller betas if alpha underflows"
+    )]
+    NotFalling {
+        /// Row of the table.
+        step: usize,
+        /// The β of that row.
+        beta: f64,
+        /// λ before the row.
+        before: f64,
+        /// λ after the row.
+        after: f64,
+    },
+    /// A setting outside its range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }
 
-/// A grid that the schedule cannot give, or levels that no run can visit.
+/// An invalid number of steps, or invalid levels of a run.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum GridError {
-    /// No steps.
-    #[error("0 steps were asked for; a run needs at least 1")]
+    /// A run without steps.
+    #[error("a run of 0 steps is empty; use at least 1 step")]
     NoSteps,
-    /// More steps than the schedule has.
-    #[error("{steps} steps were asked for, but the schedule has only {available}")]
+    /// More steps than the schedule has rows.
+    #[error(
+        "a run of {steps} steps is longer than this schedule, which has {available} rows; use at \
+         most {available} steps"
+    )]
     TooManySteps {
-        /// Steps that were asked for.
+        /// Steps of the run.
         steps: usize,
-        /// Steps of the schedule.
+        /// Rows of the schedule.
         available: usize,
     },
-    /// A timestep that the schedule does not have.
+    /// A timestep outside the schedule.
     #[error(
-        "timestep {timestep} was asked for, but the schedule's timesteps are {first} to {last}"
+        "timestep {timestep} is outside the schedule, whose timesteps are {first} to {last}; \
+         choose timesteps in that range, or lower the offset of the grid (steps_offset)"
     )]
     NoSuchTimestep {
-        /// The timestep that was asked for.
+        /// The timestep.
         timestep: f64,
         /// The schedule's first timestep.
         first: f64,
@@ -50,76 +72,81 @@ pub enum GridError {
         last: f64,
     },
     /// A time outside [0, 1].
-    #[error("time {time} was asked for, but times must be finite and in [0, 1]")]
+    #[error("time {time} is outside the schedule, whose times are 0 (data) to 1 (noise)")]
     NoSuchTime {
-        /// The time that was asked for.
+        /// The time.
         time: f64,
     },
-    /// A setting is outside its range.
+    /// A setting outside its range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// Ratios were asked of a schedule that has no signal left at its end.
+    /// A spacing of σ/α on a schedule that ends in pure noise.
     #[error(
-        "the schedule ends with alpha = 0, where sigma/alpha is infinite and cannot be spaced; \
-         take a table with a finite end (BetaTable::with_finite_sigma), or space ratios of your \
-         own and take Levels::at_sigmas"
+        "the schedule ends in pure noise (alpha = 0), where sigma/alpha is infinite and cannot be \
+         spaced; use a table with a finite end (BetaTable::with_finite_sigma), a grid in time \
+         such as Trailing, or your own list with Levels::at_sigmas"
     )]
     InfiniteNoise,
-    /// A ratio σ/α that is none, or that the schedule does not reach.
+    /// A ratio σ/α outside the schedule.
     #[error(
-        "sigma/alpha = {ratio} was asked for, but the schedule's are {lowest} to {highest}, \
-         and they must be finite and above 0"
+        "sigma/alpha = {ratio} is outside the schedule, whose ratios are {lowest} to {highest}; \
+         choose finite ratios above 0 in that range (the sigmas of a flow model are times: use \
+         Levels::at_times)"
     )]
     NoSuchRatio {
-        /// The ratio that was asked for.
+        /// The ratio.
         ratio: f64,
-        /// The schedule's least.
+        /// The schedule's least ratio.
         lowest: f64,
-        /// The schedule's greatest.
+        /// The schedule's greatest ratio.
         highest: f64,
     },
-    /// A strength that leaves nothing to do, or is none.
+    /// A strength outside (0, 1], or so small that no step remains.
     #[error(
-        "strength = {strength} of {steps} steps, but it must be in (0, 1] and leave at least 1 step"
+        "strength = {strength} of {steps} steps, but strength must be above 0, at most 1, and at \
+         least 1/{steps} to keep a step"
     )]
     Strength {
-        /// The strength that was given.
+        /// The strength.
         strength: f64,
         /// Steps of the whole run.
         steps: usize,
     },
-    /// Every step was left out.
-    #[error("no step is left: the start lies at or past the last of {steps} steps")]
+    /// A start at or after the last step.
+    #[error(
+        "none of the {steps} steps remains after the start of the run; start at a noisier level, \
+         or skip fewer steps"
+    )]
     NothingLeft {
         /// Steps of the whole run.
         steps: usize,
     },
-    /// A stretch of a path that is not the straight one.
+    /// A level that is not on the straight path.
     #[error(
-        "level {index} has alpha = {alpha}, sigma = {sigma}; only the straight path, \
-         alpha + sigma = 1, can be stretched"
+        "level {index} has alpha = {alpha}, sigma = {sigma}, but only a rectified flow \
+         (alpha + sigma = 1) can be stretched to a terminal sigma"
     )]
     NotAFlow {
-        /// Its place in the grid.
+        /// Index of the level.
         index: usize,
         /// Signal scale.
         alpha: f64,
         /// Noise std.
         sigma: f64,
     },
-    /// Too few levels.
+    /// Fewer than two levels.
     #[error("a run needs at least 2 levels, a start and an end; {found} given")]
     TooFewLevels {
-        /// Number of levels given.
+        /// Number of levels.
         found: usize,
     },
-    /// A level that is none.
+    /// An invalid noise level.
     #[error(
-        "level {index} has alpha = {alpha}, sigma = {sigma}, timestep = {timestep}; they must be finite, \
-         alpha and sigma at least 0 and not both 0"
+        "level {index} has timestep = {timestep}, alpha = {alpha}, sigma = {sigma}, but all three \
+         must be finite, and alpha and sigma at least 0 and not both 0"
     )]
     NotALevel {
-        /// Its place in the grid.
+        /// Index of the level.
         index: usize,
         /// Signal scale.
         alpha: f64,
@@ -128,13 +155,15 @@ pub enum GridError {
         /// The timestep.
         timestep: f64,
     },
-    /// Noise does not fall.
+    /// A level that is not less noisy than the one before it.
     #[error(
-        "levels must have falling noise: sigma/alpha is {before} at level {index} \
-         and {after} at the next"
+        "levels must have falling noise, but sigma/alpha is {before} at level {index} and {after} \
+         at level {}; order them from noise to data, without repeats (a grid that repeats levels \
+         needs fewer steps)",
+        .index + 1
     )]
     NotDecreasing {
-        /// The first level of the offending pair.
+        /// Index of the first level of the pair.
         index: usize,
         /// σ/α there.
         before: f64,

@@ -25,6 +25,9 @@ pub struct VarianceExploding {
 
 impl VarianceExploding {
     /// From σ(0) and σ(1); both finite, 0 < σ_min < σ_max.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if one is outside that range.
     pub fn new(sigma_min: f64, sigma_max: f64) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
         Ok(Self { sigma_min, sigma_max })

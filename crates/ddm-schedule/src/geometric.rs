@@ -11,7 +11,7 @@ use crate::{Invalid, NoiseSchedule, ScheduleError};
 /// α = 1,   σ_i = σ_min γ^i,   γ = (σ_max/σ_min)^(1/(L − 1)),   i = 0 … L − 1
 /// ```
 ///
-/// The discrete [`VarianceExploding`](crate::VarianceExploding). Row i, what the network is told,
+/// The discrete [`VarianceExploding`](crate::VarianceExploding). Row i, the network's timestep,
 /// lies at t = (i + 1)/L as in a β table, and the data at t = 0. (The papers count from the noisiest
 /// level down.) Between rows ln σ is linear in t, below row 0 σ is. NCSN has 10 levels from 0.01 to
 /// 1, for data in [0, 1]. Source: Song & Ermon, *Generative Modeling by Estimating Gradients of the
@@ -36,6 +36,9 @@ pub struct GeometricSigmas {
 
 impl GeometricSigmas {
     /// L = `steps` levels, at least 2, from σ_min to σ_max; both finite, 0 < σ_min < σ_max.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if one is outside that range.
     pub fn new(sigma_min: f64, sigma_max: f64, steps: usize) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
         Invalid::require(steps >= 2, "steps", steps as f64, "at least 2 for a ladder")?;
@@ -65,6 +68,9 @@ impl GeometricSigmas {
     /// assert!(GeometricSigmas::ncsn_v2(0.01, 50.0, 4).is_err());
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] unless 0 < σ_min < σ_max < ∞ and D ≥ 5.
     pub fn ncsn_v2(
         sigma_min: f64,
         sigma_max: f64,
@@ -80,6 +86,7 @@ impl GeometricSigmas {
     }
 
     /// γ = σ_{i+1}/σ_i, above 1.
+    #[must_use]
     pub fn ratio(&self) -> f64 {
         self.log_ratio().exp()
     }

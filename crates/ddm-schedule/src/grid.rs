@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{GridError, Levels, NoiseSchedule};
 
-/// A rule that picks the n + 1 levels of a run of n steps.
+/// The rule by which a run of n steps picks its n + 1 noise levels.
 ///
 /// ```
 /// use ddm_schedule::{BetaTable, Grid, Leading, Linspace, Trailing};
@@ -20,36 +20,32 @@ use crate::{GridError, Levels, NoiseSchedule};
 /// assert_eq!(rows(&Leading { offset: 1 }), [751.0, 501.0, 251.0, 1.0]);
 /// assert_eq!(rows(&Linspace), [999.0, 666.0, 333.0, 0.0]);
 /// ```
-pub trait Grid {
+#[auto_impl::auto_impl(&, Box, Arc)]
+pub trait Grid: Send + Sync {
     /// The levels of a run of `steps` steps on `schedule`, noisiest first, ending at the data.
+    ///
+    /// # Errors
+    /// If `steps` is 0, or more than the schedule or the grid can give.
     fn levels(&self, schedule: &dyn NoiseSchedule, steps: usize) -> Result<Levels, GridError>;
-}
-
-impl<G: Grid + ?Sized> Grid for &G {
-    fn levels(&self, schedule: &dyn NoiseSchedule, steps: usize) -> Result<Levels, GridError> {
-        (**self).levels(schedule, steps)
-    }
-}
-
-impl<G: Grid + ?Sized> Grid for Box<G> {
-    fn levels(&self, schedule: &dyn NoiseSchedule, steps: usize) -> Result<Levels, GridError> {
-        (**self).levels(schedule, steps)
-    }
 }
 
 /// From the very end of the schedule down, evenly: `t_i = 1 − i/n`.
 ///
-/// Starts where the noise is greatest, as training saw it. The one to take where in doubt.
+/// Starts at the greatest noise of training; take it where in doubt. On a table of T rows it visits
+/// the rows of diffusers, whose `np.arange(T, 0, -T/n)` steps by `(T + (−T/n)) − T` in `f64`: that
+/// rounding decides ties (n = 96 of T = 1000). At some n (61, 103, 121, …) numpy's range has an
+/// extra element, and diffusers an extra step at timestep −1; here n steps are always n.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trailing;
 
 impl Grid for Trailing {
     fn levels(&self, schedule: &dyn NoiseSchedule, steps: usize) -> Result<Levels, GridError> {
         let rows = Rows::of(schedule, steps)?;
-        let stride = rows.count / steps as f64;
+        let stride = -rows.count / steps as f64;
+        let stride = if rows.whole { (rows.count + stride) - rows.count } else { stride };
         rows.levels(
             schedule,
-            (0..steps).map(|i| rows.nearest(rows.count - i as f64 * stride) - 1.0),
+            (0..steps).map(|i| rows.nearest(rows.count + i as f64 * stride) - 1.0),
         )
     }
 }

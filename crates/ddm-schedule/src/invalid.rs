@@ -1,4 +1,4 @@
-//! A setting outside its range: the one error for all settings of the workspace.
+//! The error of a setting outside its range, shared by the workspace.
 
 use thiserror::Error;
 

@@ -44,6 +44,7 @@ pub struct Reverse {
 /// let all = kernel::reverse(from, to, to.sigma);
 /// assert_eq!((all.x, all.x0, all.noise), (0.0, 0.8, 0.6));
 /// ```
+#[must_use]
 pub fn reverse(from: NoiseLevel, to: NoiseLevel, c: f64) -> Reverse {
     let c = c.min(to.sigma);
     let kept = ((to.sigma - c) * (to.sigma + c)).sqrt() / from.sigma;
@@ -70,6 +71,7 @@ pub struct Forward {
 /// let up = kernel::forward(NoiseLevel::DATA, to);
 /// assert_eq!((up.x, up.noise), (0.8, 0.6));
 /// ```
+#[must_use]
 pub fn forward(from: NoiseLevel, to: NoiseLevel) -> Forward {
     let x = to.alpha / from.alpha;
     let carried = x * from.sigma;
@@ -80,6 +82,7 @@ pub fn forward(from: NoiseLevel, to: NoiseLevel) -> Forward {
 ///
 /// η = 0 is the ODE (no noise), η = 1 the ancestral sampler with the posterior variance β̃ of DDPM
 /// (DDIM eq. 16). The SDE solvers' η is another one: see [`sde_std`]. They agree at 0 and 1.
+#[must_use]
 pub fn ddim_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
     eta * sde_std(from, to, 1.0)
 }
@@ -88,6 +91,7 @@ pub fn ddim_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
 ///
 /// Source: Lu et al., *DPM-Solver++*, app. B.3 (η = 1), arXiv 2211.01095; Xue et al., *SA-Solver*,
 /// prop. 4.2 with constant τ, arXiv 2309.05019.
+#[must_use]
 pub fn sde_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
     // e^(−h) = (α_from σ_to)/(σ_from α_to), finite where a level has no signal or no noise.
     let shrink = (from.alpha * to.sigma) / (from.sigma * to.alpha);
@@ -112,6 +116,7 @@ pub fn sde_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
 /// // x = 0.6 x₀ + 0.8 ε becomes 0.8 x₀ + 0.6 ε.
 /// assert!((x * 0.6 - 0.8).abs() < 1e-12 && (x * 0.8 + epsilon - 0.6).abs() < 1e-12 && z == 0.0);
 /// ```
+#[must_use]
 pub fn noise_sde(from: NoiseLevel, to: NoiseLevel, eta: f64) -> [f64; 3] {
     // σ_to e^h = α_to σ_from / α_from
     let stretch = to.alpha / from.alpha;

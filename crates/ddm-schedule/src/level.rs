@@ -13,8 +13,8 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct NoiseLevel {
-    /// Time in the unit the network is told it in, see [`NoiseSchedule::timestep`]: a row of the
-    /// β table for a table, 1000 t for a continuous schedule.
+    /// Time in the network's unit, see [`NoiseSchedule::timestep`]: the row of a β table, 1000 t
+    /// for a continuous schedule.
     ///
     /// [`NoiseSchedule::timestep`]: crate::NoiseSchedule::timestep
     pub timestep: f64,
@@ -29,21 +29,25 @@ impl NoiseLevel {
     pub const DATA: Self = Self { timestep: 0.0, alpha: 1.0, sigma: 0.0 };
 
     /// Half the log signal-to-noise ratio, `λ = ln(α/σ)`. Infinite where σ or α is 0.
+    #[must_use]
     pub fn lambda(&self) -> f64 {
         (self.alpha / self.sigma).ln()
     }
 
     /// Signal-to-noise ratio, `SNR = α²/σ² = e^(2λ)`.
+    #[must_use]
     pub fn snr(&self) -> f64 {
         (self.alpha / self.sigma).powi(2)
     }
 
     /// `ᾱ = α²`, the cumulative product of the variance-preserving chain.
+    #[must_use]
     pub fn alpha_bar(&self) -> f64 {
         self.alpha * self.alpha
     }
 
     /// Standard deviation of x for data of unit variance, `√(α² + σ²)`; 1 if variance preserving.
+    #[must_use]
     pub fn scale(&self) -> f64 {
         self.alpha.hypot(self.sigma)
     }

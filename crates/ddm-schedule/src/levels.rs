@@ -9,8 +9,8 @@ use crate::{GridError, NoiseLevel, NoiseSchedule};
 
 /// The levels of a run, noisiest first: n steps visit n + 1 levels, each less noisy than the last.
 ///
-/// Made by a [`Grid`](crate::Grid) or from explicit times, timesteps or levels. What is inside is
-/// known to be good, so that sampling itself cannot fail.
+/// Made by a [`Grid`](crate::Grid), or from explicit times, timesteps, ratios or levels. Checked
+/// when made, so that sampling itself cannot fail.
 ///
 /// ```
 /// use ddm_schedule::{Cosine, Levels};
@@ -24,7 +24,10 @@ use crate::{GridError, NoiseLevel, NoiseSchedule};
 pub struct Levels(Vec<NoiseLevel>);
 
 impl Levels {
-    /// Takes levels as they are: at least 2, finite, σ/α strictly falling.
+    /// Explicit levels: at least 2, finite, σ/α strictly falling.
+    ///
+    /// # Errors
+    /// [`GridError::TooFewLevels`], [`GridError::NotALevel`] or [`GridError::NotDecreasing`].
     pub fn new(levels: Vec<NoiseLevel>) -> Result<Self, GridError> {
         if levels.len() < 2 {
             return Err(GridError::TooFewLevels { found: levels.len() });
@@ -49,7 +52,27 @@ impl Levels {
         Ok(Self(levels))
     }
 
-    /// The levels at strictly falling times in (0, 1], then the data (σ = 0).
+    /// The levels at strictly falling times t, then the data (σ = 0); a last time without noise
+    /// stands for the data itself.
+    ///
+    /// The "sigmas" of flow models are times, since σ = t there, before any shift. (Those of other
+    /// models are ratios σ/α: [`at_sigmas`](Self::at_sigmas).) Flux, `sigmas=[1.0, 0.75, 0.5, 0.25]`
+    /// and `mu=1.15`:
+    ///
+    /// ```
+    /// use ddm_schedule::{Levels, Shift, Shifted};
+    /// let flux = Shifted::flow(Shift::exponential(1.15)?);
+    /// let levels = Levels::at_times(&flux, [1.0, 0.75, 0.5, 0.25])?;
+    /// assert_eq!((levels.steps(), levels[0].sigma), (4, 1.0));
+    /// assert!((levels[1].sigma - 0.9045).abs() < 1e-4); // 0.75, shifted
+    /// // As ratios the list would start at sigma/alpha = 1, half the noise.
+    /// assert_eq!(Levels::at_sigmas(&flux, [1.0, 0.75, 0.5, 0.25])?[0].sigma, 0.5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`GridError::NoSuchTime`] if one is outside [0, 1], [`GridError::NotDecreasing`] if they do
+    /// not fall, [`GridError::TooFewLevels`] if there are none.
     pub fn at_times(
         schedule: &(impl NoiseSchedule + ?Sized),
         times: impl IntoIterator<Item = f64>,
@@ -61,14 +84,21 @@ impl Levels {
             }
             levels.push(schedule.level(time));
         }
+        if levels.last().is_some_and(|level| level.sigma == 0.0) {
+            levels.pop();
+        }
         // Where the schedule itself stops short of σ = 0 the last step still goes all the way.
         levels.push(NoiseLevel { sigma: 0.0, ..schedule.level(0.0) });
         Self::new(levels)
     }
 
     /// The levels at strictly falling timesteps, the network's unit of time: rows 0 … T − 1 of a
-    /// β table (or points between rows), 0 … 1000 of a continuous schedule (or what it says its
-    /// timesteps are); then the data.
+    /// β table (or points between rows), 0 … 1000 of a continuous schedule (or its own unit); then
+    /// the data.
+    ///
+    /// # Errors
+    /// [`GridError::NoSuchTimestep`] if one is outside the schedule; else as
+    /// [`at_times`](Self::at_times).
     pub fn at_timesteps(
         schedule: &(impl NoiseSchedule + ?Sized),
         timesteps: impl IntoIterator<Item = f64>,
@@ -85,8 +115,12 @@ impl Levels {
         Self::at_times(schedule, times)
     }
 
-    /// The levels at strictly falling ratios σ/α (what others call sigmas), then the data; a last
-    /// ratio of 0 stands for the data itself.
+    /// The levels at strictly falling ratios σ/α, then the data; a last ratio of 0 stands for the
+    /// data itself.
+    ///
+    /// σ/α is the noise std in the coordinates x/α of variance-exploding processes. It is what
+    /// k-diffusion and diffusers call sigmas, but for flow models, whose sigmas are times: pass
+    /// those to [`at_times`](Self::at_times).
     ///
     /// Published lists are rounded, so a ratio may lie beyond an end of the schedule by a
     /// thousandth of itself; it then means that end.
@@ -100,6 +134,10 @@ impl Levels {
     /// assert!(Levels::at_sigmas(&table, [80.0, 1.0]).is_err());
     /// # Ok::<(), ddm_schedule::GridError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`GridError::NoSuchRatio`] if one is outside the schedule; else as
+    /// [`at_times`](Self::at_times).
     pub fn at_sigmas(
         schedule: &(impl NoiseSchedule + ?Sized),
         ratios: impl IntoIterator<Item = f64>,
@@ -132,8 +170,11 @@ impl Levels {
         Self::new(levels)
     }
 
-    /// Without a last level of σ = 0, so that the run ends at the least noise above it; as they
-    /// are if there is none.
+    /// Without a last level of σ = 0, so that the run ends at the least noise above it; unchanged
+    /// if there is none.
+    ///
+    /// # Errors
+    /// [`GridError::TooFewLevels`] if only one level remains.
     pub fn without_data(mut self) -> Result<Self, GridError> {
         if self.last().is_some_and(|level| level.sigma == 0.0) {
             self.0.pop();
@@ -141,9 +182,9 @@ impl Levels {
         Self::new(self.0)
     }
 
-    /// The same levels with other times told to the network: `timestep` of each level's.
+    /// The same levels with each timestep t replaced by `timestep(t)`.
     ///
-    /// Table-trained networks may be wanted at whole rows where a spacing lands between them:
+    /// For a network trained on whole rows, where a spacing lands between them:
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, Grid, Karras};
@@ -152,6 +193,9 @@ impl Levels {
     /// assert!(levels[1].timestep.fract() != 0.0 && whole[1].timestep == levels[1].timestep.round());
     /// # Ok::<(), ddm_schedule::GridError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`GridError::NotALevel`] if a new timestep is not finite.
     pub fn with_timesteps(mut self, timestep: impl Fn(f64) -> f64) -> Result<Self, GridError> {
         for level in &mut self.0 {
             level.timestep = timestep(level.timestep);
@@ -159,7 +203,8 @@ impl Levels {
         Self::new(self.0)
     }
 
-    /// Number of steps: one less than levels.
+    /// Number of steps: one less than the number of levels.
+    #[must_use]
     pub fn steps(&self) -> usize {
         self.0.len() - 1
     }

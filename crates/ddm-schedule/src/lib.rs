@@ -60,5 +60,5 @@ pub use linear::LinearVp;
 pub use resolution::ResolutionShift;
 pub use schedule::NoiseSchedule;
 pub use shift::{Shift, Shifted};
-pub use spaced::{BetaSpaced, Exponential, Karras, LuLambda, UniformLambda};
+pub use spaced::{BetaSpaced, Exponential, Karras};
 pub use sub_vp::SubVp;

@@ -18,6 +18,9 @@ impl BetaTable {
     /// assert!((alpha * alpha - 4.0358e-5).abs() < 1e-9); // almost nothing of the data is left
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Invalid`] if an end is outside (0, 1).
     pub fn linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
         require_ends(start, end)?;
         Self::new(linspace(start, end, steps))
@@ -28,6 +31,9 @@ impl BetaTable {
     /// Stable Diffusion uses T = 1000, 0.00085 … 0.012. The latent-diffusion code calls this one
     /// "linear". Source: Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion
     /// Models*, app. E, arXiv 2112.10752.
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Invalid`] if an end is outside (0, 1).
     pub fn scaled_linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
         require_ends(start, end)?;
         Self::new(linspace(start.sqrt(), end.sqrt(), steps).map(|root| root * root))
@@ -60,7 +66,11 @@ pub struct LinearVp {
 }
 
 impl LinearVp {
-    /// From β(0) and β(1); both finite, 0 ≤ β_min, 0 < β_max.
+    /// From β(0) and β(1); both finite, 0 ≤ β_min, 0 < β_max, their sum at most 2800.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if one is outside that range. (A larger sum makes α(1) 0 in
+    /// `f64`.)
     pub fn new(beta_min: f64, beta_max: f64) -> Result<Self, ScheduleError> {
         let finite = |beta: f64| beta.is_finite() && beta >= 0.0;
         Invalid::require(finite(beta_min), "beta_min", beta_min, "finite and at least 0")?;
@@ -70,6 +80,8 @@ impl LinearVp {
             beta_max,
             "finite and above 0",
         )?;
+        let sum = beta_min + beta_max; // −4 ln α(1)
+        Invalid::require(sum <= 2800.0, "beta_min + beta_max", sum, "at most 2800")?;
         Ok(Self { beta_min, beta_max })
     }
 

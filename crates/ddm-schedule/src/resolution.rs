@@ -31,6 +31,9 @@ pub struct ResolutionShift {
 impl ResolutionShift {
     /// Through (base_tokens, base_shift) and (max_tokens, max_shift); shifts finite,
     /// base_tokens < max_tokens.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if one is outside that range.
     pub fn new(
         base_shift: f64,
         max_shift: f64,
@@ -45,6 +48,7 @@ impl ResolutionShift {
     }
 
     /// μ for an image of that many tokens.
+    #[must_use]
     pub fn mu(&self, tokens: usize) -> f64 {
         let [n, base, max] = [tokens, self.base_tokens, self.max_tokens].map(|n| n as f64);
         self.base_shift + (self.max_shift - self.base_shift) * ((n - base) / (max - base))

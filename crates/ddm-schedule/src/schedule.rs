@@ -21,6 +21,7 @@ use crate::derivative::derivative;
 /// assert!((level.sigma - 0.5).abs() < 1e-12);
 /// ```
 #[doc(alias = "scheduler")]
+#[auto_impl::auto_impl(&, Box, Arc)]
 pub trait NoiseSchedule: Send + Sync {
     /// (α, σ) at `t ∈ [0, 1]`; α/σ strictly decreasing in t.
     fn alpha_sigma(&self, t: f64) -> (f64, f64);
@@ -30,16 +31,16 @@ pub trait NoiseSchedule: Send + Sync {
         None
     }
 
-    /// The time that a network is told at t. By default `1000 t`: the unit that sinusoidal
-    /// embeddings are made for and that pretrained networks know. A β table says its row, `T t − 1`.
+    /// The network's timestep at t: by default `1000 t`, the unit of sinusoidal embeddings and of
+    /// pretrained networks; the row `T t − 1` of a β table.
     fn timestep(&self, t: f64) -> f64 {
         1000.0 * t
     }
 
-    /// The t at which the network is told `timestep`, the inverse of [`timestep`](Self::timestep).
+    /// The time t of a timestep, the inverse of [`timestep`](Self::timestep).
     ///
-    /// By default `timestep` is taken for a straight line in t, as it is by default and for a
-    /// β table; override both or neither if it is not.
+    /// The default is right where `timestep` is a straight line in t, as it is by default and for a
+    /// β table; override both methods or neither.
     fn time_of(&self, timestep: f64) -> f64 {
         let (first, last) = (self.timestep(0.0), self.timestep(1.0));
         (timestep - first) / (last - first)
@@ -81,10 +82,10 @@ pub trait NoiseSchedule: Send + Sync {
     /// f = d ln α/dt
     /// ```
     ///
-    /// −∞ where α = 0. By central differences, good to about 1e-6 of itself (on a table: the slope of the
-    /// interpolation between rows); override it where there is a closed form. Source: Kingma et al., *Variational Diffusion Models*, app. B, arXiv 2107.00630; Song
-    /// et al., *Score-Based Generative Modeling through Stochastic Differential Equations*, eq. 5,
-    /// arXiv 2011.13456.
+    /// −∞ where α = 0. By differences of α, good to about 1e-6 of itself (on a table: the slope of
+    /// the interpolation between rows); override it where there is a closed form. Source: Kingma et
+    /// al., *Variational Diffusion Models*, app. B, arXiv 2107.00630; Song et al., *Score-Based
+    /// Generative Modeling through Stochastic Differential Equations*, eq. 5, arXiv 2011.13456.
     ///
     /// ```
     /// use ddm_schedule::{NoiseSchedule, SubVp};
@@ -96,7 +97,11 @@ pub trait NoiseSchedule: Send + Sync {
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
     fn drift(&self, t: f64) -> f64 {
-        derivative(|t| self.alpha_sigma(t).0.ln(), t)
+        let alpha = self.alpha_sigma(t.clamp(0.0, 1.0)).0;
+        if alpha == 0.0 {
+            return f64::NEG_INFINITY;
+        }
+        derivative(|t| self.alpha_sigma(t).0, t) / alpha
     }
 
     /// The diffusion g(t) ≥ 0 of the forward SDE `dx = f x dt + g dw`, per root of the unit of t:
@@ -105,9 +110,12 @@ pub trait NoiseSchedule: Send + Sync {
     /// g² = dσ²/dt − 2 f σ² = −2 σ² dλ/dt
     /// ```
     ///
-    /// Found as [`drift`](Self::drift) is, with the same sources.
+    /// ∞ where α = 0. Found as [`drift`](Self::drift) is, with the same sources.
     fn diffusion(&self, t: f64) -> f64 {
-        let sigma = self.alpha_sigma(t).1;
+        let (alpha, sigma) = self.alpha_sigma(t.clamp(0.0, 1.0));
+        if alpha == 0.0 {
+            return f64::INFINITY;
+        }
         let of_variance = derivative(|t| self.alpha_sigma(t).1.powi(2), t);
         (of_variance - 2.0 * self.drift(t) * sigma * sigma).max(0.0).sqrt()
     }
@@ -122,20 +130,9 @@ pub trait NoiseSchedule: Send + Sync {
     fn level_at(&self, lambda: f64) -> NoiseLevel {
         self.level(self.time_at(lambda))
     }
-}
 
-macro_rules! delegate {
-    ($($pointer:ty),*) => {$(
-        impl<S: NoiseSchedule + ?Sized> NoiseSchedule for $pointer {
-            fn alpha_sigma(&self, t: f64) -> (f64, f64) { (**self).alpha_sigma(t) }
-            fn steps(&self) -> Option<usize> { (**self).steps() }
-            fn timestep(&self, t: f64) -> f64 { (**self).timestep(t) }
-            fn time_of(&self, timestep: f64) -> f64 { (**self).time_of(timestep) }
-            fn lambda(&self, t: f64) -> f64 { (**self).lambda(t) }
-            fn time_at(&self, lambda: f64) -> f64 { (**self).time_at(lambda) }
-            fn drift(&self, t: f64) -> f64 { (**self).drift(t) }
-            fn diffusion(&self, t: f64) -> f64 { (**self).diffusion(t) }
-        }
-    )*};
+    /// The time in [0, 1] at which the schedule has a level's signal-to-noise ratio.
+    fn time_of_level(&self, level: NoiseLevel) -> f64 {
+        self.time_at(level.lambda())
+    }
 }
-delegate!(&S, Box<S>, std::sync::Arc<S>);

@@ -1,4 +1,4 @@
-//! The shift of time that high resolutions ask for.
+//! The shift of time for high resolutions.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub struct Shift(f64);
 
 impl Shift {
     /// The factor s, finite and above 0 (Stable Diffusion 3: 3); 1 shifts nothing.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if s is outside that range.
     pub fn new(s: f64) -> Result<Self, ScheduleError> {
         Invalid::require(s.is_finite() && s > 0.0, "shift", s, "finite and above 0")?;
         Ok(Self(s))
@@ -36,6 +39,9 @@ impl Shift {
     /// assert!((Shift::exponential(1.0)?.apply(0.5) - e / (e + 1.0)).abs() < 1e-15);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if e^μ is 0 or not finite.
     pub fn exponential(mu: f64) -> Result<Self, ScheduleError> {
         let s = mu.exp();
         let allowed = "finite and such that e^mu is a positive number";
@@ -44,17 +50,22 @@ impl Shift {
     }
 
     /// `t' = μ/(μ + 1/t − 1)`, the same with s = μ: diffusers' `linear` time shift.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] unless μ is finite and above 0.
     pub fn linear(mu: f64) -> Result<Self, ScheduleError> {
         Invalid::require(mu.is_finite() && mu > 0.0, "mu", mu, "finite and above 0")?;
         Ok(Self(mu))
     }
 
     /// The factor s.
+    #[must_use]
     pub fn factor(&self) -> f64 {
         self.0
     }
 
     /// `t' = s t/(1 + (s − 1) t)`.
+    #[must_use]
     pub fn apply(&self, t: f64) -> f64 {
         // 1 − t + s t rather than 1 + (s − 1) t: exact at both ends.
         self.0 * t / ((1.0 - t) + self.0 * t)
@@ -62,10 +73,12 @@ impl Shift {
 
     /// `dt'/dt = s/((1 − t) + s t)²`.
     fn speed(&self, t: f64) -> f64 {
-        self.0 / ((1.0 - t) + self.0 * t).powi(2)
+        let slowed = (1.0 - t) + self.0 * t;
+        self.0 / slowed / slowed // a square would overflow where s is large
     }
 
     /// The t that `apply` takes to t': the shift by 1/s.
+    #[must_use]
     pub fn undo(&self, shifted: f64) -> f64 {
         shifted / (self.0 * (1.0 - shifted) + shifted)
     }
@@ -94,7 +107,7 @@ impl From<Shift> for f64 {
 /// A schedule run through in shifted time: (α, σ) and timestep at t are those of the schedule
 /// inside at [`Shift::apply`]`(t)`.
 ///
-/// Meant for [`RectifiedFlow`], whose network is then told 1000 σ, with σ the shifted one. A β
+/// Meant for [`RectifiedFlow`], where the timestep is then 1000 σ, with σ the shifted one. A β
 /// table shifted counts as continuous.
 ///
 /// ```

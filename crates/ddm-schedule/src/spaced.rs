@@ -53,6 +53,9 @@ pub struct Karras {
 
 impl Karras {
     /// With exponent ρ, finite and above 0.
+    ///
+    /// # Errors
+    /// [`GridError::Invalid`] if ρ is outside that range.
     pub fn new(rho: f64) -> Result<Self, GridError> {
         spacing::positive("rho", rho)?;
         Ok(Self { rho })
@@ -74,13 +77,12 @@ impl Grid for Karras {
 
 /// [`spacing::exponential`] between the ends of the schedule: uniform in λ.
 ///
-/// [`UniformLambda`] and [`LuLambda`] are other names of it. For the "logSNR" steps of DPM-Solver,
+/// Also known as the λ spacing of Lu et al. For the "logSNR" steps of DPM-Solver,
 /// which end at σ_min, wrap it in [`FinalSigmaMin`](crate::FinalSigmaMin).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[doc(alias = "LuLambda")]
+#[doc(alias = "UniformLambda")]
 pub struct Exponential;
-
-#[doc(no_inline)]
-pub use self::{Exponential as LuLambda, Exponential as UniformLambda};
 
 impl Grid for Exponential {
     fn levels(&self, schedule: &dyn NoiseSchedule, steps: usize) -> Result<Levels, GridError> {
@@ -99,6 +101,9 @@ pub struct BetaSpaced {
 
 impl BetaSpaced {
     /// With the two parameters of the beta distribution, finite and above 0.
+    ///
+    /// # Errors
+    /// [`GridError::Invalid`] if one is outside that range.
     pub fn new(alpha: f64, beta: f64) -> Result<Self, GridError> {
         spacing::positive("alpha", alpha)?;
         spacing::positive("beta", beta)?;

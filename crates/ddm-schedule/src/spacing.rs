@@ -1,12 +1,12 @@
 //! Spacings: n noise-to-signal ratios from the noisiest to the cleanest.
 //!
-//! What people call "sigmas" elsewhere is the ratio `σ/α = e^(−λ)`: the noise std of x/α. Each
+//! These "sigmas" are ratios `σ/α = e^(−λ)`, the noise std of x/α (variance-exploding coordinates). Each
 //! function gives n ratios falling from `sigma_max` to `sigma_min`, both of them exactly (one ratio
 //! alone is `sigma_max`); the final step to the data is no ratio, it is added by
 //! [`Levels::at_sigmas`](crate::Levels::at_sigmas). The grids [`Karras`](crate::Karras),
 //! [`Exponential`](crate::Exponential) and [`BetaSpaced`](crate::BetaSpaced) apply them between the
-//! ends of a schedule. For rectified flow diffusers spaces σ itself: pass what comes out to
-//! [`Levels::at_times`](crate::Levels::at_times) there.
+//! ends of a schedule. For rectified flow diffusers spaces σ = t itself: pass that list to
+//! [`Levels::at_times`](crate::Levels::at_times).
 //!
 //! ```
 //! use ddm_schedule::spacing;
@@ -26,6 +26,9 @@ use crate::{GridError, Invalid};
 /// The larger ρ, the more steps are spent at little noise; the paper takes ρ = 7. Source: Karras
 /// et al., *Elucidating the Design Space of Diffusion-Based Generative Models*, eq. 5,
 /// arXiv 2206.00364.
+///
+/// # Errors
+/// [`GridError::NoSteps`] if n is 0; [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and ρ > 0.
 pub fn karras(n: usize, sigma_max: f64, sigma_min: f64, rho: f64) -> Result<Vec<f64>, GridError> {
     positive("rho", rho)?;
     spaced(n, sigma_max, sigma_min, |ramp| karras_at(ramp, sigma_max, sigma_min, rho))
@@ -50,17 +53,15 @@ pub(crate) fn karras_at(ramp: f64, from: f64, to: f64, rho: f64) -> f64 {
 /// assert!(spacing::exponential(3, 1.0, 100.0).is_err());
 /// # Ok::<(), ddm_schedule::GridError>(())
 /// ```
-#[doc(alias = "lu")]
+///
+/// # Errors
+/// [`GridError::NoSteps`] if n is 0; [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞.
+#[doc(alias = "lu_lambdas")]
+#[doc(alias = "uniform_lambda")]
 pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>, GridError> {
     let (from, to) = (sigma_max.ln(), sigma_min.ln());
     spaced(n, sigma_max, sigma_min, |ramp| (from + ramp * (to - from)).exp())
 }
-
-/// Uniform in λ, which is [`exponential`] in σ.
-pub use self::exponential as uniform_lambda;
-
-/// The λ spacing of Lu et al. as diffusers has it, which is [`exponential`] in σ.
-pub use self::exponential as lu_lambdas;
 
 /// Beta: σ at the quantiles of a beta distribution,
 /// `σ_i = σ_min + (σ_max − σ_min) I⁻¹(1 − i/(n − 1); α, β)`.
@@ -74,6 +75,10 @@ pub use self::exponential as lu_lambdas;
 /// assert!((sigmas[2] - 7.315).abs() < 1e-12); // symmetric: the median is the middle
 /// # Ok::<(), ddm_schedule::GridError>(())
 /// ```
+///
+/// # Errors
+/// [`GridError::NoSteps`] if n is 0; [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and both
+/// α and β are above 0.
 pub fn beta(
     n: usize,
     sigma_max: f64,
@@ -111,7 +116,9 @@ pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), Invalid> {
 }
 
 /// The x in [0, 1] at which the regularised incomplete beta function `I_x(a, b)` is p: Newton's
-/// method, which halves the bracket instead wherever it would leave it.
+/// method, which halves the bracket instead wherever it would leave it. Within 1e-13 of x at every
+/// p and (a, b) tried; `statrs`' `inv_beta_reg` is as good in the middle but keeps no digits of
+/// small quantiles (a = 0.3, p = 10⁻⁶).
 fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     let ln_norm = ln_beta(a, b);
     let (mut low, mut high) = (0.0, 1.0);

@@ -4,7 +4,10 @@ use crate::{GridError, Invalid, Levels, NoiseLevel};
 
 /// For a run that starts from data with noise added: `x = α x₀ + σ ε` at the first level left.
 impl Levels {
-    /// Without the first `steps` steps; an error if none is left.
+    /// Without the first `steps` steps.
+    ///
+    /// # Errors
+    /// [`GridError::NothingLeft`] if no step remains.
     pub fn skip(self, steps: usize) -> Result<Self, GridError> {
         let all = self.steps();
         if steps >= all {
@@ -16,17 +19,19 @@ impl Levels {
     /// The last `⌊n · strength⌋` of n steps: how much of the given image is made anew.
     ///
     /// 1 is the whole run. Source: Meng et al., *SDEdit*, sec. 3.2, arXiv 2108.01073 (there t₀);
-    /// the rounding is that of diffusers' image-to-image pipelines. An error if the strength is
-    /// outside (0, 1] or leaves no step.
+    /// the rounding is that of diffusers' image-to-image pipelines.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, Grid, Trailing};
     /// let levels = Trailing.levels(&BetaTable::default(), 10)?;
     /// let run = levels.clone().from_strength(0.35)?;
-    /// assert_eq!((run.steps(), run[0].t), (3, 299.0));
+    /// assert_eq!((run.steps(), run[0].timestep), (3, 299.0));
     /// assert!(levels.clone().from_strength(0.05).is_err() && levels.from_strength(1.5).is_err());
     /// # Ok::<(), ddm_schedule::GridError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`GridError::Strength`] if the strength is outside (0, 1] or keeps no step.
     #[allow(clippy::wrong_self_convention)]
     pub fn from_strength(self, strength: f64) -> Result<Self, GridError> {
         let steps = self.steps();
@@ -37,7 +42,10 @@ impl Levels {
         self.skip(steps - kept)
     }
 
-    /// From the first level at most as noisy as λ says: `ln(α/σ) ≥ λ`.
+    /// From the first level with `ln(α/σ) ≥ λ`.
+    ///
+    /// # Errors
+    /// [`GridError::Invalid`] if λ is NaN, [`GridError::NothingLeft`] if no step remains.
     pub fn below(self, lambda: f64) -> Result<Self, GridError> {
         Invalid::require(!lambda.is_nan(), "lambda", lambda, "a number")?;
         let above = self.iter().take_while(|level| level.lambda() < lambda).count();
@@ -53,6 +61,10 @@ impl Levels {
     /// assert_eq!(sigmas, [0.6, 0.5, 0.25, 0.0]);
     /// # Ok::<(), ddm_schedule::GridError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`GridError::NothingLeft`] if no level is less noisy, [`GridError::NotALevel`] if `start` is
+    /// invalid.
     pub fn starting_at(self, start: NoiseLevel) -> Result<Self, GridError> {
         let less_noisy = |level: &&NoiseLevel| level.lambda() > start.lambda();
         let rest: Vec<NoiseLevel> = self.iter().filter(less_noisy).copied().collect();

@@ -25,7 +25,10 @@ pub struct SubVp {
 }
 
 impl SubVp {
-    /// From β(0) and β(1); both finite, 0 ≤ β_min, 0 < β_max.
+    /// From β(0) and β(1), in the ranges of [`LinearVp::new`].
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if one is outside that range.
     pub fn new(beta_min: f64, beta_max: f64) -> Result<Self, ScheduleError> {
         Ok(Self { linear: LinearVp::new(beta_min, beta_max)? })
     }

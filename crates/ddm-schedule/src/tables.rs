@@ -18,6 +18,9 @@ impl BetaTable {
     /// assert!((table.betas()[500] - 0.01005).abs() < 1e-15); // the middle of both ends
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Invalid`] if an end is outside (0, 1).
     pub fn sigmoid(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
         require_ends(start, end)?;
         let at = |s: f64| start + (end - start) / (1.0 + (-s).exp());
@@ -36,6 +39,9 @@ impl BetaTable {
     /// assert!((BetaTable::laplace(1000)?.betas()[999] - 0.8472526).abs() < 1e-7);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if `steps` is 0.
     pub fn laplace(steps: usize) -> Result<Self, ScheduleError> {
         Self::from_alpha_bar(steps, |t| {
             let from_middle = 0.5 - t;
@@ -55,13 +61,16 @@ impl BetaTable {
     /// assert!((alpha - (-6_f64).exp()).abs() < 1e-12);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if `steps` is 0.
     pub fn exponential(steps: usize) -> Result<Self, ScheduleError> {
         Self::from_alpha_bar(steps, |t| (-12.0 * t).exp())
     }
 
     /// Made of any ᾱ(t): `β_i = min(1 − ᾱ((i+1)/T)/ᾱ(i/T), 0.999)`.
     ///
-    /// ᾱ must be above 0 and strictly falling; the error names the first row at which it is not.
+    /// ᾱ must be above 0 and strictly falling.
     ///
     /// ```
     /// use ddm_schedule::BetaTable;
@@ -70,6 +79,10 @@ impl BetaTable {
     /// assert!(BetaTable::from_alpha_bar(2, |t| t).is_err());
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Beta`] or
+    /// [`ScheduleError::NotFalling`] at the first row where ᾱ does not fall.
     pub fn from_alpha_bar(
         steps: usize,
         alpha_bar: impl Fn(f64) -> f64,

@@ -17,6 +17,9 @@ impl BetaTable {
     /// assert_eq!(table.betas()[0], 1e-4);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::Invalid`] if the table has one row.
     pub fn zero_terminal_snr(self) -> Result<Self, ScheduleError> {
         let rows = self.betas().len();
         Invalid::require(rows > 1, "steps", rows as f64, "at least 2 for zero terminal SNR")?;
@@ -43,6 +46,9 @@ impl BetaTable {
     /// assert!((table.alpha_sigma(1.0).0 - 2_f64.powi(-12)).abs() < 1e-15);
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`ScheduleError::NotFalling`] if the raised rows do not fall in `f64`.
     pub fn with_finite_sigma(self) -> Result<Self, ScheduleError> {
         let floor = 2_f64.powi(-24);
         let rows = self.betas().len();

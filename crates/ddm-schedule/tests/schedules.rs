@@ -7,9 +7,9 @@
 
 use ddm_schedule::{
     BetaSpaced, BetaTable, Cosine, Edm, Exponential, FinalSigmaMin, GeometricSigmas, Grid,
-    GridError, Karras, Leading, Levels, LinearVp, Linspace, LuLambda, NoiseLevel, NoiseSchedule,
+    GridError, Karras, Leading, Levels, LinearVp, Linspace, NoiseLevel, NoiseSchedule,
     RectifiedFlow, ResolutionShift, ScheduleError, Shift, Shifted, Stretched, SubVp, Trailing,
-    UniformLambda, VarianceExploding, spacing,
+    VarianceExploding, spacing,
 };
 use proptest::prelude::*;
 
@@ -189,7 +189,7 @@ fn zero_terminal_snr_is_algorithm_1() -> Outcome {
     assert_eq!(raised.betas()[..990], BetaTable::default().zero_terminal_snr()?.betas()[..990]);
 
     let one_row = BetaTable::new([0.5])?.zero_terminal_snr().unwrap_err();
-    assert_eq!(one_row.to_string(), "steps = 1, but must be at least 2 for zero terminal SNR");
+    assert_eq!(one_row.to_string(), "steps is 1, but must be at least 2 for zero terminal SNR");
     Ok(())
 }
 
@@ -207,7 +207,6 @@ fn spaced_grids_are_those_of_diffusers() -> Outcome {
     let even =
         [14.61465, 6.012983, 2.473954, 1.017872, 0.4187886, 0.1723044, 0.07089214, 0.02916753, 0.0];
     assert_close(&ratios(&Exponential.levels(&sd, 8)?), &even, 2e-5);
-    assert_eq!(LuLambda.levels(&sd, 8)?, UniformLambda.levels(&sd, 8)?);
     // use_beta_sigmas=True
     let beta =
         [14.61465, 13.57701, 11.45177, 8.759599, 5.884216, 3.19205, 1.066808, 0.02916753, 0.0];
@@ -382,7 +381,7 @@ fn runs_start_in_the_middle() -> Outcome {
         let error = levels.clone().from_strength(strength).unwrap_err();
         assert!(error.to_string().contains(&format!("strength = {strength} of 10 steps")));
     }
-    assert!(levels.clone().below(f64::NAN).unwrap_err().to_string().contains("lambda = NaN"));
+    assert!(levels.clone().below(f64::NAN).unwrap_err().to_string().contains("lambda is NaN"));
     assert_eq!(levels.clone().below(f64::INFINITY), Err(GridError::NothingLeft { steps: 10 }));
     assert!(levels.starting_at(NoiseLevel::DATA).is_err());
     Ok(())
@@ -391,28 +390,28 @@ fn runs_start_in_the_middle() -> Outcome {
 #[test]
 fn bad_settings_are_named() {
     let said = |error: ScheduleError| error.to_string();
-    assert!(said(BetaTable::sigmoid(10, 0.0, 0.02).unwrap_err()).contains("beta start = 0"));
+    assert!(said(BetaTable::sigmoid(10, 0.0, 0.02).unwrap_err()).contains("beta start is 0"));
     assert!(said(BetaTable::laplace(0).unwrap_err()).contains("empty"));
     assert!(
         said(BetaTable::from_alpha_bar(4, |_| f64::NAN).unwrap_err()).contains("beta[0] = NaN")
     );
     assert!(said(BetaTable::new([0.1, 1.0, 0.1]).unwrap_err()).contains("beta[1] = 1"));
-    assert!(said(SubVp::new(-1.0, 2.0).unwrap_err()).contains("beta_min = -1"));
-    assert!(said(VarianceExploding::new(0.0, 1.0).unwrap_err()).contains("sigma_min = 0"));
-    assert!(said(VarianceExploding::new(2.0, 1.0).unwrap_err()).contains("sigma_min = 2"));
-    assert!(said(Edm::new(0.1, f64::INFINITY, 7.0).unwrap_err()).contains("sigma_max = inf"));
-    assert!(said(Edm::new(0.1, 80.0, 0.0).unwrap_err()).contains("rho = 0"));
-    assert!(said(Shift::new(-1.0).unwrap_err()).contains("shift = -1"));
-    assert!(said(Shift::exponential(1e9).unwrap_err()).contains("mu = 1000000000"));
-    assert!(said(Shift::linear(0.0).unwrap_err()).contains("mu = 0"));
-    assert!(said(ResolutionShift::new(0.5, 1.0, 9, 9).unwrap_err()).contains("max_tokens = 9"));
+    assert!(said(SubVp::new(-1.0, 2.0).unwrap_err()).contains("beta_min is -1"));
+    assert!(said(VarianceExploding::new(0.0, 1.0).unwrap_err()).contains("sigma_min is 0"));
+    assert!(said(VarianceExploding::new(2.0, 1.0).unwrap_err()).contains("sigma_min is 2"));
+    assert!(said(Edm::new(0.1, f64::INFINITY, 7.0).unwrap_err()).contains("sigma_max is inf"));
+    assert!(said(Edm::new(0.1, 80.0, 0.0).unwrap_err()).contains("rho is 0"));
+    assert!(said(Shift::new(-1.0).unwrap_err()).contains("shift is -1"));
+    assert!(said(Shift::exponential(1e9).unwrap_err()).contains("mu is 1000000000"));
+    assert!(said(Shift::linear(0.0).unwrap_err()).contains("mu is 0"));
+    assert!(said(ResolutionShift::new(0.5, 1.0, 9, 9).unwrap_err()).contains("max_tokens is 9"));
 
     let said = |error: GridError| error.to_string();
-    assert!(said(Karras::new(f64::NAN).unwrap_err()).contains("rho = NaN"));
-    assert!(said(BetaSpaced::new(0.6, -1.0).unwrap_err()).contains("beta = -1"));
-    assert!(said(Stretched::new(Trailing, 1.0).unwrap_err()).contains("terminal = 1"));
-    assert!(said(spacing::karras(5, 1.0, 2.0, 7.0).unwrap_err()).contains("sigma_min = 2"));
-    assert!(said(spacing::exponential(5, f64::NAN, 2.0).unwrap_err()).contains("sigma_max = NaN"));
+    assert!(said(Karras::new(f64::NAN).unwrap_err()).contains("rho is NaN"));
+    assert!(said(BetaSpaced::new(0.6, -1.0).unwrap_err()).contains("beta is -1"));
+    assert!(said(Stretched::new(Trailing, 1.0).unwrap_err()).contains("terminal is 1"));
+    assert!(said(spacing::karras(5, 1.0, 2.0, 7.0).unwrap_err()).contains("sigma_min is 2"));
+    assert!(said(spacing::exponential(5, f64::NAN, 2.0).unwrap_err()).contains("sigma_max is NaN"));
     assert_eq!(spacing::beta(0, 2.0, 1.0, 0.6, 0.6), Err(GridError::NoSteps));
     assert_eq!(Karras::default().levels(&stable_diffusion(), 0), Err(GridError::NoSteps));
     let infinite = Exponential.levels(&RectifiedFlow, 5).unwrap_err();
@@ -499,7 +498,7 @@ proptest! {
         let high = low * span;
         for ratios in [
             spacing::karras(n, high, low, shape * 3.0).unwrap(),
-            spacing::uniform_lambda(n, high, low).unwrap(),
+            spacing::exponential(n, high, low).unwrap(),
             spacing::beta(n, high, low, shape, 1.0).unwrap(),
         ] {
             prop_assert_eq!(ratios.len(), n);
@@ -508,4 +507,142 @@ proptest! {
             prop_assert!(ratios.windows(2).all(|pair| pair[0] > pair[1]));
         }
     }
+}
+
+#[test]
+fn trailing_visits_the_rows_of_numpy() -> Outcome {
+    #[derive(serde::Deserialize)]
+    struct Case {
+        table: usize,
+        steps: usize,
+        rows: Vec<f64>,
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/numpy_trailing.json");
+    let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    assert!(cases.len() > 5);
+    for Case { table, steps, rows } in cases {
+        let levels = Trailing.levels(&BetaTable::linear(table, 1e-4, 0.02)?, steps)?;
+        let found: Vec<f64> = levels[..steps].iter().map(|level| level.timestep).collect();
+        assert_eq!(found, rows, "{steps} steps of {table}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_table_that_is_made_falls_in_lambda() -> Outcome {
+    // Small betas keep the digits of sigma.
+    let small = BetaTable::new([1e-17, 0.1])?;
+    assert_eq!(small.alpha_sigma(0.5), (1.0, 1e-17_f64.sqrt()));
+    let third = BetaTable::new([1e-12; 3])?.alpha_sigma(1.0).1;
+    assert!((third / 3e-12_f64.sqrt() - 1.0).abs() < 1e-12, "{third}");
+    let tables: [(&[f64], usize); 3] = [
+        (&[0.999; 120], 107),     // the product underflows
+        (&[0.5, 1e-17, 0.5], 1),  // no signal is lost
+        (&[1.0 - 1e-16; 21], 20), // the last row: alpha is 0, beta is not 1
+    ];
+    for (betas, row) in tables {
+        let error = BetaTable::new(betas.iter().copied()).unwrap_err();
+        assert!(
+            matches!(error, ScheduleError::NotFalling { step, .. } if step == row),
+            "{error} instead of row {row}"
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_table_is_refused_or_falls(exponents in prop::collection::vec(-20.0..0.0_f64, 1..40)) {
+        if let Ok(table) = BetaTable::new(exponents.iter().map(|e| 10_f64.powf(*e))) {
+            let rows = exponents.len();
+            let nodes: Vec<f64> =
+                (0..=rows).map(|row| table.lambda(row as f64 / rows as f64)).collect();
+            prop_assert!(nodes.windows(2).all(|pair| pair[1] < pair[0]), "{nodes:?}");
+            prop_assert!(nodes[1..rows].iter().all(|lambda| lambda.is_finite()));
+        }
+    }
+}
+
+/// Drift and diffusion are finite wherever there is signal, and infinite exactly where there is
+/// none; past the ends of time they are those of the ends.
+#[test]
+fn drift_and_diffusion_are_infinite_where_no_signal_is_left() {
+    let mut without_signal = 0;
+    for (name, schedule) in all() {
+        for t in [0.0, 1e-6, 0.3, 0.7, 0.999, 1.0 - 1e-6, 1.0, 1.5] {
+            let (f, g) = (schedule.drift(t), schedule.diffusion(t));
+            if schedule.alpha_sigma(t.min(1.0)).0 == 0.0 {
+                without_signal += 1;
+                assert_eq!((f, g), (f64::NEG_INFINITY, f64::INFINITY), "{name} at {t}");
+            } else {
+                assert!(f.is_finite() && f <= 1e-9, "{name}: drift {f} at {t}");
+                assert!(g.is_finite() && g >= 0.0, "{name}: diffusion {g} at {t}");
+            }
+        }
+    }
+    assert!(without_signal >= 10);
+}
+
+#[test]
+fn near_zero_signal_the_default_drift_keeps_its_digits() {
+    /// Alpha and sigma of the straight path, all else by default.
+    struct Straight;
+    impl NoiseSchedule for Straight {
+        fn alpha_sigma(&self, t: f64) -> (f64, f64) {
+            RectifiedFlow.alpha_sigma(t)
+        }
+    }
+    for t in [0.5, 0.999, 1.0 - 1e-5, 1.0 - 2e-6] {
+        let (found, expected) = (Straight.drift(t), -1.0 / (1.0 - t));
+        assert!((found / expected - 1.0).abs() < 1e-4, "{found}, not {expected} at {t}");
+    }
+}
+
+#[test]
+fn betas_that_leave_no_signal_in_f64_are_refused() {
+    assert!(LinearVp::new(0.1, 2799.0).unwrap().alpha_sigma(1.0).0 > 0.0);
+    for (low, high) in [(0.1, 2800.0), (1e300, 1e300), (f64::MAX, f64::MAX)] {
+        let error = LinearVp::new(low, high).unwrap_err().to_string();
+        assert!(error.contains("beta_min + beta_max is"), "{error}");
+        assert!(SubVp::new(low, high).is_err());
+    }
+    assert!(Cosine::new(1000.0).is_ok() && Cosine::new(1e17).is_err());
+}
+
+#[test]
+fn pointers_are_schedules_and_grids() -> Outcome {
+    fn same(schedule: impl NoiseSchedule, grid: impl Grid) -> Outcome {
+        let levels = grid.levels(&schedule, 4)?;
+        assert_eq!(levels, Karras::default().levels(&Edm::default(), 4)?);
+        // Edm overrides these; a pointer that forwards too little would give the defaults.
+        assert_eq!(schedule.timestep(0.3), Edm::default().timestep(0.3));
+        assert_eq!(schedule.time_of(0.1), Edm::default().time_of(0.1));
+        assert!((schedule.time_of_level(schedule.level(0.3)) - 0.3).abs() < 1e-12);
+        Ok(())
+    }
+    same(&Edm::default(), &Karras::default())?;
+    same(Box::new(Edm::default()), Box::new(Karras::default()))?;
+    same(std::sync::Arc::new(Edm::default()), std::sync::Arc::new(Karras::default()))?;
+    let (schedule, grid): (Box<dyn NoiseSchedule>, Box<dyn Grid>) =
+        (Box::new(Edm::default()), Box::new(Karras::default()));
+    same(schedule, grid)
+}
+
+#[test]
+fn flow_sigmas_are_times() -> Outcome {
+    let list = [1.0, 0.75, 0.5, 0.25];
+    let levels = Levels::at_times(&RectifiedFlow, list)?;
+    assert_eq!(
+        levels.iter().map(|level| level.sigma).collect::<Vec<f64>>(),
+        [1.0, 0.75, 0.5, 0.25, 0.0]
+    );
+    // A list that ends at the data is the same list.
+    assert_eq!(Levels::at_times(&RectifiedFlow, [1.0, 0.75, 0.5, 0.25, 0.0])?, levels);
+    // On a schedule with noise at t = 0 that time is a level of its own.
+    assert_eq!(Levels::at_times(&Edm::default(), [1.0, 0.0])?.steps(), 2);
+    let error = Levels::at_times(&RectifiedFlow, [1.5]).unwrap_err().to_string();
+    assert!(error.contains("time 1.5") && error.contains("0 (data) to 1 (noise)"), "{error}");
+    let error = Levels::at_sigmas(&Edm::default(), [100.0]).unwrap_err().to_string();
+    assert!(error.contains("at_times"), "{error}");
+    Ok(())
 }

@@ -148,11 +148,11 @@ fn the_ladders_of_ncsn_v2_overlap_by_half() {
 #[test]
 fn senseless_ladders_are_refused() {
     let said = |ladder: Result<GeometricSigmas, ScheduleError>| ladder.unwrap_err().to_string();
-    assert!(said(GeometricSigmas::new(0.0, 1.0, 10)).contains("sigma_min = 0"));
+    assert!(said(GeometricSigmas::new(0.0, 1.0, 10)).contains("sigma_min is 0"));
     assert!(said(GeometricSigmas::new(2.0, 1.0, 10)).contains("below sigma_max"));
-    assert!(said(GeometricSigmas::new(0.1, f64::INFINITY, 10)).contains("sigma_max = inf"));
-    assert!(said(GeometricSigmas::new(0.1, 1.0, 1)).contains("steps = 1"));
-    assert!(said(GeometricSigmas::ncsn_v2(0.1, 1.0, 4)).contains("dimensions = 4"));
+    assert!(said(GeometricSigmas::new(0.1, f64::INFINITY, 10)).contains("sigma_max is inf"));
+    assert!(said(GeometricSigmas::new(0.1, 1.0, 1)).contains("steps is 1"));
+    assert!(said(GeometricSigmas::ncsn_v2(0.1, 1.0, 4)).contains("dimensions is 4"));
     let ladder = GeometricSigmas::new(0.01, 50.0, 232).unwrap();
     let text = serde_json::to_string(&ladder).unwrap();
     assert_eq!(serde_json::from_str::<GeometricSigmas>(&text).unwrap(), ladder);

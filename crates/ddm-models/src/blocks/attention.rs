@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Initializer, Linear, LinearConfig};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use crate::ConfigError;
+use super::ops;
+use crate::NetworkConfigError;
 
 /// Self-attention between all pixels, added to x: `x + W_o softmax(q kᵀ/√d) v`, with q, k, v from
 /// `W norm(x)`, in heads of d channels.
@@ -25,17 +25,22 @@ impl SelfAttention {
     /// Attention over `channels` in heads of `head_size` channels each.
     ///
     /// # Errors
-    /// If `channels` is 0 or no multiple of `head_size` and of `norm_groups`.
+    /// If `channels` is 0, or not a multiple of `head_size` and of `norm_groups`.
     pub fn new(
         channels: usize,
         head_size: usize,
         norm_groups: usize,
         device: &Device,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, NetworkConfigError> {
         let what = "channels with attention";
-        ConfigError::require_channels(what, &[channels], norm_groups)?;
-        ConfigError::require_some("head_size", head_size)?;
-        ConfigError::require_multiple(what, channels, head_size, "size of an attention head")?;
+        NetworkConfigError::require_channels(what, &[channels], norm_groups)?;
+        NetworkConfigError::require_some("head_size", head_size)?;
+        NetworkConfigError::require_multiple(
+            what,
+            channels,
+            head_size,
+            "size of an attention head",
+        )?;
         let output = LinearConfig::new(channels, channels).with_initializer(Initializer::Zeros);
         Ok(Self {
             norm: GroupNormConfig::new(norm_groups, channels).init(device),
@@ -49,15 +54,16 @@ impl SelfAttention {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let (pixels, head_size) = (height * width, channels / self.heads);
-        let rows = self.norm.forward(x.clone()).reshape([batch, channels, pixels]).swap_dims(1, 2);
+        let rows = ops::group_norm(&self.norm, x.clone())
+            .reshape([batch, channels, pixels])
+            .swap_dims(1, 2);
         // [batch, pixels, 3, heads, head_size] → three of [batch, heads, pixels, head_size]
-        let qkv = self.qkv.forward(rows).reshape([batch, pixels, 3, self.heads, head_size]);
+        let qkv = ops::linear(&self.qkv, rows).reshape([batch, pixels, 3, self.heads, head_size]);
         let part = |i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
-        // softmax(QKᵀ/√d) V, written out: burn 0.22's own `attention` is no faster on the CPU, and
-        // its kernel for GPUs answers zeros on the software Vulkan that the tests run on.
-        let likeness = part(0).matmul(part(1).swap_dims(2, 3)) / (head_size as f64).sqrt();
-        let mixed = softmax(likeness, 3).matmul(part(2));
+        let mixed = ops::attention(part(0), part(1), part(2));
         let mixed = mixed.swap_dims(1, 2).reshape([batch, pixels, channels]);
-        x + self.output.forward(mixed).swap_dims(1, 2).reshape([batch, channels, height, width])
+        x + ops::linear(&self.output, mixed)
+            .swap_dims(1, 2)
+            .reshape([batch, channels, height, width])
     }
 }

@@ -1,8 +1,9 @@
-//! The blocks that convolutional networks are made of: residual, attention, down and up.
+//! Blocks of convolutional networks: residual, attention, down and up.
 //!
 //! All take and give `[batch, channels, height, width]` and compute in the dtype that comes in.
 
 mod attention;
+pub mod ops;
 mod resample;
 mod residual;
 
@@ -20,7 +21,7 @@ pub(crate) fn conv3x3(channels_in: usize, channels_out: usize) -> Conv2dConfig {
         .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
 }
 
-/// A 3×3 convolution that answers 0 until it is trained.
+/// A 3×3 convolution that gives 0 until it is trained.
 ///
 /// A residual block that starts as the identity, and a network that starts at 0, train more
 /// steadily than random ones.

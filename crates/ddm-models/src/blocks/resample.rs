@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::conv3x3;
+use super::{conv3x3, ops};
 
 /// Half the height and width: a 3×3 convolution with stride 2.
 #[derive(Module, Debug)]
@@ -20,7 +20,7 @@ impl Downsample {
 
     /// `[batch, channels, h, w]` → `[batch, channels, h/2, w/2]`; h and w even.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.conv.forward(x)
+        ops::downsample(&self.conv, x)
     }
 }
 
@@ -39,12 +39,6 @@ impl Upsample {
 
     /// `[batch, channels_in, h, w]` → `[batch, channels_out, 2h, 2w]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, h, w] = x.dims();
-        // Nearest neighbours by a broadcast: exact, and its gradient is a plain sum.
-        let nearest = x
-            .reshape([batch, channels, h, 1, w, 1])
-            .expand([batch, channels, h, 2, w, 2])
-            .reshape([batch, channels, 2 * h, 2 * w]);
-        self.conv.forward(nearest)
+        ops::conv2d(&self.conv, ops::upsample_nearest(x))
     }
 }

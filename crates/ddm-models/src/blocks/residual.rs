@@ -4,11 +4,11 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Dropout, DropoutConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
-use super::{conv3x3, zero_conv3x3};
-use crate::ConfigError;
+use super::{conv3x3, ops, zero_conv3x3};
+use crate::NetworkConfigError;
+use ddm_schedule::Invalid;
 
 /// Makes a [`Residual`] block.
 #[derive(Config, Debug)]
@@ -20,9 +20,9 @@ pub struct ResidualConfig {
     /// Groups of the group norms; divides both numbers of channels.
     #[config(default = 8)]
     pub norm_groups: usize,
-    /// Length of the conditioning vector; `None` for a block that is told nothing.
+    /// Length of the conditioning vector; `None` for a block without one.
     pub condition: Option<usize>,
-    /// Part of the activations that are dropped in training.
+    /// Fraction of the activations that training drops.
     #[config(default = 0.0)]
     pub dropout: f64,
 }
@@ -49,18 +49,16 @@ impl ResidualConfig {
     /// Makes the block on `device`.
     ///
     /// # Errors
-    /// If a number of channels is 0 or no multiple of the norm groups, the conditioning vector
+    /// If a number of channels is 0 or not a multiple of the norm groups, the conditioning vector
     /// has length 0, or dropout is outside [0, 1).
-    pub fn init(&self, device: &Device) -> Result<Residual, ConfigError> {
+    pub fn init(&self, device: &Device) -> Result<Residual, NetworkConfigError> {
         let (c_in, c_out, groups) = (self.channels_in, self.channels_out, self.norm_groups);
-        ConfigError::require_channels("channels", &[c_in, c_out], groups)?;
+        NetworkConfigError::require_channels("channels", &[c_in, c_out], groups)?;
         if let Some(size) = self.condition {
-            ConfigError::require_some("the size of the conditioning vector", size)?;
+            NetworkConfigError::require_some("the size of the conditioning vector", size)?;
         }
-        if !(0.0..1.0).contains(&self.dropout) {
-            let (what, allowed) = ("dropout", "at least 0 and below 1");
-            return Err(ConfigError::Range { what, found: self.dropout, allowed });
-        }
+        let (dropout, allowed) = (self.dropout, "at least 0 and below 1");
+        Invalid::require((0.0..1.0).contains(&dropout), "dropout", dropout, allowed)?;
         let shortcut = || Conv2dConfig::new([c_in, c_out], [1, 1]).init(device);
         Ok(Residual {
             norm1: GroupNormConfig::new(groups, c_in).init(device),
@@ -75,18 +73,18 @@ impl ResidualConfig {
 }
 
 impl Residual {
-    /// `[batch, channels_in, h, w]` → `[batch, channels_out, h, w]`, told `condition`
-    /// (`[batch or 1, size]`) if it was made to take one.
+    /// `[batch, channels_in, h, w]` → `[batch, channels_out, h, w]`, given `condition`
+    /// (`[batch or 1, size]`) if the block was made with one.
     pub fn forward(&self, x: Tensor<4>, condition: Option<&Tensor<2>>) -> Tensor<4> {
-        let mut h = self.conv1.forward(silu(self.norm1.forward(x.clone())));
+        let mut h = ops::conv2d(&self.conv1, ops::group_norm_silu(&self.norm1, x.clone()));
         if let (Some(project), Some(condition)) = (&self.condition, condition) {
             let [batch, channels] = [condition.dims()[0], h.dims()[1]];
-            h = h + project.forward(condition.clone()).reshape([batch, channels, 1, 1]);
+            h = h + ops::linear(project, condition.clone()).reshape([batch, channels, 1, 1]);
         }
-        let h = self.dropout.forward(silu(self.norm2.forward(h)));
-        let h = self.conv2.forward(h);
+        let h = self.dropout.forward(ops::group_norm_silu(&self.norm2, h));
+        let h = ops::conv2d(&self.conv2, h);
         match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
+            Some(shortcut) => ops::conv2d(shortcut, x) + h,
             None => x + h,
         }
     }

@@ -8,7 +8,7 @@ use super::{Stage, UNet};
 use crate::blocks::{
     Downsample, Residual, ResidualConfig, SelfAttention, Upsample, conv3x3, zero_conv3x3,
 };
-use crate::{ConditioningConfig, ConfigError, TimestepEmbedding};
+use crate::{ConditioningConfig, NetworkConfigError, TimestepEmbedding};
 
 /// Makes a [`UNet`].
 ///
@@ -24,7 +24,7 @@ use crate::{ConditioningConfig, ConfigError, TimestepEmbedding};
 pub struct UNetConfig {
     /// Channels of x.
     pub in_channels: usize,
-    /// Channels of the answer; those of x, unless the network predicts more than one thing.
+    /// Channels of the prediction: those of x, or twice as many with a learned variance.
     pub out_channels: usize,
     /// Channels of each level, the finest first; each level has half the resolution of the last.
     #[config(default = "vec![32, 64]")]
@@ -44,7 +44,7 @@ pub struct UNetConfig {
     /// Groups of the group norms; divides the channels of all levels.
     #[config(default = 8)]
     pub norm_groups: usize,
-    /// Part of the activations that are dropped in training.
+    /// Fraction of the activations that training drops.
     #[config(default = 0.0)]
     pub dropout: f64,
     /// Number of classes; `None` for a network without a condition.
@@ -55,10 +55,10 @@ impl UNetConfig {
     /// Makes the network on `device`.
     ///
     /// # Errors
-    /// If a size is 0, the channels of a level are no multiple of the norm groups (or of the head
+    /// If a size is 0, the channels of a level are not a multiple of the norm groups (or of the head
     /// size, where there is attention), `attention` names a level that is not there, or dropout is
     /// outside [0, 1).
-    pub fn init(&self, device: &Device) -> Result<UNet, ConfigError> {
+    pub fn init(&self, device: &Device) -> Result<UNet, NetworkConfigError> {
         let (first, last) = self.validate()?;
         let size = 4 * first;
         let residual = |channels_in, channels_out| {
@@ -73,7 +73,7 @@ impl UNetConfig {
         let stage = |level: usize, channels_in, channels_out| {
             let attends = self.attention.contains(&level).then(|| attention(channels_out));
             let residual: Residual = residual(channels_in, channels_out)?;
-            Ok(Stage { residual, attention: attends.transpose()? })
+            Ok::<_, NetworkConfigError>(Stage { residual, attention: attends.transpose()? })
         };
 
         let levels = self.channels.len();
@@ -124,18 +124,18 @@ impl UNetConfig {
 
     /// What `init` cannot find out by making the blocks; the channels of the finest and the
     /// coarsest level.
-    fn validate(&self) -> Result<(usize, usize), ConfigError> {
-        ConfigError::require_some("in_channels", self.in_channels)?;
-        ConfigError::require_some("out_channels", self.out_channels)?;
-        ConfigError::require_some("blocks", self.blocks)?;
-        ConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
+    fn validate(&self) -> Result<(usize, usize), NetworkConfigError> {
+        NetworkConfigError::require_some("in_channels", self.in_channels)?;
+        NetworkConfigError::require_some("out_channels", self.out_channels)?;
+        NetworkConfigError::require_some("blocks", self.blocks)?;
+        NetworkConfigError::require_channels("channels", &self.channels, self.norm_groups)?;
         let levels = self.channels.len();
         if let Some(&found) = self.attention.iter().find(|&&level| level >= levels) {
-            return Err(ConfigError::Level { what: "attention", found, last: levels - 1 });
+            return Err(NetworkConfigError::Level { what: "attention", found, last: levels - 1 });
         }
         match (self.channels.first(), self.channels.last()) {
             (Some(&first), Some(&last)) => Ok((first, last)),
-            _ => Err(ConfigError::Empty { what: "channels" }),
+            _ => Err(NetworkConfigError::Empty { what: "channels" }),
         }
     }
 }

@@ -7,20 +7,20 @@ pub use config::UNetConfig;
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 
 use crate::Conditioning;
-use crate::blocks::{Downsample, Residual, SelfAttention, Upsample};
+use crate::blocks::{Downsample, Residual, SelfAttention, Upsample, ops};
 use crate::error::require_image;
 
 /// A U-Net `F(x, t)` for `[batch, channels, height, width]`, with classes as an option.
 ///
 /// Residual blocks at ever coarser resolution, a middle, and the same way back, where each block
-/// also sees what the block of the same resolution saw on the way down. The last convolution is 0
-/// at the start: an untrained network answers 0. It computes in the dtype of its weights and
-/// answers in the dtype of x.
+/// also takes the features of the same resolution from the way down. The last convolution is 0 at
+/// the start: an untrained network predicts 0. It computes in the dtype of its weights; the
+/// prediction has the dtype of x, and its channels, or twice as many for
+/// [`LearnedVariance`](ddm_denoiser::LearnedVariance).
 ///
 /// Sources: Ronneberger et al., *U-Net*, arXiv 1505.04597; in this form Ho et al., *Denoising
 /// Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239.
@@ -37,7 +37,7 @@ use crate::error::require_image;
 /// let free = network.predict(x.clone(), t.clone());
 /// let guided = network.predict_with(x, t, network.null_classes(2, &device));
 /// assert_eq!(free.dims(), guided.dims());
-/// # Ok::<(), ddm_models::ConfigError>(())
+/// # Ok::<(), ddm_models::NetworkConfigError>(())
 /// ```
 #[derive(Module, Debug)]
 pub struct UNet {
@@ -71,7 +71,7 @@ impl Stage {
 }
 
 impl UNet {
-    /// `batch` labels of the null class, "no class is told".
+    /// `batch` labels of the null class, "no class".
     pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
         self.conditioning.null_classes(batch, device)
     }
@@ -84,7 +84,7 @@ impl UNet {
     fn forward(&self, x: Tensor<4>, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<4> {
         let outside = x.dtype();
         let condition = self.conditioning.forward(t, labels);
-        let mut h = self.input.forward(x.cast(self.conditioning.dtype()));
+        let mut h = ops::conv2d(&self.input, x.cast(self.conditioning.dtype()));
         let mut skips = vec![h.clone()];
         let mut downsample = self.downsample.iter();
         for level in self.down.chunks(self.down.len() / self.levels()) {
@@ -109,12 +109,19 @@ impl UNet {
                 h = upsample.forward(h);
             }
         }
-        self.output.forward(silu(self.norm.forward(h))).cast(outside)
+        ops::conv2d(&self.output, ops::group_norm_silu(&self.norm, h)).cast(outside)
     }
 
     fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {
         let [_, channels, _, _] = self.input.weight.dims();
-        require_image("x", shape, channels, 1 << (self.levels() - 1))
+        require_image("x", shape, channels, 1 << (self.levels() - 1))?;
+        let [predicted, ..] = self.output.weight.dims();
+        if predicted == channels || predicted == 2 * channels {
+            return Ok(());
+        }
+        let found = format!("of {predicted} channels");
+        let expected = format!("the {channels} of x, or twice as many with a learned variance");
+        Err(ModelError::Shape { what: "the U-Net's prediction", found, expected })
     }
 }
 

@@ -56,7 +56,7 @@ fn grids_and_levels() {
     let cosine = Cosine::default();
     says(Levels::at_times(&cosine, [0.5, 0.9]), &["level 0", "falling"]);
     says(Levels::at_times(&cosine, [0.5, 0.5]), &["falling"]);
-    says(Levels::at_times(&cosine, [0.5, 0.0]), &["level 1"]);
+    says(Levels::at_times(&cosine, [0.5, 0.0, 0.0]), &["level 1"]);
     says(Levels::at_times(&cosine, [1.5]), &["time 1.5"]);
     says(Levels::at_times(&cosine, [f64::NAN]), &["time NaN"]);
     says(Levels::at_times(&cosine, []), &["2 levels", "1 given"]);
