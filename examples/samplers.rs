@@ -17,17 +17,15 @@ use ddm_testkit::GaussianMixture;
 
 /// Model calls that each sampler may spend.
 const CALLS: [usize; 4] = [5, 10, 20, 50];
-/// Those in the plot: more lines than colours would confuse.
-const PLOTTED: [&str; 10] = [
+/// Those in the plot: those that one chooses between, and the first of their kinds.
+const PLOTTED: [&str; 8] = [
     "DDIM, Euler",
     "Heun",
-    "KDPM2",
     "DPM-Solver++ 2M",
     "DPM-Solver++ 3M",
     "UniPC 2",
     "UniPC 3",
     "DEIS 3",
-    "LMS 4",
     "PNDM",
 ];
 /// Directions along which clouds of points are compared.

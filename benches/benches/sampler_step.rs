@@ -2,9 +2,12 @@
 //! costs. Divide by 20 for one step; `diffusers_step.py` beside this measures the peer.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
+mod devices;
+
 use criterion::{Criterion, criterion_group, criterion_main};
-use ddm_benches::devices;
 use ddm_core::prelude::*;
+
+use devices::devices;
 
 const SHAPE: [usize; 4] = [16, 3, 64, 64];
 const STEPS: usize = 20;

@@ -1,10 +1,13 @@
 //! A small U-Net on 28×28 images, batch 16: forward, training step, and sampling in 10 steps.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
+mod devices;
+
 use criterion::{Criterion, criterion_group, criterion_main};
-use ddm_benches::devices;
 use ddm_core::burn::optim::{AdamWConfig, GradientsParams};
 use ddm_core::prelude::*;
+
+use devices::devices;
 
 const SHAPE: [usize; 4] = [16, 1, 28, 28];
 

@@ -13,3 +13,22 @@ pub mod output;
 pub mod pictures;
 pub mod plots;
 pub mod tensors;
+
+/// The guides' code, run as tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/getting-started.md")]
+    struct GettingStarted;
+    #[doc = include_str!("../../docs/choosing-a-sampler.md")]
+    struct ChoosingASampler;
+    #[doc = include_str!("../../docs/coming-from-diffusers.md")]
+    struct ComingFromDiffusers;
+    #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]
+    struct WritingYourOwnScheduler;
+    #[doc = include_str!("../../docs/theory.md")]
+    struct Theory;
+    #[doc = include_str!("../../docs/design.md")]
+    struct Design;
+}

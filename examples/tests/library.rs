@@ -258,6 +258,16 @@ fn tensors_become_numbers_and_back() {
 }
 
 #[test]
+fn names_of_curves_that_end_together_stay_apart() {
+    let series: Vec<_> = (0..8).map(|i| ("H", vec![(0.0, f64::from(i)), (1.0, 0.0)])).collect();
+    let picture = curve("", Axis::linear(""), Axis::linear(""), &series);
+    // The names stand at the right edge: eight runs of rows with ink, and paper between them.
+    let inked = |y| (857..868).any(|x| picture[(x, y)].0.iter().all(|channel| *channel < 128));
+    let rows: Vec<bool> = (0..picture.height()).map(inked).collect();
+    assert_eq!(rows.windows(2).filter(|pair| !pair[0] && pair[1]).count(), 8);
+}
+
+#[test]
 fn plots_have_something_on_them() {
     let inked =
         |picture: &RgbImage, colour: Rgb<u8>| picture.pixels().filter(|p| **p == colour).count();

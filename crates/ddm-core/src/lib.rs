@@ -12,17 +12,20 @@
 //! ddm-core = { version = "0.1", features = ["flex"] }
 //! ```
 //!
-//! | what | where |
+//! The other features are parts, all on by default: a program that only samples builds less with
+//! `default-features = false`. `models` includes `latent`.
+//!
+//! | what | module, and feature if there is one |
 //! |---|---|
 //! | noise schedules, grids, the two kernels | [`schedule`] |
 //! | noise predictors, parameterizations, guidance | [`denoiser`] |
 //! | noise sources | [`noise`] |
 //! | samplers, runs | [`samplers`] |
-//! | Langevin dynamics, reverse SDEs, the probability-flow ODE, likelihoods | [`score`] |
-//! | objectives, weightings, EMA, the loop | [`train`] |
-//! | autoencoders and latent space | [`latent`] |
-//! | networks: MLP, U-Net, VAE | [`models`] |
-//! | what diffusers' scheduler configs mean | [`diffusers`] |
+//! | Langevin dynamics, reverse SDEs, the probability-flow ODE, likelihoods | [`score`], feature `score` |
+//! | objectives, weightings, EMA, the loop | [`train`], feature `train` |
+//! | autoencoders and latent space | [`latent`], feature `latent` |
+//! | networks: MLP, U-Net, VAE | [`models`], feature `models` |
+//! | what diffusers' scheduler configs mean | [`diffusers`], feature `diffusers` |
 //!
 //! A first sample, without any training: the exact denoiser of data that is N(2, 0.1²).
 //!
@@ -42,47 +45,42 @@
 //! # Ok::<(), SamplingError>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use burn;
 
 pub use ddm_denoiser as denoiser;
+#[cfg(feature = "diffusers")]
 pub use ddm_diffusers as diffusers;
+#[cfg(feature = "latent")]
 pub use ddm_latent as latent;
+#[cfg(feature = "models")]
 pub use ddm_models as models;
 pub use ddm_noise as noise;
 pub use ddm_samplers as samplers;
 pub use ddm_schedule as schedule;
+#[cfg(feature = "score")]
 pub use ddm_score as score;
+#[cfg(feature = "train")]
 pub use ddm_train as train;
 
 /// What most programs need, in one line: `use ddm_core::prelude::*;`.
 pub mod prelude {
     pub use burn::tensor::{Device, Int, Tensor};
     pub use ddm_denoiser::*;
+    #[cfg(feature = "latent")]
     pub use ddm_latent::*;
+    #[cfg(feature = "models")]
     pub use ddm_models::*;
     pub use ddm_samplers::*;
     pub use ddm_schedule::{kernel::ddim_std, *};
+    #[cfg(feature = "score")]
     pub use ddm_score::*;
+    #[cfg(feature = "train")]
     pub use ddm_train::*;
 }
 
-/// The guides' code, run as tests.
+/// The README's program, run as a test.
 #[cfg(doctest)]
-mod guides {
-    #[doc = include_str!("../README.md")]
-    struct Core;
-    #[doc = include_str!("../../../README.md")]
-    struct Readme;
-    #[doc = include_str!("../../../docs/getting-started.md")]
-    struct GettingStarted;
-    #[doc = include_str!("../../../docs/choosing-a-sampler.md")]
-    struct ChoosingASampler;
-    #[doc = include_str!("../../../docs/coming-from-diffusers.md")]
-    struct ComingFromDiffusers;
-    #[doc = include_str!("../../../docs/writing-your-own-scheduler.md")]
-    struct WritingYourOwnScheduler;
-    #[doc = include_str!("../../../docs/theory.md")]
-    struct Theory;
-    #[doc = include_str!("../../../docs/design.md")]
-    struct Design;
-}
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -14,7 +14,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 ///
 /// # Errors
 /// If a name is unknown or was not compiled in.
-pub fn devices() -> Result<Vec<(String, Device)>, Box<dyn std::error::Error>> {
+pub(crate) fn devices() -> Result<Vec<(String, Device)>, Box<dyn std::error::Error>> {
     let names = match std::env::var("DDM_DEVICES") {
         Ok(names) => names.split(',').map(str::to_owned).collect(),
         Err(_) => available_devices().into_iter().map(str::to_owned).collect::<Vec<_>>(),
