@@ -1,5 +1,6 @@
 //! Parameterizations: the quantity that a network predicts, in one form for all.
 
+use auto_impl::auto_impl;
 use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ use crate::ModelError;
 /// assert_eq!(VPrediction.target(at), (-0.8, 0.6)); // v = α ε − σ x₀
 /// assert_eq!(VPrediction.x0_from(at), (0.6, -0.8)); // x̂₀ = α x − σ v
 /// ```
+#[auto_impl(&, Box, Arc)]
 pub trait Parameterization: Send + Sync {
     /// (p, q) of `target = p x₀ + q ε`.
     fn target(&self, at: NoiseLevel) -> (f64, f64);
@@ -65,32 +67,6 @@ pub trait Parameterization: Send + Sync {
         Err(ModelError::NoSignal { alpha, sigma, parameterization: self.name() })
     }
 }
-
-macro_rules! delegate {
-    ($($pointer:ty),*) => {$(
-        impl<P: Parameterization + ?Sized> Parameterization for $pointer {
-            fn target(&self, at: NoiseLevel) -> (f64, f64) {
-                (**self).target(at)
-            }
-            fn name(&self) -> &'static str {
-                (**self).name()
-            }
-            fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
-                (**self).x0_from(at)
-            }
-            fn input_scale(&self, at: NoiseLevel) -> f64 {
-                (**self).input_scale(at)
-            }
-            fn time(&self, at: NoiseLevel) -> f64 {
-                (**self).time(at)
-            }
-            fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
-                (**self).check(at)
-            }
-        }
-    )*};
-}
-delegate!(&P, Box<P>, std::sync::Arc<P>);
 
 /// The noise: target ε, (p, q) = (0, 1); `x̂₀ = (x − σ ε̂)/α`.
 ///

@@ -149,6 +149,9 @@ impl NoisePredictor<2> for Mlp {
     fn check(&self, shape: [usize; 2]) -> Result<(), ModelError> {
         self.check_shape(shape)
     }
+    fn output_shape(&self, shape: [usize; 2]) -> Option<[usize; 2]> {
+        Some(shape)
+    }
 }
 
 impl ConditionalPredictor<2> for Mlp {
@@ -159,5 +162,8 @@ impl ConditionalPredictor<2> for Mlp {
     fn check_with(&self, shape: [usize; 2], labels: &Self::Condition) -> Result<(), ModelError> {
         self.check_shape(shape)?;
         self.conditioning.check(labels, shape[0])
+    }
+    fn output_shape_with(&self, shape: [usize; 2]) -> Option<[usize; 2]> {
+        Some(shape)
     }
 }

@@ -1,5 +1,6 @@
 //! The trait of noise sources.
 
+use auto_impl::auto_impl;
 use burn::tensor::{Device, Tensor};
 use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,7 @@ pub enum Stream {
 /// let loud = Louder(HostNoise::new(7)).draw([2, 3], &device);
 /// assert_eq!(loud.into_data(), (HostNoise::new(7).draw([2, 3], &device) * 2.0).into_data());
 /// ```
+#[auto_impl(&mut, Box)]
 pub trait NoiseSource: Send {
     /// The next draw: `z ~ N(0, I)` for a tensor of this shape, `[batch, …]`, as its elements row by
     /// row.
@@ -84,6 +86,7 @@ pub trait NoiseSource: Send {
     }
 
     /// The next draw of [`normal`](Self::normal) as a tensor of this shape.
+    #[auto_impl(keep_default_for(&mut, Box))]
     fn draw<const D: usize>(&mut self, shape: [usize; D], device: &Device) -> Tensor<D>
     where
         Self: Sized,
@@ -93,29 +96,3 @@ pub trait NoiseSource: Send {
         if shape.contains(&0) { Tensor::empty(shape, device) } else { values.reshape(shape) }
     }
 }
-
-macro_rules! delegate {
-    ($($pointer:ty),*) => {$(
-        impl<N: NoiseSource + ?Sized> NoiseSource for $pointer {
-            fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1> {
-                (**self).normal(shape, device)
-            }
-            fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
-                (**self).uniform(samples)
-            }
-            fn between(
-                &mut self,
-                shape: &[usize],
-                from: NoiseLevel,
-                to: NoiseLevel,
-                device: &Device,
-            ) -> Tensor<1> {
-                (**self).between(shape, from, to, device)
-            }
-            fn switch_to(&mut self, stream: Stream) {
-                (**self).switch_to(stream);
-            }
-        }
-    )*};
-}
-delegate!(&mut N, Box<N>);

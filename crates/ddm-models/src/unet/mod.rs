@@ -112,6 +112,11 @@ impl UNet {
         ops::conv2d(&self.output, ops::group_norm_silu(&self.norm, h)).cast(outside)
     }
 
+    fn predicted_shape(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
+        let [channels, ..] = self.output.weight.dims();
+        [batch, channels, height, width]
+    }
+
     fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {
         let [_, channels, _, _] = self.input.weight.dims();
         require_image("x", shape, channels, 1 << (self.levels() - 1))?;
@@ -132,6 +137,9 @@ impl NoisePredictor<4> for UNet {
     fn check(&self, shape: [usize; 4]) -> Result<(), ModelError> {
         self.check_shape(shape)
     }
+    fn output_shape(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
+        Some(self.predicted_shape(shape))
+    }
 }
 
 impl ConditionalPredictor<4> for UNet {
@@ -142,5 +150,8 @@ impl ConditionalPredictor<4> for UNet {
     fn check_with(&self, shape: [usize; 4], labels: &Self::Condition) -> Result<(), ModelError> {
         self.check_shape(shape)?;
         self.conditioning.check(labels, shape[0])
+    }
+    fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
+        Some(self.predicted_shape(shape))
     }
 }
