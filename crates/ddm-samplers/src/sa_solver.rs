@@ -37,7 +37,8 @@ pub struct SaSolver {
     /// With the answer at the end.
     corrector: Option<Order<4>>,
     tau: NonNegative,
-    between: (f64, f64),
+    /// The first and the last timestep of τ; `None` is no bound, since JSON has no infinity.
+    between: (Option<f64>, Option<f64>),
     extrapolate: Extrapolate,
     lower_order_final: bool,
 }
@@ -52,13 +53,16 @@ impl SaSolver {
         Ok(Self { predictor, corrector, ..Self::default() })
     }
 
-    /// With `τ ≥ 0` at these timesteps, and 0 at others.
+    /// With `τ ≥ 0` at these timesteps, and 0 at others. `−∞` and `∞` are no bounds.
+    ///
+    /// # Errors
+    /// A negative τ, an empty range.
     pub fn tau(self, tau: f64, timesteps: RangeInclusive<f64>) -> Result<Self, SamplingError> {
-        if timesteps.is_empty() {
-            let (name, value) = ("the first timestep of tau", *timesteps.start());
-            return Err(Invalid { name, value, allowed: "at most the last" }.into());
-        }
-        Ok(Self { tau: NonNegative::new("tau", tau)?, between: timesteps.into_inner(), ..self })
+        let (first, last) = timesteps.into_inner();
+        let holds = first <= last && first < f64::INFINITY && last > f64::NEG_INFINITY;
+        Invalid::require(holds, "the first timestep of tau", first, "at most the last")?;
+        let between = (bound(first), bound(last));
+        Ok(Self { tau: NonNegative::new("tau", tau)?, between, ..self })
     }
 
     /// In x̂₀ (the default) or in ε̂.
@@ -72,11 +76,16 @@ impl SaSolver {
     }
 }
 
-/// Two answers for the predictor and one beside the end for the corrector; τ = 1 from 200 to 800.
+/// A bound, if it is one.
+fn bound(timestep: f64) -> Option<f64> {
+    Some(timestep).filter(|timestep| timestep.is_finite())
+}
+
+/// Two predictions for the predictor and one beside the end for the corrector; τ = 1 from 200 to 800.
 impl Default for SaSolver {
     fn default() -> Self {
         let (predictor, corrector) = (Order(2), Some(Order(2)));
-        let (tau, between) = (NonNegative(1.0), (200.0, 800.0));
+        let (tau, between) = (NonNegative(1.0), (Some(200.0), Some(800.0)));
         let extrapolate = Extrapolate::Data;
         Self { predictor, corrector, tau, between, extrapolate, lower_order_final: true }
     }
@@ -93,7 +102,9 @@ impl<const D: usize> Sampler<D> for SaSolver {
         to: NoiseLevel,
         state: &mut MultistepState<D>,
     ) -> Tensor<D> {
-        let on = (self.between.0..=self.between.1).contains(&from.timestep);
+        let (first, last) = self.between;
+        let on = first.is_none_or(|first| from.timestep >= first)
+            && last.is_none_or(|last| from.timestep <= last);
         let scheme = Scheme {
             predictor: self.predictor.0,
             corrector: self.corrector.map(|order| order.0 - 1),

@@ -30,11 +30,11 @@ impl<M: std::fmt::Debug, P: std::fmt::Debug> std::fmt::Debug for ExactPredictor<
 }
 
 impl<M, P> ExactPredictor<'_, M, P> {
-    /// The levels of the samples' timesteps. A t that cannot be read is NaN, and so is then the
-    /// answer.
+    /// The levels of the samples' timesteps.
     fn levels(&self, t: Tensor<1>) -> Vec<NoiseLevel> {
-        let samples = t.dims()[0];
-        let timesteps = t.try_into_vec_as::<f64>().unwrap_or_else(|_| vec![f64::NAN; samples]);
+        let timesteps = t.try_into_vec_as::<f64>();
+        let timesteps =
+            timesteps.unwrap_or_else(|error| panic!("the timesteps cannot be read back: {error}"));
         let level = |timestep: f64| self.schedule.level(self.schedule.time_of(timestep));
         timesteps.into_iter().map(level).collect()
     }

@@ -155,3 +155,25 @@ fn a_learned_variance_is_the_conditional_branchs() {
     assert_eq!(found.mean().into_scalar::<f32>(), 2.0 + 2.0 * 2.0 + 5.0);
     assert!((v.unwrap().mean().into_scalar::<f32>() - 0.7).abs() < 1e-6);
 }
+
+/// A guided prediction that is constant up to rounding has no spread to be brought back.
+#[test]
+fn a_constant_up_to_rounding_is_not_rescaled() {
+    /// F(c) = x and F(∅) = 2x − 0.1, so that F = 0.1 at scale 2.
+    struct Cancels;
+    impl ConditionalPredictor<2> for Cancels {
+        type Condition = Tensor<1, Int>;
+        fn predict_with(&self, x: Tensor<2>, _: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<2> {
+            let null = labels.equal_elem(0).unsqueeze_dim::<2>(1).expand(x.dims());
+            x.clone().mask_where(null, x * 2.0 - 0.1)
+        }
+    }
+    let x: Tensor<2> = HostNoise::new(3).draw([2, 64], &Device::flex()) * 3.0;
+    let model = Model::new(Cancels, X0Prediction);
+    let guided = ClassifierFree::new(model, labels([1, 1]), labels([0, 0]), 2.0).unwrap();
+    let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
+    let plain = guided.denoise(x.clone(), at);
+    assert!(plain.clone().all_close(x.full_like(0.1), None, Some(1e-5)));
+    let found = guided.rescale(0.7).unwrap().denoise(x, at);
+    holds(compare::close_tensors("a constant stays", found, plain, 1e-6));
+}

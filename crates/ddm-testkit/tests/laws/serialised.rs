@@ -39,6 +39,7 @@ fn everything_comes_back() {
     comes_back(Ddim::new(0.5).unwrap());
     comes_back([Variance::Small, Variance::Large, Variance::Learned]);
     comes_back(Ddpm { variance: Variance::Large });
+    comes_back(SaSolver::default().tau(1.0, f64::NEG_INFINITY..=f64::INFINITY).unwrap());
     comes_back(SaSolver::new(3, Some(2)).unwrap().extrapolate(Extrapolate::Noise));
     let churn = Churn::new(Heun::default(), 40.0).unwrap();
     comes_back(churn);
