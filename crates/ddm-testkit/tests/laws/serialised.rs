@@ -99,8 +99,8 @@ fn invalid_settings_do_not_come_back() {
     refused::<BetaTable>("[0.1,1.5]", "beta[1] = 1.5");
     refused::<BetaTable>("[0.1,-0.5]", "-0.5");
     refused::<Cosine>(r#"{"s":-1.0}"#, "s is -1");
-    refused::<LinearVp>(r#"{"beta_min":-0.1,"beta_max":20.0}"#, "beta_min = -0.1");
-    refused::<LinearVp>(r#"{"beta_min":0.1,"beta_max":0.0}"#, "beta_max = 0");
+    refused::<LinearVp>(r#"{"beta_min":-0.1,"beta_max":20.0}"#, "beta_min is -0.1");
+    refused::<LinearVp>(r#"{"beta_min":0.1,"beta_max":0.0}"#, "beta_max is 0");
     refused::<Ddim>(r#"{"eta":-1.0}"#, "eta = -1");
     refused::<Ddim>(r#"{"eta":1.5}"#, "eta = 1.5");
     refused::<Ddpm>(r#"{"variance":"Huge"}"#, "Huge");
