@@ -123,7 +123,8 @@ fn pointers_are_parameterizations() {
         );
         assert!(pointer.check(level(0.0, 1.0)).is_err());
     }
-    same(&EdmPrediction::default());
+    let borrowed: &EdmPrediction = &EdmPrediction::default();
+    same(borrowed);
     same(Box::new(EdmPrediction::default()) as Box<dyn Parameterization>);
     same(Arc::new(EdmPrediction::default()));
 }

@@ -26,26 +26,31 @@ impl<const D: usize> Posterior<D> {
     ///
     /// l is clamped to [−30, 20], as latent diffusion does, so that neither σ nor its
     /// logarithm overflows for an untrained encoder.
+    #[must_use]
     pub fn new(mean: Tensor<D>, log_variance: Tensor<D>) -> Self {
         Self { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
     }
 
     /// The mean μ.
+    #[must_use]
     pub fn mean(&self) -> Tensor<D> {
         self.mean.clone()
     }
 
     /// The likeliest z: the mean, since this is a Gaussian.
+    #[must_use]
     pub fn mode(&self) -> Tensor<D> {
         self.mean()
     }
 
     /// The log-variance `ln σ²`, in [−30, 20].
+    #[must_use]
     pub fn log_variance(&self) -> Tensor<D> {
         self.log_variance.clone()
     }
 
     /// The standard deviation σ.
+    #[must_use]
     pub fn std(&self) -> Tensor<D> {
         (self.log_variance.clone() * 0.5).exp()
     }
@@ -54,6 +59,7 @@ impl<const D: usize> Posterior<D> {
     ///
     /// The noise is an argument, so that a caller can make runs repeatable, and gradients reach μ
     /// and σ.
+    #[must_use]
     pub fn sample(&self, epsilon: Tensor<D>) -> Tensor<D> {
         self.mean() + self.std() * epsilon
     }
@@ -61,6 +67,7 @@ impl<const D: usize> Posterior<D> {
     /// `KL(q ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − ln σ²)` in nats, per sample: `[batch]`.
     ///
     /// Source: Kingma & Welling, appendix B, arXiv 1312.6114.
+    #[must_use]
     pub fn kl(&self) -> Tensor<1> {
         let terms = self.mean().square() + self.log_variance().exp() - self.log_variance() - 1.0;
         let [batch, rest] = [terms.dims()[0], terms.shape().num_elements()];

@@ -1,4 +1,4 @@
-//! Derivatives of what a schedule gives, where there is no closed form.
+//! Derivatives of α and σ in time, where there is no closed form.
 
 /// df/dt at `t ∈ [0, 1]`: the slope of the parabola through three points 10⁻⁵ apart, t in their
 /// middle or, at the ends of time, at their edge.

@@ -1,8 +1,8 @@
 //! Spacings: n noise-to-signal ratios from the noisiest to the cleanest.
 //!
-//! These "sigmas" are ratios `σ/α = e^(−λ)`, the noise std of x/α (variance-exploding coordinates). Each
-//! function gives n ratios falling from `sigma_max` to `sigma_min`, both of them exactly (one ratio
-//! alone is `sigma_max`); the final step to the data is no ratio, it is added by
+//! These "sigmas" are ratios `σ/α = e^(−λ)`, the noise std of x/α (variance-exploding coordinates).
+//! Each function gives n ratios falling from `sigma_max` to `sigma_min`, both of them exactly (one ratio
+//! alone is `sigma_max`); the final step to the data is added by
 //! [`Levels::at_sigmas`](crate::Levels::at_sigmas). The grids [`Karras`](crate::Karras),
 //! [`Exponential`](crate::Exponential) and [`BetaSpaced`](crate::BetaSpaced) apply them between the
 //! ends of a schedule. For rectified flow diffusers spaces σ = t itself: pass that list to

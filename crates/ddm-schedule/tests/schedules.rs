@@ -620,7 +620,8 @@ fn pointers_are_schedules_and_grids() -> Outcome {
         assert!((schedule.time_of_level(schedule.level(0.3)) - 0.3).abs() < 1e-12);
         Ok(())
     }
-    same(&Edm::default(), &Karras::default())?;
+    let borrowed: (&Edm, &Karras) = (&Edm::default(), &Karras::default());
+    same(borrowed.0, borrowed.1)?;
     same(Box::new(Edm::default()), Box::new(Karras::default()))?;
     same(std::sync::Arc::new(Edm::default()), std::sync::Arc::new(Karras::default()))?;
     let (schedule, grid): (Box<dyn NoiseSchedule>, Box<dyn Grid>) =

@@ -9,11 +9,13 @@ use burn::nn::{GroupNorm, LayerNorm, Linear};
 use burn::tensor::{Tensor, activation};
 
 /// A convolution with the stride, padding and groups of its layer.
+#[must_use]
 pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     layer.forward(x)
 }
 
 /// `x W + b` along the last axis.
+#[must_use]
 pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     layer.forward(x)
 }
@@ -21,11 +23,13 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 /// Each group of channels with mean 0 and variance 1, then a gain and a bias per channel.
 ///
 /// Source: Wu & He, *Group Normalization*, eq. 1–7, arXiv 1803.08494.
+#[must_use]
 pub fn group_norm(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     layer.forward(x)
 }
 
 /// [`silu`] of the [`group_norm`]: one operation, since a kernel does both in one pass.
+#[must_use]
 pub fn group_norm_silu(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     silu(group_norm(layer, x))
 }
@@ -33,6 +37,7 @@ pub fn group_norm_silu(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
 /// The last axis with mean 0 and variance 1, then a gain and a bias per element.
 ///
 /// Source: Ba et al., *Layer Normalization*, eq. 4, arXiv 1607.06450.
+#[must_use]
 pub fn layer_norm<const D: usize>(layer: &LayerNorm, x: Tensor<D>) -> Tensor<D> {
     layer.forward(x)
 }
@@ -40,6 +45,7 @@ pub fn layer_norm<const D: usize>(layer: &LayerNorm, x: Tensor<D>) -> Tensor<D> 
 /// `x/(1 + e^(−x))`.
 ///
 /// Source: Hendrycks & Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415.
+#[must_use]
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::silu(x)
 }
@@ -58,6 +64,7 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// let mixed = attention(keys.clone(), keys, values).into_data().try_to_vec::<f32>();
 /// assert_eq!(mixed.unwrap(), [3.0, 3.0]);
 /// ```
+#[must_use]
 pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
     // Written out: burn 0.22's own `attention` is no faster on the CPU, and its kernel for GPUs
     // gives zeros on the software Vulkan that the tests run on.
@@ -67,6 +74,7 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
 }
 
 /// Half the height and width: a convolution whose layer has stride 2.
+#[must_use]
 pub fn downsample(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     conv2d(layer, x)
 }
@@ -80,6 +88,7 @@ pub fn downsample(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
 /// let pixels = upsample_nearest(x).into_data().try_to_vec::<f32>();
 /// assert_eq!(pixels.unwrap(), [1.0, 1.0, 2.0, 2.0, 1.0, 1.0, 2.0, 2.0]);
 /// ```
+#[must_use]
 pub fn upsample_nearest(x: Tensor<4>) -> Tensor<4> {
     let [batch, channels, h, w] = x.dims();
     // By a broadcast: exact, and its gradient is a plain sum.
