@@ -6,6 +6,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use ddm_core::prelude::*;
+use ddm_core::schedule::kernel::ddim_std;
 
 /// alpha = 1 − t, sigma = t. Every grid, sampler and loss now works with it.
 struct MySchedule;

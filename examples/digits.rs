@@ -8,7 +8,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use ddm_core::denoiser::Clipped;
+use ddm_core::models::{UNet, save_weights};
 use ddm_core::prelude::*;
+use ddm_core::train::MinSnr;
 use ddm_examples::data::{digits, digits_from};
 use ddm_examples::device::parse_device;
 use ddm_examples::handwriting::{Classifier, LabelledImages, guided, labels, train, unet};

@@ -9,6 +9,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ddm_core::prelude::*;
+use ddm_core::samplers::{
+    BoxedSampler, Churn, Deis, DpmSolver, DpmSolverSingle, Heun, Ipndm, Lcm, Lms, Midpoint, Pndm,
+    SaSolver, Tcd, UniPc,
+};
+use ddm_core::schedule::{Karras, LinearVp};
 use ddm_examples::device::parse_device;
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::plots::{Axis, curve};

@@ -9,7 +9,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use ddm_core::denoiser::{EpsilonPrediction, ScaledInput};
 use ddm_core::prelude::*;
+use ddm_core::samplers::BoxedSampler;
+use ddm_core::schedule::{Exponential, GeometricSigmas};
+use ddm_core::score::{AnnealedLangevin, CorrectorStep, PredictorCorrector, ReverseDiffusion};
+use ddm_core::train::ScoreMatching;
 use ddm_examples::data::digits;
 use ddm_examples::device::parse_device;
 use ddm_examples::handwriting::{Classifier, LabelledImages, guided, labels, train, unet};

@@ -6,6 +6,7 @@ mod devices;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ddm_core::prelude::*;
+use ddm_core::samplers::{Deis, DpmSolverSingle, Heun, Lcm, Lms, Midpoint, Pndm, SaSolver, UniPc};
 
 use devices::devices;
 

@@ -1,6 +1,7 @@
 //! Densities on a lattice, as shades.
 
 use ddm_core::prelude::*;
+use ddm_core::score::{Likelihood, ProbabilityFlow, Probe, ScoreError};
 use ddm_examples::plots::lattice;
 use ddm_examples::tensors::{from_points, numbers};
 use ddm_testkit::GaussianMixture;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use ddm_core::prelude::*;
+use ddm_core::score::{ScoreError, score_of};
 use ddm_examples::output::write_png;
 use ddm_examples::plots::{Layer, Panel, lattice, palette, panels};
 use ddm_examples::tensors::{from_points, points};

@@ -4,7 +4,10 @@ use std::error::Error;
 
 use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use ddm_core::denoiser::EdmPrediction;
+use ddm_core::models::Mlp;
 use ddm_core::prelude::*;
+use ddm_core::train::{ConditionDropout, ScoreMatching};
 
 use crate::prompt::Prompt;
 use crate::sky::Sky;

@@ -3,6 +3,8 @@
 use std::error::Error;
 
 use ddm_core::prelude::*;
+use ddm_core::schedule::Exponential;
+use ddm_core::score::ReverseDiffusion;
 use ddm_examples::output::write_png;
 use ddm_examples::plots::{Layer, Panel, palette, panels};
 use ddm_examples::tensors::{numbers, points};

@@ -3,6 +3,9 @@
 use std::error::Error;
 
 use ddm_core::prelude::*;
+use ddm_core::samplers::{BoxedSampler, Heun};
+use ddm_core::schedule::{Levels, spacing};
+use ddm_core::score::{AnnealedLangevin, ReverseDiffusion};
 use ddm_examples::animation::Timing;
 use ddm_examples::output::{write_gif, write_png};
 use ddm_examples::plots::{Layer, Panel, palette, panels};

@@ -8,7 +8,12 @@
 
 use ddm_core::burn::module::Module;
 use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::denoiser::{ClassifierGuided, DynamicThreshold, GaussianLikelihood, Reconstruction};
+use ddm_core::models::UNet;
 use ddm_core::prelude::*;
+use ddm_core::schedule::LinearVp;
+use ddm_core::score::{Likelihood, ProbabilityFlow, Probe};
+use ddm_core::train::{ConditionDropout, MinSnr};
 use ddm_examples::device::parse_device;
 use ddm_examples::tensors::numbers;
 use ddm_testkit::GaussianMixture;

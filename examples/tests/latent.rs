@@ -2,7 +2,10 @@
 //! there as they do on pixels.
 
 use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::latent::{Autoencoder, LatentSpace};
+use ddm_core::models::{Vae, VaeConfig};
 use ddm_core::prelude::*;
+use ddm_core::samplers::{BoxedSampler, UniPc};
 use ddm_examples::data::digits;
 use ddm_examples::tensors::numbers;
 

@@ -64,20 +64,23 @@ pub use ddm_score as score;
 #[cfg(feature = "train")]
 pub use ddm_train as train;
 
-/// What most programs need, in one line: `use ddm_core::prelude::*;`.
+/// The names that most programs use, in one line: `use ddm_core::prelude::*;`. All others are in
+/// the modules.
 pub mod prelude {
     pub use burn::tensor::{Device, Int, Tensor};
-    pub use ddm_denoiser::*;
-    #[cfg(feature = "latent")]
-    pub use ddm_latent::*;
+    pub use ddm_denoiser::{
+        ClassifierFree, ConditionalPredictor, Denoiser, Model, ModelError, NoisePredictor,
+        VPrediction, from_fn,
+    };
     #[cfg(feature = "models")]
-    pub use ddm_models::*;
-    pub use ddm_samplers::*;
-    pub use ddm_schedule::{kernel::ddim_std, *};
-    #[cfg(feature = "score")]
-    pub use ddm_score::*;
+    pub use ddm_models::{MlpConfig, UNetConfig};
+    pub use ddm_noise::{HostNoise, NoiseSource};
+    pub use ddm_samplers::{Context, Ddim, Ddpm, DpmSolverPp, Sampler, Sampling, SamplingError};
+    pub use ddm_schedule::{
+        BetaTable, Cosine, Grid, NoiseLevel, NoiseSchedule, Trailing, VarianceExploding,
+    };
     #[cfg(feature = "train")]
-    pub use ddm_train::*;
+    pub use ddm_train::{Objective, Training};
 }
 
 /// The README's program, run as a test.

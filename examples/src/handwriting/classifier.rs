@@ -7,6 +7,7 @@ use ddm_core::burn::nn::{Linear, LinearConfig};
 use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::burn::tensor::activation::relu;
 use ddm_core::prelude::*;
+use ddm_core::train::TrainError;
 
 use super::{BATCH, LabelledImages};
 

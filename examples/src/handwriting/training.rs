@@ -4,7 +4,10 @@ use std::error::Error;
 
 use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use ddm_core::denoiser::Parameterization;
+use ddm_core::models::UNet;
 use ddm_core::prelude::*;
+use ddm_core::train::{ConditionDropout, Trained, Weighting};
 
 use super::{BATCH, LabelledImages};
 
