@@ -6,6 +6,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use ddm_core::prelude::*;
+use ddm_core::schedule::{Edm, Karras};
 
 /// Restart around any sampler: when a run has come down through the interval `[low, high]` of σ/α,
 /// x goes up again by the forward kernel and the same steps are taken once more, `times` times.
