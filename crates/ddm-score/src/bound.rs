@@ -4,11 +4,10 @@ use std::f64::consts::LN_2;
 use std::fmt;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, column, sum_each};
+use ddm_denoiser::{ChainRows, Denoiser, ModelError, column, sum_each};
 use ddm_noise::{HostNoise, NoiseSource};
 use ddm_samplers::Variance;
 use ddm_schedule::{Invalid, NoiseSchedule};
-use ddm_train::{ChainRows, TrainError};
 use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
@@ -26,7 +25,7 @@ use crate::dormand_prince::read;
 ///
 /// where the steps of p are those of [`Ddpm`](ddm_samplers::Ddpm), of the same [`Variance`]. The
 /// expectation is over the noise in x_t, of which one draw is taken for each term. As in the
-/// [hybrid loss](ddm_train::Hybrid), whose terms these are, the posterior's variance of the second
+/// hybrid loss of `ddm-train`, which has the same terms, the posterior's variance of the second
 /// row stands in for that of the first, which is 0. The large variance is β in every row, as in the
 /// papers; their programs take the small one in the first, which shifts L₀ a little.
 ///
@@ -120,7 +119,7 @@ impl<'a, M: ?Sized> VariationalBound<'a, M> {
     /// Of all rows, with the posterior's variance and binned data. Refuses schedules that are no
     /// table of at least 2 steps.
     pub fn new(model: &'a M, schedule: &'a dyn NoiseSchedule) -> Result<Self, ScoreError> {
-        let steps = TrainError::require_table(schedule)?;
+        let steps = ModelError::require_table(schedule)?;
         let (variance, data) = (Variance::default(), DataTerm::default());
         Ok(Self { model, schedule, steps, variance, data, rows: None })
     }
