@@ -12,4 +12,5 @@ pub mod handwriting;
 pub mod output;
 pub mod pictures;
 pub mod plots;
+pub mod progress;
 pub mod tensors;

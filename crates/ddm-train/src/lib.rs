@@ -41,8 +41,6 @@ pub use example::{Example, Sampled};
 pub use hybrid::{Hybrid, HybridExample};
 pub use objective::Objective;
 pub use stopped::Stopped;
-pub use times::{
-    LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime,
-};
+pub use times::{LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime};
 pub use training::{Progress, Trained, Training};
 pub use weighting::{MinSnr, P2, ScoreMatching, UniformWeight, Weighting};

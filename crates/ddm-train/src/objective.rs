@@ -1,9 +1,7 @@
 //! The training objective: noisy inputs, targets and a weighted loss.
 
 use burn::tensor::{DType, FloatDType, Tensor};
-use ddm_denoiser::{
-    ConditionalPredictor, ModelError, NoisePredictor, Parameterization, column,
-};
+use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor, Parameterization, column};
 use ddm_noise::NoiseSource;
 use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 

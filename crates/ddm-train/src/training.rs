@@ -187,7 +187,9 @@ impl<D: Decay + Clone> Training<D> {
     }
 }
 
-pub(crate) fn values<E: std::fmt::Display>(data: Result<TensorData, E>) -> Result<Vec<f64>, TrainError> {
+pub(crate) fn values<E: std::fmt::Display>(
+    data: Result<TensorData, E>,
+) -> Result<Vec<f64>, TrainError> {
     let data = data.map_err(|error| TrainError::Read { reason: error.to_string() })?;
     Ok(data.iter::<f64>().collect())
 }

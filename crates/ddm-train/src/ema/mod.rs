@@ -4,7 +4,7 @@ mod decay;
 mod reconstruct;
 mod weights;
 
-use burn::module::{Module, Param};
+use burn::module::{Module, ModuleDisplay, Param, ParamId};
 use burn::store::ModuleRecord;
 use burn::tensor::{Int, Tensor};
 use ddm_schedule::Invalid;
@@ -91,7 +91,9 @@ impl<M: Module, D: Decay> Ema<M, D> {
     pub fn into_average(self) -> M {
         self.average
     }
+}
 
+impl<M: Module + ModuleDisplay, D: Decay> Ema<M, D> {
     /// The average and the number of updates as a record of burn's, to be saved.
     ///
     /// ```
@@ -138,18 +140,18 @@ impl<M: Module, D: Decay> Ema<M, D> {
 
 /// What is saved of an average.
 #[derive(Module, Debug)]
-struct Saved<M: Module> {
+struct Saved<M: Module + ModuleDisplay> {
     average: M,
     updates: Param<Tensor<1, Int>>,
 }
 
-impl<M: Module> Saved<M> {
+impl<M: Module + ModuleDisplay> Saved<M> {
     fn new(average: M, updates: usize) -> Result<Self, Invalid> {
         let Some(device) = average.devices().into_iter().next() else {
             let allowed = "at least 1: there is nothing to average";
             return Err(Invalid { name: "the number of parameters", value: 0.0, allowed });
         };
         let updates = Tensor::from_data([updates as i64], &device);
-        Ok(Self { average, updates: Param::initialized(burn::module::ParamId::new(), updates) })
+        Ok(Self { average, updates: Param::initialized(ParamId::new(), updates) })
     }
 }
