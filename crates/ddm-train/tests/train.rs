@@ -167,7 +167,7 @@ fn what_does_not_fit_is_refused() {
     let error = objective.example(x0, &[0.5; 3], narrow).unwrap_err().to_string();
     assert!(error.contains("[3, 1]") && error.contains("[3, 2]"), "{error}");
 
-    assert!(MinSnr::new(0.0).unwrap_err().to_string().contains("gamma = 0"));
+    assert!(MinSnr::new(0.0).unwrap_err().to_string().contains("gamma is 0"));
     assert!(P2::new(f64::NAN, 1.0).is_err() && P2::new(1.0, -1.0).is_err());
     assert!(ConditionDropout::new(1.5).unwrap_err().to_string().contains("1.5"));
     assert!(serde_json::from_str::<MinSnr>(r#"{"gamma": -2}"#).is_err());

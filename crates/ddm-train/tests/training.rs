@@ -157,7 +157,7 @@ fn reports_and_async_change_nothing() {
 fn the_networks_check_reaches_training() {
     let device = Device::flex();
     let objective = Objective::new(Cosine::default(), VPrediction).unwrap();
-    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_norm_groups(4);
+    let config = UNetConfig::new(1, 1).with_channels(vec![32, 32]);
     let unet = config.clone().with_classes(Some(3)).init(&device).unwrap();
     let noise = &mut HostNoise::new(0);
     let labels = |of: [i32; 2]| Tensor::<1, Int>::from_data(of, &device);

@@ -105,7 +105,7 @@ impl LossHistory {
             if last.len() == Self::KEPT {
                 last.pop_front();
             }
-            // Without the importance weight, which is the answer to this very loss.
+            // Without the importance weight, which the history itself made.
             last.push_back(loss / of.importance);
         }
         bins.weigh();
@@ -118,8 +118,10 @@ impl LossHistory {
 }
 
 impl Bins {
+    /// The bin of a time. Its upper edge belongs to it: that is where the rows of a table lie.
     fn of(&self, time: f64) -> usize {
-        ((time * self.share.len() as f64) as usize).min(self.share.len() - 1)
+        let count = self.share.len();
+        ((time * count as f64 - 1e-6).ceil() as usize).clamp(1, count) - 1
     }
 
     fn weigh(&mut self) {
@@ -147,7 +149,9 @@ impl TimeSampling for LossHistory {
         let (mut below, count) = (0.0, share.len() as f64);
         for (bin, share) in share.iter().enumerate() {
             if u < below + share {
-                return (bin as f64 + ((u - below) / share).min(1.0 - f64::EPSILON)) / count;
+                // Well inside, so that the place says the bin whatever the rounding.
+                let place = ((u - below) / share).clamp(1e-5, 1.0 - 1e-5);
+                return (bin as f64 + place) / count;
             }
             below += share;
         }
