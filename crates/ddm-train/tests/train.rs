@@ -61,12 +61,9 @@ fn weights_count_the_same_x0_error_alike() {
     let (device, schedule, d) = (Device::flex(), Cosine::default(), 0.01);
     let x0: Tensor<2> = HostNoise::new(1).draw([1, 4], &device);
     let epsilon: Tensor<2> = HostNoise::new(2).draw([1, 4], &device);
-    let w0: [(&dyn Weighting, fn(f64) -> f64); 3] = [
-        (&MinSnr::default(), |snr| snr.min(5.0)),
-        (&P2::default(), |snr| snr / (1.0 + snr)),
-        (&ScoreMatching, |snr| snr),
-    ];
-    for (weighting, w0) in w0 {
+    let weightings: [&dyn Weighting; 3] = [&MinSnr::default(), &P2::default(), &ScoreMatching];
+    let stated: [fn(f64) -> f64; 3] = [|snr| snr.min(5.0), |snr| snr / (1.0 + snr), |snr| snr];
+    for (weighting, w0) in weightings.into_iter().zip(stated) {
         for time in [0.05, 0.3, 0.6, 0.9] {
             let at = schedule.level(time);
             for parameterization in PARAMETERIZATIONS {

@@ -28,7 +28,7 @@ pub trait Decay: Send + Sync {
 
 impl Decay for f64 {
     fn decay(&self, updates: usize) -> f64 {
-        let n = updates as f64;
+        let n = updates as Self;
         self.min((1.0 + n) / (10.0 + n))
     }
     fn check(&self) -> Result<(), Invalid> {

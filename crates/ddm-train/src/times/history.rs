@@ -12,7 +12,7 @@ use crate::{Example, TrainError};
 /// Draws times where the loss is large, and weighs them down: `p ∝ √E[L²]`, weight `1/p`.
 ///
 /// The mean of the loss stays what it is under uniform times, and its variance falls. [0, 1) is
-/// split into equal bins, one for each row of a table; E[L²] is over the last ten losses of a bin,
+/// split into equal bins, one for each row of a table; the mean is over the last ten losses of a bin,
 /// and until every bin has ten, times are uniform. A share of 0.001 of the draws stays uniform.
 /// Clones share one history. Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic
 /// Models*, sec. 3.3, eq. 18, arXiv 2102.09672.
