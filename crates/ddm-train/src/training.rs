@@ -14,7 +14,10 @@ use crate::{Decay, Ema, Stopped, TrainError};
 
 /// A plain loop: draw, loss, backward, optimizer step, moving average.
 ///
-/// It reads the losses back from the device only every ten steps. Learning rates are burn's
+/// It reads the losses back from the device only every ten steps, and keeps the network and the
+/// average of that report. When a loss is not finite, it calls `loss` once more, with that network
+/// and the noise of the failed step: a loss that is still not finite is that of bad data
+/// ([`TrainError::Data`]), if `loss` takes its batch from the noise alone. Learning rates are burn's
 /// schedulers; a number is a constant one. Whoever needs more writes the loop out:
 /// `docs/getting-started.md` shows how.
 ///
