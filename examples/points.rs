@@ -17,6 +17,7 @@ use ddm_examples::data::{dino, points_from};
 use ddm_examples::device::parse_device;
 use ddm_examples::output::{create_folder, write_gif, write_png};
 use ddm_examples::plots::{Layer, Panel, lattice, palette, panels};
+use ddm_examples::progress::training_bar;
 use ddm_examples::tensors::{from_points, points};
 
 /// Half the width of the plane that the pictures show.
@@ -123,13 +124,14 @@ fn train(
     let training = Training { steps, ema_decay: 0.999, seed };
     let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
     let network = MlpConfig::new().with_frequencies(6).init(&device)?;
-    let trained = training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
+    let loss = |network: &Mlp, noise: &mut HostNoise| {
         let rows: Vec<i32> = noise.uniform(POINTS).iter().map(|u| (u * count) as i32).collect();
         let x0 = data.clone().select(0, Tensor::from_data(rows.as_slice(), &device));
         let width = noise.draw(x0.dims(), &device) * 0.02;
-        let example = objective.draw(x0 + width, noise)?;
-        example.loss(network.predict(example.x_t.clone(), example.t.clone()))
-    })?;
+        objective.loss(network, x0 + width, noise)
+    };
+    let optimizer = AdamWConfig::new().init();
+    let trained = training.run_with(network, optimizer, rate, loss, training_bar())?;
     Ok(trained.average)
 }
 

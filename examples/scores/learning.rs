@@ -8,6 +8,7 @@ use ddm_core::denoiser::EdmPrediction;
 use ddm_core::models::Mlp;
 use ddm_core::prelude::*;
 use ddm_core::train::{ConditionDropout, ScoreMatching};
+use ddm_examples::progress::training_bar;
 
 use crate::prompt::Prompt;
 use crate::sky::Sky;
@@ -48,14 +49,13 @@ impl Learned {
         let null = network.null_classes(classes * EACH, &device);
         let training = Training { steps, ema_decay: 0.999, seed };
         let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
-        let trained =
-            training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
-                let parts =
-                    sky.parts.iter().map(|part| part.sample(EACH, noise, &device)).collect();
-                let told = dropout.apply(labels.clone(), null.clone(), noise)?;
-                let example = objective.draw(Tensor::cat(parts, 0), noise)?;
-                example.loss(network.predict_with(example.x_t.clone(), example.t.clone(), told))
-            })?;
+        let loss = |network: &Mlp, noise: &mut HostNoise| {
+            let parts = sky.parts.iter().map(|part| part.sample(EACH, noise, &device)).collect();
+            let classes = dropout.apply(labels.clone(), null.clone(), noise)?;
+            objective.loss_with(network, Tensor::cat(parts, 0), classes, noise)
+        };
+        let optimizer = AdamWConfig::new().init();
+        let trained = training.run_with(network, optimizer, rate, loss, training_bar())?;
         Ok(Self { network: trained.average, prediction })
     }
 

@@ -12,6 +12,7 @@ pub mod handwriting;
 pub mod output;
 pub mod pictures;
 pub mod plots;
+pub mod progress;
 pub mod tensors;
 
 /// The guides' code, run as tests.

@@ -145,9 +145,7 @@ fn few_steps(network: UNet, device: &Device) -> (UNet, Vec<f32>) {
     let trained = training
         .run(network, AdamWConfig::new().init(), 3e-3, |network, noise| {
             let labels = dropout.apply(labels.clone(), null.clone(), noise)?;
-            let example = objective.draw(images.clone(), noise)?;
-            let answer = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
-            example.loss(answer)
+            objective.loss_with(network, images.clone(), labels, noise)
         })
         .unwrap();
     (trained.average, trained.losses.iter().map(|&(_, loss)| loss as f32).collect())

@@ -20,6 +20,7 @@
 //! assert!(x0.all_close(expected, Some(1e-5), None));
 //! ```
 
+mod chain;
 mod clip;
 mod condition;
 mod consistent;
@@ -38,6 +39,7 @@ mod predictor;
 mod read;
 mod threshold;
 
+pub use chain::ChainRows;
 pub use clip::Clipped;
 pub use condition::{Condition, Conditioned};
 pub use consistent::Consistent;

@@ -5,11 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoised, Denoiser, column, full_precision, read_back, sum_each, wait_for};
+use ddm_denoiser::{
+    ChainRows, Denoised, Denoiser, ModelError, column, full_precision, read_back, sum_each,
+    wait_for,
+};
 use ddm_noise::NoiseSource;
 use ddm_samplers::Variance;
 use ddm_schedule::{Invalid, NoiseSchedule};
-use ddm_train::{ChainRows, TrainError};
 use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
@@ -26,7 +28,7 @@ use crate::ScoreError;
 ///
 /// where the steps of p are those of [`Ddpm`](ddm_samplers::Ddpm), of the same [`Variance`]. The
 /// expectation is over the noise in x_t, of which one draw is taken for each term. As in the
-/// [hybrid loss](ddm_train::Hybrid), whose terms these are, the posterior's variance of the second
+/// hybrid loss of `ddm-train`, which has the same terms, the posterior's variance of the second
 /// row stands in for that of the first, which is 0. The large variance is β in every row, as in the
 /// papers; their programs take the small one in the first, which shifts L₀ a little.
 ///
@@ -121,7 +123,7 @@ impl<'a, M> VariationalBound<'a, M> {
     /// Of all rows, with the posterior's variance and binned data. Refuses schedules that are no
     /// table of at least 2 steps.
     pub fn new(model: M, schedule: impl NoiseSchedule + 'a) -> Result<Self, ScoreError> {
-        let steps = TrainError::require_table(&schedule)?;
+        let steps = ModelError::require_table(&schedule)?;
         let schedule = Arc::new(schedule);
         let (variance, data) = (Variance::default(), DataTerm::default());
         Ok(Self { model, schedule, steps, variance, data, rows: None })

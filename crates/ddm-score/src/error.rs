@@ -3,7 +3,6 @@
 use ddm_denoiser::ModelError;
 use ddm_noise::NoiseError;
 use ddm_schedule::Invalid;
-use ddm_train::TrainError;
 use thiserror::Error;
 
 /// A setting that is out of range, or a model that does not fit.
@@ -19,9 +18,6 @@ pub enum ScoreError {
     /// The model does not fit.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The schedule has no chain.
-    #[error(transparent)]
-    Chain(#[from] TrainError),
     /// A level without noise, where there is no score.
     #[error(
         "the flow was asked to go {way} a level where sigma = 0, and there is no score; go {way} \

@@ -18,6 +18,9 @@ pub struct ConditionDropout {
 
 impl ConditionDropout {
     /// With probability p in [0, 1].
+    ///
+    /// # Errors
+    /// A probability outside this range.
     pub fn new(probability: f64) -> Result<Self, TrainError> {
         let holds = (0.0..=1.0).contains(&probability);
         Invalid::require(holds, "condition dropout", probability, "in [0, 1]")?;

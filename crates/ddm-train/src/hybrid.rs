@@ -3,12 +3,12 @@
 use std::f64::consts::LN_2;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{ModelError, Parameterization, column};
+use ddm_denoiser::{ChainRows, ModelError, Parameterization, column};
 use ddm_noise::NoiseSource;
-use ddm_schedule::{Invalid, NoiseSchedule};
+use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
-use crate::chain::require_rows;
-use crate::{ChainRows, Example, Objective, TrainError};
+use crate::objective::at_least_f32;
+use crate::{Example, Objective, TimeSampling, TrainError, UniformTime, UniformWeight};
 
 /// `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::Model::learned_variance).
 ///
@@ -19,24 +19,15 @@ use crate::{ChainRows, Example, Objective, TrainError};
 /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, sec. 3.1,
 /// arXiv 2102.09672.
 #[derive(Clone, Debug)]
-pub struct Hybrid<'a, P> {
-    objective: Objective<'a, P>,
-    schedule: Table<'a>,
-    parameterization: P,
+pub struct Hybrid<S, P, T = UniformTime> {
+    objective: Objective<S, P, UniformWeight, T>,
+    steps: usize,
     weight: f64,
-}
-
-#[derive(Clone)]
-struct Table<'a>(&'a dyn NoiseSchedule, usize);
-
-impl std::fmt::Debug for Table<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Table of {} steps", self.1)
-    }
 }
 
 /// An [`Example`] and what the bound needs beside it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HybridExample<const D: usize> {
     /// Input, time, target and weight, as without the bound.
     pub example: Example<D>,
@@ -51,75 +42,89 @@ struct Rows<const D: usize> {
     /// (a, b) of x̂₀ = a x + b F.
     x0_from: [Tensor<D>; 2],
     chain: ChainRows<D>,
+    importance: Tensor<D>,
     steps: f64,
 }
 
-impl<'a, P: Parameterization + Clone> Hybrid<'a, P> {
-    /// With weight w of the bound, at least 0. Refuses schedules without steps.
-    pub fn new(
-        schedule: &'a dyn NoiseSchedule,
-        parameterization: P,
-        weight: f64,
-    ) -> Result<Self, TrainError> {
-        let steps = TrainError::require_table(schedule)?;
+impl<S: NoiseSchedule, P: Parameterization> Hybrid<S, P> {
+    /// With weight w of the bound, at least 0, and uniform times.
+    ///
+    /// # Errors
+    /// A schedule without a table, or a weight outside its range.
+    pub fn new(schedule: S, parameterization: P, weight: f64) -> Result<Self, TrainError> {
+        let steps = ModelError::require_table(&schedule)?;
         let holds = weight.is_finite() && weight >= 0.0;
         Invalid::require(holds, "weight of the bound", weight, "finite and at least 0")?;
-        let objective = Objective::new(schedule, parameterization.clone())?;
-        Ok(Self { objective, schedule: Table(schedule, steps), parameterization, weight })
+        Ok(Self { objective: Objective::new(schedule, parameterization)?, steps, weight })
+    }
+}
+
+impl<S: NoiseSchedule, P: Parameterization, T: TimeSampling> Hybrid<S, P, T> {
+    /// With another distribution of the rows.
+    pub fn time_sampling<U: TimeSampling>(self, time_sampling: U) -> Hybrid<S, P, U> {
+        let Self { objective, steps, weight } = self;
+        Hybrid { objective: objective.time_sampling(time_sampling), steps, weight }
     }
 
     /// An example from data x₀ `[batch, …]`, rows and noise being the next two draws.
+    ///
+    /// # Errors
+    /// As [`Objective::draw`].
     pub fn draw<const D: usize>(
         &self,
         x0: Tensor<D>,
         noise: &mut impl NoiseSource,
     ) -> Result<HybridExample<D>, TrainError> {
-        let Table(_, steps) = self.schedule;
-        let row = |u: f64| (u * steps as f64) as usize;
-        let rows: Vec<usize> = noise.uniform(x0.dims()[0])?.into_iter().map(row).collect();
-        let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
-        let example = self.objective.compose(x0.clone(), &self.times(&rows), epsilon);
-        Ok(HybridExample { example, rows: self.rows(&x0, &rows), x0, weight: self.weight })
+        let sampled = self.objective.sample(x0.dims()[0], noise)?;
+        let epsilon = noise.draw(x0.dims(), &x0.device());
+        self.with_rows(x0.clone(), self.objective.compose(x0, sampled, epsilon))
     }
 
-    /// The example at given rows 0 … T − 1, one a sample, with a given ε.
+    /// The example at given rows 0 … T − 1, one per sample, with a given ε.
+    ///
+    /// # Errors
+    /// Rows outside the table, or rows or noise that do not fit the data.
     pub fn example<const D: usize>(
         &self,
         x0: Tensor<D>,
         rows: &[usize],
         epsilon: Tensor<D>,
     ) -> Result<HybridExample<D>, TrainError> {
-        require_rows(rows, self.schedule.1)?;
-        let example = self.objective.example(x0.clone(), &self.times(rows), epsilon)?;
-        Ok(HybridExample { example, rows: self.rows(&x0, rows), x0, weight: self.weight })
+        let times: Vec<f64> =
+            rows.iter().map(|&row| (row + 1) as f64 / self.steps as f64).collect();
+        let example = self.objective.example(x0.clone(), &times, epsilon)?;
+        self.with_rows(x0, example)
     }
 
-    /// The schedule's times at these rows.
-    fn times(&self, rows: &[usize]) -> Vec<f64> {
-        rows.iter().map(|&row| (row + 1) as f64 / self.schedule.1 as f64).collect()
-    }
-
-    fn rows<const D: usize>(&self, x0: &Tensor<D>, rows: &[usize]) -> Rows<D> {
-        let Table(schedule, steps) = self.schedule;
-        let level = |row: usize| schedule.level(row as f64 / steps as f64);
-        let column = |of: &dyn Fn(usize) -> f64| column(x0, rows.iter().map(|&row| of(row)));
-        Rows {
+    fn with_rows<const D: usize>(
+        &self,
+        x0: Tensor<D>,
+        example: Example<D>,
+    ) -> Result<HybridExample<D>, TrainError> {
+        let Objective { schedule, parameterization, .. } = &self.objective;
+        let x0 = at_least_f32(x0);
+        let (steps, sampled) = (self.steps as f64, &example.sampled);
+        let rows: Vec<usize> =
+            sampled.iter().map(|of| (of.time * steps).round() as usize - 1).collect();
+        let column = |of: &dyn Fn(NoiseLevel) -> f64| {
+            column(&x0, sampled.iter().map(|sampled| of(schedule.level(sampled.time))))
+        };
+        let rows = Rows {
             x0_from: [
                 // Of x as the network sees it: a preconditioned one sees it scaled.
-                column(&|row| {
-                    let at = level(row + 1);
-                    self.parameterization.x0_from(at).0 / self.parameterization.input_scale(at)
-                }),
-                column(&|row| self.parameterization.x0_from(level(row + 1)).1),
+                column(&|at| parameterization.x0_from(at).0 / parameterization.input_scale(at)),
+                column(&|at| parameterization.x0_from(at).1),
             ],
-            chain: ChainRows::of_table(schedule, steps, rows, x0),
-            steps: steps as f64,
-        }
+            chain: ChainRows::new(schedule, &rows, &x0)?,
+            importance: ddm_denoiser::column(&x0, sampled.iter().map(|of| of.importance)),
+            steps,
+        };
+        Ok(HybridExample { example, rows, x0, weight: self.weight })
     }
 }
 
 impl<const D: usize> HybridExample<D> {
-    /// The loss of the network's two answers, F and v (see
+    /// The loss of the network's two predictions, F and v (see
     /// [`split_variance`](ddm_denoiser::split_variance)); of shape `[1]`.
     ///
     /// # Errors
@@ -127,7 +132,8 @@ impl<const D: usize> HybridExample<D> {
     pub fn loss(&self, prediction: Tensor<D>, v: Tensor<D>) -> Result<Tensor<1>, TrainError> {
         ModelError::require_prediction(v.dims(), self.x0.dims())?;
         let simple = self.example.loss(prediction.clone())?;
-        let bound = self.bits(prediction, v).mean() * self.rows.steps;
+        let bits = self.bits(prediction, v) * self.rows.importance.clone();
+        let bound = bits.mean() * self.rows.steps;
         Ok(simple + bound * self.weight)
     }
 
@@ -135,8 +141,9 @@ impl<const D: usize> HybridExample<D> {
     pub fn bits(&self, prediction: Tensor<D>, v: Tensor<D>) -> Tensor<D> {
         let rows = &self.rows;
         let [a, b] = rows.x0_from.clone();
-        let guess = self.example.x_t.clone() * a + prediction.detach() * b;
-        let log_variance = rows.chain.log_variance(v);
+        let prediction = prediction.detach().cast(self.x0.dtype());
+        let guess = self.example.x_t.clone() * a + prediction * b;
+        let log_variance = rows.chain.log_variance(v.cast(self.x0.dtype()));
         rows.chain.nats(self.x0.clone(), guess, log_variance) / LN_2
     }
 }

@@ -1,11 +1,12 @@
-//! Training: what the network is shown, what it should answer, and how much each error counts.
+//! Training: noisy inputs, targets, and how much each error counts.
 //!
-//! * an [`Objective`] makes [`Example`]s from data and weighs the loss; you call your network;
-//! * a [`Weighting`] says which noise levels matter;
-//! * [`Hybrid`] also teaches the variance, by the terms of the variational bound ([`ChainRows`]);
-//! * [`Ema`] averages the weights of any burn module;
-//! * [`ConditionDropout`] makes a network fit for classifier-free guidance;
-//! * [`Training`] is a plain loop with a progress bar, for those who do not bring their own.
+//! * an [`Objective`] makes [`Example`]s from data, or takes your network and gives the loss;
+//! * a [`Weighting`] says which noise levels matter, a [`TimeSampling`] which are drawn how often;
+//! * [`Hybrid`] also teaches the variance, by the terms of the variational bound;
+//! * [`Ema`] averages the weights of any burn module, at any [`Decay`]; [`reconstruct`] makes
+//!   averages of other widths after the training;
+//! * [`ConditionDropout`] trains a network for classifier-free guidance;
+//! * [`Training`] is a plain loop, for those who do not bring their own.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -13,30 +14,33 @@
 //! use ddm_noise::HostNoise;
 //! use ddm_schedule::Cosine;
 //! use ddm_train::{MinSnr, Objective};
-//! let schedule = Cosine::default();
-//! let objective = Objective::new(&schedule, VPrediction)?.weighting(MinSnr::default());
+//! let objective = Objective::new(Cosine::default(), VPrediction)?.weighting(MinSnr::default());
 //! let images = Tensor::<4>::ones([16, 1, 8, 8], &Device::flex());
 //! let example = objective.draw(images, &mut HostNoise::new(0))?;
-//! let answer = example.x_t.clone(); // network.predict(example.x_t.clone(), example.t.clone())
-//! let loss = example.loss(answer)?; // then loss.backward()
+//! let prediction = example.x_t.clone(); // network.predict(example.x_t.clone(), example.t.clone())
+//! let loss = example.loss(prediction)?; // then loss.backward()
 //! assert_eq!(loss.dims(), [1]);
-//! # Ok::<(), ddm_denoiser::ModelError>(())
+//! # Ok::<(), ddm_train::TrainError>(())
 //! ```
 
-mod chain;
 mod dropout;
 mod ema;
 mod error;
+mod example;
 mod hybrid;
 mod objective;
+mod stopped;
+mod times;
 mod training;
 mod weighting;
 
-pub use chain::ChainRows;
 pub use dropout::ConditionDropout;
-pub use ema::Ema;
+pub use ema::{Decay, Ema, PowerDecay, reconstruct};
 pub use error::TrainError;
+pub use example::{Example, Sampled};
 pub use hybrid::{Hybrid, HybridExample};
-pub use objective::{Example, Objective};
-pub use training::{Trained, Training};
-pub use weighting::{MinSnr, P2, ScoreMatching, Uniform, Weighting};
+pub use objective::Objective;
+pub use stopped::Stopped;
+pub use times::{LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime};
+pub use training::{Progress, Trained, Training};
+pub use weighting::{MinSnr, P2, ScoreMatching, UniformWeight, Weighting};

@@ -1,80 +1,128 @@
 //! The training objective: noisy inputs, targets and a weighted loss.
 
-use burn::tensor::Tensor;
-use ddm_denoiser::{ModelError, Parameterization, column};
+use burn::tensor::{DType, FloatDType, Tensor};
+use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor, Parameterization, column};
 use ddm_noise::NoiseSource;
-use ddm_schedule::{NoiseLevel, NoiseSchedule};
+use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
-use crate::{TrainError, Uniform, Weighting};
+use crate::{Example, Sampled, TimeSampling, TrainError, UniformTime, UniformWeight, Weighting};
 
 /// Draws training examples: `x_t = α x₀ + σ ε`, `target = p x₀ + q ε`, and a weight for each sample.
 ///
-/// Every sample gets a time of its own: a row of a β table, each as likely as the other, or uniform
-/// in [10⁻⁵, 1). Any network and any rank; conditions are yours to pass.
+/// Every sample has a time of its own, from a [`TimeSampling`]: by default a row of a β table, each
+/// as likely, or uniform. [`loss`](Self::loss) calls a network; [`draw`](Self::draw) leaves that to
+/// you, for any network and any condition. Examples are in f32 whatever the float type of x₀, and
+/// in f64 for f64. The schedule may be a value, a reference or an `Arc`.
 /// Source: Ho et al., algorithm 1, arXiv 2006.11239 (F = ε, weight 1).
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::{VPrediction, from_fn};
+/// use ddm_noise::HostNoise;
+/// use ddm_schedule::Cosine;
+/// use ddm_train::{MinSnr, Objective};
+/// let objective = Objective::new(Cosine::default(), VPrediction)?.weighting(MinSnr::default());
+/// let network = from_fn(|x: Tensor<2>, _t: Tensor<1>| x);
+/// let data = Tensor::zeros([16, 2], &Device::flex());
+/// let loss = objective.loss(&network, data, &mut HostNoise::new(0))?;
+/// assert_eq!(loss.dims(), [1]);
+/// # Ok::<(), ddm_train::TrainError>(())
+/// ```
 #[derive(Clone)]
-pub struct Objective<'a, P, W = Uniform> {
-    schedule: &'a dyn NoiseSchedule,
-    parameterization: P,
+pub struct Objective<S, P, W = UniformWeight, T = UniformTime> {
+    pub(crate) schedule: S,
+    pub(crate) parameterization: P,
     weighting: W,
+    time_sampling: T,
+    dtype: Option<FloatDType>,
 }
 
-/// What the network is shown and should answer.
-#[derive(Clone, Debug)]
-pub struct Example<const D: usize> {
-    /// The noisy data, `α x₀ + σ ε`; scaled as the network sees it, if it is preconditioned.
-    pub x_t: Tensor<D>,
-    /// What the network is told of the time, `[batch]`.
-    pub t: Tensor<1>,
-    /// What it should answer, `p x₀ + q ε`.
-    pub target: Tensor<D>,
-    /// How much each sample counts, `[batch]`.
-    pub weight: Tensor<1>,
-}
-
-impl<const D: usize> Example<D> {
-    /// The weighted mean squared error, `mean_i w_i mean ‖F_i − target_i‖²`; of shape `[1]`.
+impl<S: NoiseSchedule, P: Parameterization> Objective<S, P> {
+    /// With weight 1 and uniform times.
     ///
     /// # Errors
-    /// A prediction of another shape than the target.
-    pub fn loss(&self, prediction: Tensor<D>) -> Result<Tensor<1>, TrainError> {
-        ModelError::require_prediction(prediction.dims(), self.target.dims())?;
-        let error = (prediction - self.target.clone()).square();
-        let of_sample: Tensor<2> = error.reshape([self.weight.dims()[0] as i64, -1]).mean_dim(1);
-        Ok((of_sample.squeeze_dim(1) * self.weight.clone()).mean())
-    }
-}
-
-impl<'a, P: Parameterization> Objective<'a, P> {
-    /// With weight 1 everywhere. Refuses ε and score prediction on a table that ends without
-    /// signal: they cannot be sampled from there.
-    pub fn new(schedule: &'a dyn NoiseSchedule, parameterization: P) -> Result<Self, ModelError> {
+    /// ε and score prediction on a table that ends without signal, from where they cannot be
+    /// sampled.
+    pub fn new(schedule: S, parameterization: P) -> Result<Self, ModelError> {
         if schedule.steps().is_some() {
             parameterization.check(schedule.level(1.0))?;
         }
-        Ok(Self { schedule, parameterization, weighting: Uniform })
+        let (weighting, time_sampling) = (UniformWeight, UniformTime);
+        Ok(Self { schedule, parameterization, weighting, time_sampling, dtype: None })
     }
 }
 
-impl<'a, P: Parameterization, W: Weighting> Objective<'a, P, W> {
+impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objective<S, P, W, T> {
     /// With another weighting.
-    pub fn weighting<V: Weighting>(self, weighting: V) -> Objective<'a, P, V> {
-        let Self { schedule, parameterization, .. } = self;
-        Objective { schedule, parameterization, weighting }
+    pub fn weighting<V: Weighting>(self, weighting: V) -> Objective<S, P, V, T> {
+        let Self { schedule, parameterization, time_sampling, dtype, .. } = self;
+        Objective { schedule, parameterization, weighting, time_sampling, dtype }
+    }
+
+    /// With another distribution of the times.
+    pub fn time_sampling<U: TimeSampling>(self, time_sampling: U) -> Objective<S, P, W, U> {
+        let Self { schedule, parameterization, weighting, dtype, .. } = self;
+        Objective { schedule, parameterization, weighting, time_sampling, dtype }
+    }
+
+    /// For a network that takes x in `dtype` (f16, bf16, …): [`loss`](Self::loss) casts x for it.
+    /// t stays in f32, since half precision cannot tell all timesteps apart.
+    pub fn network_dtype(self, dtype: FloatDType) -> Self {
+        Self { dtype: Some(dtype), ..self }
+    }
+
+    /// The loss of a network on data x₀ `[batch, …]`, of shape `[1]`: times and noise are the next
+    /// two draws.
+    ///
+    /// # Errors
+    /// Data that the network cannot take, a prediction of another shape, or noise that cannot be
+    /// read.
+    pub fn loss<const D: usize>(
+        &self,
+        network: &impl NoisePredictor<D>,
+        x0: Tensor<D>,
+        noise: &mut impl NoiseSource,
+    ) -> Result<Tensor<1>, TrainError> {
+        network.check(x0.dims())?;
+        let example = self.draw(x0, noise)?;
+        example.loss(network.predict(self.cast(&example.x_t), example.t.clone()))
+    }
+
+    /// As [`loss`](Self::loss), of a network with a condition.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), and a condition that the network cannot take.
+    pub fn loss_with<const D: usize, N: ConditionalPredictor<D>>(
+        &self,
+        network: &N,
+        x0: Tensor<D>,
+        condition: N::Condition,
+        noise: &mut impl NoiseSource,
+    ) -> Result<Tensor<1>, TrainError> {
+        network.check_with(x0.dims(), &condition)?;
+        let example = self.draw(x0, noise)?;
+        let (x, t) = (self.cast(&example.x_t), example.t.clone());
+        example.loss(network.predict_with(x, t, condition))
     }
 
     /// An example from data x₀ `[batch, …]`: times and noise are the next two draws.
+    ///
+    /// # Errors
+    /// Noise that cannot be read, or a time sampling that gives no time in [0, 1].
     pub fn draw<const D: usize>(
         &self,
         x0: Tensor<D>,
         noise: &mut impl NoiseSource,
     ) -> Result<Example<D>, TrainError> {
-        let times: Vec<f64> = noise.uniform(x0.dims()[0])?.iter().map(|&u| self.time(u)).collect();
-        let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
-        Ok(self.compose(x0, &times, epsilon))
+        let sampled = self.sample(x0.dims()[0], noise)?;
+        let epsilon = noise.draw(x0.dims(), &x0.device());
+        Ok(self.compose(x0, sampled, epsilon))
     }
 
-    /// The example at given times in [0, 1], one a sample, with a given ε of the shape of x₀.
+    /// The example at given times in [0, 1], one per sample, with a given ε of the shape of x₀.
+    ///
+    /// # Errors
+    /// Times or noise that do not fit the data.
     pub fn example<const D: usize>(
         &self,
         x0: Tensor<D>,
@@ -89,38 +137,69 @@ impl<'a, P: Parameterization, W: Weighting> Objective<'a, P, W> {
                 expected: format!("the shape of the data, {:?}", x0.dims()),
             });
         }
-        Ok(self.compose(x0, times, epsilon))
+        let sampled = times.iter().map(|&time| Sampled { time, importance: 1.0 }).collect();
+        Ok(self.compose(x0, sampled, epsilon))
     }
 
-    /// The time that u, uniform on [0, 1), stands for.
-    fn time(&self, u: f64) -> f64 {
-        match self.schedule.steps() {
-            Some(rows) => ((u * rows as f64).floor() + 1.0) / rows as f64,
-            None => 1e-5 + (1.0 - 1e-5) * u,
-        }
+    /// Times for a batch, where they may be trained.
+    pub(crate) fn sample(
+        &self,
+        batch: usize,
+        noise: &mut impl NoiseSource,
+    ) -> Result<Vec<Sampled>, TrainError> {
+        let uniform = self.time_sampling.spread(noise.uniform(batch)?);
+        ModelError::require_batch("the times", uniform.len(), batch)?;
+        let place = |time: f64| match self.schedule.steps() {
+            Some(rows) => ((time * rows as f64).floor() + 1.0).min(rows as f64) / rows as f64,
+            None => time.clamp(1e-5, 1.0 - 1e-5),
+        };
+        let sampled = uniform.into_iter().map(|u| {
+            let time = self.time_sampling.time(u, &self.schedule);
+            Invalid::require((0.0..=1.0).contains(&time), "a sampled time", time, "in [0, 1]")?;
+            Ok(Sampled { time: place(time), importance: self.time_sampling.importance(time) })
+        });
+        sampled.collect()
     }
 
     pub(crate) fn compose<const D: usize>(
         &self,
         x0: Tensor<D>,
-        times: &[f64],
+        sampled: Vec<Sampled>,
         epsilon: Tensor<D>,
     ) -> Example<D> {
-        let levels: Vec<NoiseLevel> = times.iter().map(|&t| self.schedule.level(t)).collect();
+        let x0 = at_least_f32(x0);
+        let epsilon = epsilon.cast(x0.dtype());
+        let levels: Vec<NoiseLevel> =
+            sampled.iter().map(|of| self.schedule.level(of.time)).collect();
         let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(&x0, levels.iter().map(|&at| of(at)));
-        let of_sample = |of: &dyn Fn(NoiseLevel) -> f64| factor(of).reshape([levels.len()]);
 
         let seen = |at| self.parameterization.input_scale(at);
         let x_t = x0.clone() * factor(&|at| at.alpha * seen(at))
             + epsilon.clone() * factor(&|at| at.sigma * seen(at));
+        let t = factor(&|at| self.parameterization.time(at)).reshape([levels.len()]);
+        let weight = |(&at, of): (&NoiseLevel, &Sampled)| {
+            self.weighting.weight(at, &self.parameterization) * of.importance
+        };
+        let weight = column(&x0, levels.iter().zip(&sampled).map(weight)).reshape([levels.len()]);
         let target = x0.clone() * factor(&|at| self.parameterization.target(at).0)
             + epsilon * factor(&|at| self.parameterization.target(at).1);
-        let weight = of_sample(&|at| self.weighting.weight(at, &self.parameterization));
-        Example { x_t, t: of_sample(&|at| self.parameterization.time(at)), target, weight }
+        Example { x_t, t, target, weight, sampled }
+    }
+
+    fn cast<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
+        match self.dtype {
+            Some(dtype) => x.clone().cast(dtype),
+            None => x.clone(),
+        }
     }
 }
 
-impl<P: std::fmt::Debug, W: std::fmt::Debug> std::fmt::Debug for Objective<'_, P, W> {
+/// x in f32, or in f64 if it is that: half precision would spoil times and coefficients.
+pub(crate) fn at_least_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F64 { x } else { x.cast(DType::F32) }
+}
+
+impl<S, P: std::fmt::Debug, W: std::fmt::Debug, T> std::fmt::Debug for Objective<S, P, W, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Objective")
             .field("parameterization", &self.parameterization)

@@ -1,22 +1,25 @@
 //! A plain training loop.
 
-use ddm_schedule::Invalid;
-use std::time::Duration;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
-use ddm_noise::HostNoise;
-use indicatif::{ProgressBar, ProgressStyle};
+use burn::tensor::{Tensor, TensorData};
+use ddm_noise::{HostNoise, NoiseSource, Stream};
+use ddm_schedule::Invalid;
 
-use crate::{Ema, TrainError};
+use crate::{Decay, Ema, Stopped, TrainError};
 
-/// A plain loop: draw, loss, backward, optimizer step, moving average; with a progress bar.
+/// A plain loop: draw, loss, backward, optimizer step, moving average.
 ///
-/// It reads the loss back from the device only every few steps. Learning rates are burn's
-/// schedulers; a number is a constant one. Whoever needs more writes the loop out: it is what you
-/// see in [`run`](Self::run).
+/// It reads the losses back from the device only every ten steps, and keeps the network and the
+/// average of that report. When a loss is not finite, it calls `loss` once more, with that network
+/// and the noise of the failed step: a loss that is still not finite is that of bad data
+/// ([`TrainError::Data`]), if `loss` takes its batch from the noise alone. Learning rates are burn's
+/// schedulers; a number is a constant one. Whoever needs more writes the loop out:
+/// `docs/getting-started.md` shows how.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -35,75 +38,169 @@ use crate::{Ema, TrainError};
 /// # Ok::<(), ddm_train::TrainError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Training {
+pub struct Training<D = f64> {
     /// Optimizer steps to take; at least 1.
     pub steps: usize,
-    /// Decay of the moving average, in [0, 1); see [`Ema`].
-    pub ema_decay: f64,
+    /// Decay of the moving average: a number in [0, 1), or another [`Decay`].
+    pub ema_decay: D,
     /// Seed of the noise that the loss draws from.
     pub seed: u64,
 }
 
 /// What training leaves.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Trained<M> {
     /// The network after the last step, still on the autodiff device: to train on.
     pub network: M,
-    /// The moving average, without autodiff: to sample with.
+    /// The moving average, without autodiff and in f32 (or f64): to sample with.
     pub average: M,
     /// (steps taken, mean loss since the entry before), in order.
     pub losses: Vec<(usize, f64)>,
 }
 
-impl Training {
+/// Where a training is, for progress bars.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Steps taken.
+    pub step: usize,
+    /// Steps of the whole training.
+    pub steps: usize,
+    /// Mean loss since the report before.
+    pub loss: f64,
+}
+
+impl<D: Decay + Clone> Training<D> {
     /// Steps between two readings of the loss.
     const REPORT_EVERY: usize = 10;
 
     /// Trains `network`, which must be on an autodiff device. `loss` gives the loss of one step,
     /// of shape `[1]`: it takes its batch, draws an example with the noise, calls the network.
+    ///
+    /// # Errors
+    /// Settings outside their range, an error of `loss`, or a loss that is not finite. The error
+    /// holds what was trained so far; it converts to a [`TrainError`] by `?`.
     pub fn run<M: Module>(
         &self,
-        mut network: M,
-        mut optimizer: ModuleOptimizer,
+        network: M,
+        optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        mut loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
-    ) -> Result<Trained<M>, TrainError> {
-        Invalid::require(self.steps > 0, "training steps", 0.0, "at least 1")?;
-        let mut learning_rate = learning_rate.into();
-        let mut ema = Ema::new(&network, self.ema_decay)?;
-        let mut noise = HostNoise::new(self.seed);
-        let mut losses = Vec::new();
-        let mut unread: Vec<Tensor<1>> = Vec::new();
-        let progress = progress_bar(self.steps);
+        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+    ) -> Result<Trained<M>, Stopped<M>> {
+        self.run_with(network, optimizer, learning_rate, loss, |_| ())
+    }
 
-        for step in 1..=self.steps {
-            let loss = loss(&network, &mut noise)?;
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimizer.step(learning_rate.step(), network, gradients);
-            ema.update(&network);
-            unread.push(loss.inner());
-            if step % Self::REPORT_EVERY == 0 || step == self.steps {
-                let mean = Tensor::cat(std::mem::take(&mut unread), 0).mean();
-                let mean: f64 = mean.into_scalar();
-                if !mean.is_finite() {
-                    return Err(TrainError::Diverged { step, loss: mean });
-                }
-                losses.push((step, mean));
-                progress.set_message(format!("{mean:.4}"));
-            }
-            progress.inc(1);
+    /// As [`run`](Self::run); calls `report` every ten steps and after the last.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_with<M: Module>(
+        &self,
+        network: M,
+        optimizer: ModuleOptimizer,
+        learning_rate: impl Into<ModuleLrScheduler>,
+        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        report: impl FnMut(Progress),
+    ) -> Result<Trained<M>, Stopped<M>> {
+        let read = async |tensor: Tensor<1>| values(tensor.try_into_data());
+        let learning_rate = learning_rate.into();
+        at_once(self.train(network, optimizer, learning_rate, loss, report, read))
+    }
+
+    /// As [`run_with`](Self::run_with), for targets that cannot wait for the device, such as wasm.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_async<M: Module>(
+        &self,
+        network: M,
+        optimizer: ModuleOptimizer,
+        learning_rate: impl Into<ModuleLrScheduler>,
+        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        report: impl FnMut(Progress),
+    ) -> Result<Trained<M>, Stopped<M>> {
+        let read = async |tensor: Tensor<1>| values(tensor.into_data_async().await);
+        let learning_rate = learning_rate.into();
+        self.train(network, optimizer, learning_rate, loss, report, read).await
+    }
+
+    async fn train<M: Module>(
+        &self,
+        network: M,
+        optimizer: ModuleOptimizer,
+        learning_rate: ModuleLrScheduler,
+        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        report: impl FnMut(Progress),
+        read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
+    ) -> Result<Trained<M>, Stopped<M>> {
+        let mut trained = Trained { average: network.valid(), network, losses: Vec::new() };
+        match self.steps(&mut trained, optimizer, learning_rate, loss, report, read).await {
+            Ok(()) => Ok(trained),
+            Err(error) => Err(Stopped { error, trained: Box::new(trained) }),
         }
-        progress.finish();
-        Ok(Trained { network, average: ema.into_average(), losses })
+    }
+
+    /// Takes the steps. `trained` is what there was at the last report, when all was finite.
+    async fn steps<M: Module>(
+        &self,
+        trained: &mut Trained<M>,
+        mut optimizer: ModuleOptimizer,
+        mut learning_rate: ModuleLrScheduler,
+        mut loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        mut report: impl FnMut(Progress),
+        read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
+    ) -> Result<(), TrainError> {
+        let steps = self.steps;
+        Invalid::require(steps > 0, "training steps", 0.0, "at least 1")?;
+        let mut network = trained.network.clone();
+        let mut ema = Ema::new(&network, self.ema_decay.clone())?;
+        let mut noise = HostNoise::new(self.seed);
+        noise.switch_to(Stream::Training);
+        let (mut unread, mut drawn_from) = (Vec::new(), Vec::new());
+
+        for step in 1..=steps {
+            drawn_from.push(noise.clone());
+            let loss_of_step = loss(&network, &mut noise)?;
+            let gradients = GradientsParams::from_grads(loss_of_step.backward(), &network);
+            network = optimizer.step(learning_rate.step(), network, gradients);
+            ema.update(&network)?;
+            unread.push(loss_of_step.inner().mean());
+            if !step.is_multiple_of(Self::REPORT_EVERY) && step != steps {
+                continue;
+            }
+            let losses = read(Tensor::cat(std::mem::take(&mut unread), 0)).await?;
+            if let Some(at) = losses.iter().position(|loss| !loss.is_finite()) {
+                // The same draws again, with the weights of the last report: is it the data?
+                let (step, found) = (step + 1 + at - losses.len(), losses[at]);
+                let again = loss(&trained.network, &mut drawn_from[at])?.inner().mean();
+                let again = read(again).await?;
+                return Err(match again.iter().all(|loss| loss.is_finite()) {
+                    true => TrainError::Diverged { step, loss: found },
+                    false => TrainError::Data { step, loss: found },
+                });
+            }
+            drawn_from.clear();
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            trained.losses.push((step, mean));
+            (trained.network, trained.average) = (network.clone(), ema.average().clone());
+            report(Progress { step, steps, loss: mean });
+        }
+        Ok(())
     }
 }
 
-/// Hidden by itself where standard error is no terminal.
-fn progress_bar(steps: usize) -> ProgressBar {
-    let template = "training  {wide_bar} {pos}/{len}  loss {msg}  {eta} left";
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let progress = ProgressBar::new(steps as u64).with_style(style);
-    progress.enable_steady_tick(Duration::from_millis(500));
-    progress
+pub(crate) fn values<E: std::fmt::Display>(
+    data: Result<TensorData, E>,
+) -> Result<Vec<f64>, TrainError> {
+    let data = data.map_err(|error| TrainError::Read { reason: error.to_string() })?;
+    Ok(data.iter::<f64>().collect())
+}
+
+/// The value of a future in which nothing waits.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!("the synchronous reader is ready at once"),
+    }
 }

@@ -6,21 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 
-/// The weight w of `w ‖F − target‖²` at a level.
+/// The weight w of `w ‖F − target‖²` at a noise level.
 ///
 /// Since `x̂₀ = a x + b F`, an error of F is an error of x̂₀ times b: a weight that papers state for
 /// the x₀ error, `w₀`, is `w = w₀ b²` for the network's own error, whatever it predicts
 /// ([`Parameterization::x0_from`] gives b).
-pub trait Weighting {
-    /// w at level `at`, for a network that predicts what `parameterization` says.
+pub trait Weighting: Send + Sync {
+    /// w at noise level `at`, for a network of this parameterization.
     fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64;
 }
 
-impl<W: Weighting + ?Sized> Weighting for &W {
-    fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
-        (**self).weight(at, parameterization)
-    }
+macro_rules! delegate {
+    ($($pointer:ty),*) => {$(
+        impl<W: Weighting + ?Sized> Weighting for $pointer {
+            fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
+                (**self).weight(at, parameterization)
+            }
+        }
+    )*};
 }
+delegate!(&W, Box<W>, std::sync::Arc<W>);
 
 /// `w₀ b²`: a weight of the x₀ error as a weight of the network's error.
 fn from_x0_weight(w0: f64, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
@@ -32,9 +37,9 @@ fn from_x0_weight(w0: f64, at: NoiseLevel, parameterization: &dyn Parameterizati
 ///
 /// Source: Ho et al., eq. 14, arXiv 2006.11239.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Uniform;
+pub struct UniformWeight;
 
-impl Weighting for Uniform {
+impl Weighting for UniformWeight {
     fn weight(&self, _: NoiseLevel, _: &dyn Parameterization) -> f64 {
         1.0
     }
@@ -56,13 +61,16 @@ impl Weighting for Uniform {
 /// assert!((min_snr.weight(at, &VPrediction) - 5.0 / 10.0).abs() < 1e-12);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Gamma")]
+#[serde(try_from = "Gamma", into = "Gamma")]
 pub struct MinSnr {
     gamma: f64,
 }
 
 impl MinSnr {
-    /// With γ above 0; infinity is no bound, `w₀ = SNR`.
+    /// With γ above 0; γ = ∞ leaves `w₀ = SNR`. In JSON, which has no ∞, that is `"gamma": null`.
+    ///
+    /// # Errors
+    /// γ at or below 0, or NaN.
     pub fn new(gamma: f64) -> Result<Self, TrainError> {
         Invalid::require(gamma > 0.0, "gamma", gamma, "above 0")?;
         Ok(Self { gamma })
@@ -81,15 +89,22 @@ impl Weighting for MinSnr {
     }
 }
 
-#[derive(Deserialize)]
+/// γ as it is written; ∞ as none, since JSON has no ∞.
+#[derive(Serialize, Deserialize)]
 struct Gamma {
-    gamma: f64,
+    gamma: Option<f64>,
 }
 
 impl TryFrom<Gamma> for MinSnr {
     type Error = TrainError;
     fn try_from(raw: Gamma) -> Result<Self, TrainError> {
-        Self::new(raw.gamma)
+        Self::new(raw.gamma.unwrap_or(f64::INFINITY))
+    }
+}
+
+impl From<MinSnr> for Gamma {
+    fn from(weighting: MinSnr) -> Self {
+        Self { gamma: Some(weighting.gamma).filter(|gamma| gamma.is_finite()) }
     }
 }
 
@@ -101,7 +116,7 @@ impl TryFrom<Gamma> for MinSnr {
 /// σ² ‖s + ε/σ‖² = ‖σ s + ε‖² = SNR ‖x̂₀ − x₀‖²
 /// ```
 ///
-/// That is σ² for a network that predicts the score, 1 for ε ([`Uniform`], DDPM's own weight), SNR
+/// That is σ² for a network that predicts the score, 1 for ε ([`UniformWeight`], DDPM's own weight), SNR
 /// for x₀ and SNR/(SNR + 1) for v; and it is [`MinSnr`] with γ = ∞. So that the noisiest levels,
 /// whose scores are small, and the least noisy, whose scores are large, count alike. Source: Song &
 /// Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*, eq. 5–6,
@@ -138,6 +153,9 @@ pub struct P2 {
 
 impl P2 {
     /// With k above 0 and γ at least 0, both finite.
+    ///
+    /// # Errors
+    /// k or γ outside these ranges.
     pub fn new(k: f64, gamma: f64) -> Result<Self, TrainError> {
         Invalid::require(k > 0.0 && k.is_finite(), "k", k, "finite and above 0")?;
         let holds = gamma >= 0.0 && gamma.is_finite();

@@ -1,9 +1,6 @@
 //! The objective's laws, the moving average and the loop, through the public API.
 
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
-use burn::optim::{AdamWConfig, SgdConfig};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 use ddm_denoiser::{
     Denoiser, EdmPrediction, EpsilonPrediction, FlowPrediction, Model, ModelError,
     Parameterization, ScorePrediction, VPrediction, X0Prediction, from_fn,
@@ -11,7 +8,7 @@ use ddm_denoiser::{
 use ddm_samplers::{Ddpm, HostNoise, NoiseSource, Sampling, Variance};
 use ddm_schedule::{BetaTable, Cosine, LinearVp, NoiseLevel, NoiseSchedule, RectifiedFlow};
 use ddm_train::{
-    ConditionDropout, Ema, Hybrid, MinSnr, Objective, P2, TrainError, Training, Uniform, Weighting,
+    ConditionDropout, Hybrid, MinSnr, Objective, P2, ScoreMatching, UniformWeight, Weighting,
 };
 
 const PARAMETERIZATIONS: [&dyn Parameterization; 5] =
@@ -42,7 +39,7 @@ fn target_leads_back<const D: usize>(shape: [usize; D]) {
                 let name = parameterization.name();
                 assert!(back.all_close(wanted, Some(1e-3), Some(1e-4)), "{name} at {at:?}");
                 let t = values(example.t.clone())[i];
-                assert!((f64::from(t) - at.timestep).abs() < 1e-3, "told {t} at {at:?}");
+                assert!((f64::from(t) - at.timestep).abs() < 1e-3, "{t} at {at:?}");
             }
             // The right answer costs nothing.
             assert_eq!(example.loss(example.target.clone()).unwrap().into_scalar::<f32>(), 0.0);
@@ -57,23 +54,29 @@ fn the_target_leads_back_to_the_data_at_any_rank() {
     target_leads_back([2, 1, 2, 2, 2]);
 }
 
-/// A weight stated for x₀ means the same, whatever the network predicts: an answer whose x̂₀ is off
-/// by d costs w₀ d² under every parameterization.
+/// A weight stated for x₀ means the same, whatever the network predicts: a prediction whose x̂₀ is
+/// off by d has the loss w₀ d² under every parameterization.
 #[test]
 fn weights_count_the_same_x0_error_alike() {
-    let schedule = Cosine::default();
-    for weighting in [&MinSnr::default() as &dyn Weighting, &P2::default()] {
+    let (device, schedule, d) = (Device::flex(), Cosine::default(), 0.01);
+    let x0: Tensor<2> = HostNoise::new(1).draw([1, 4], &device);
+    let epsilon: Tensor<2> = HostNoise::new(2).draw([1, 4], &device);
+    let weightings: [&dyn Weighting; 3] = [&MinSnr::default(), &P2::default(), &ScoreMatching];
+    let stated: [fn(f64) -> f64; 3] = [|snr| snr.min(5.0), |snr| snr / (1.0 + snr), |snr| snr];
+    for (weighting, w0) in weightings.into_iter().zip(stated) {
         for time in [0.05, 0.3, 0.6, 0.9] {
             let at = schedule.level(time);
-            let costs: Vec<f64> = PARAMETERIZATIONS
-                .iter()
-                .map(|&parameterization| {
-                    let (_, b) = parameterization.x0_from(at);
-                    weighting.weight(at, parameterization) / (b * b)
-                })
-                .collect();
-            for cost in &costs {
-                assert!((cost / costs[0] - 1.0).abs() < 1e-9, "{costs:?} at {at:?}");
+            for parameterization in PARAMETERIZATIONS {
+                // The F of the same x whose x̂₀ = a x + b F is x₀ + d.
+                let objective = Objective::new(schedule, parameterization).unwrap();
+                let objective = objective.weighting(weighting);
+                let example = objective.example(x0.clone(), &[time], epsilon.clone()).unwrap();
+                let (a, b) = parameterization.x0_from(at);
+                let off = (x0.clone() + d - example.x_t.clone() * a) / b;
+                let loss = f64::from(example.loss(off).unwrap().into_scalar::<f32>());
+                let expected = w0(at.snr()) * d * d;
+                let name = parameterization.name();
+                assert!((loss / expected - 1.0).abs() < 0.02, "{name} {at:?}: {loss}, {expected}");
             }
         }
     }
@@ -93,7 +96,7 @@ fn weights_have_their_published_forms() {
         close(min_snr.weight(at, &VPrediction), snr.min(5.0) / (snr + 1.0));
         let p2 = P2::new(1.0, 0.5).unwrap();
         close(p2.weight(at, &EpsilonPrediction), 1.0 / (1.0 + snr).sqrt());
-        assert_eq!(Uniform.weight(at, &VPrediction), 1.0);
+        assert_eq!(UniformWeight.weight(at, &VPrediction), 1.0);
     }
 }
 
@@ -161,37 +164,55 @@ fn what_does_not_fit_is_refused() {
     let error = objective.example(x0, &[0.5; 3], narrow).unwrap_err().to_string();
     assert!(error.contains("[3, 1]") && error.contains("[3, 2]"), "{error}");
 
-    assert!(MinSnr::new(0.0).unwrap_err().to_string().contains("gamma = 0"));
+    assert!(MinSnr::new(0.0).unwrap_err().to_string().contains("gamma is 0"));
     assert!(P2::new(f64::NAN, 1.0).is_err() && P2::new(1.0, -1.0).is_err());
     assert!(ConditionDropout::new(1.5).unwrap_err().to_string().contains("1.5"));
     assert!(serde_json::from_str::<MinSnr>(r#"{"gamma": -2}"#).is_err());
 }
 
-fn linear(device: &Device, weight: f32) -> Linear {
-    let mut linear = LinearConfig::new(1, 1).with_bias(false).init(device);
-    linear.weight = linear.weight.map(|w| w.zeros_like() + weight);
-    linear
+#[test]
+fn weightings_survive_json() {
+    for gamma in [5.0, f64::INFINITY] {
+        let weighting = MinSnr::new(gamma).unwrap();
+        let text = serde_json::to_string(&weighting).unwrap();
+        assert_eq!(serde_json::from_str::<MinSnr>(&text).unwrap(), weighting, "{text}");
+    }
 }
 
+/// Shapes that would broadcast are errors, in training too.
 #[test]
-fn the_average_moves_as_its_formula_says() {
-    let device = Device::flex().autodiff();
-    let network = linear(&device, 1.0);
-    let mut ema = Ema::new(&network, 0.5).unwrap();
-    // Warm-up: d = 1/10, 2/11, 3/12, …, at most 0.5.
-    let mut expected = 1.0;
-    let mut moved = network;
-    for n in 0..12 {
-        moved.weight = moved.weight.map(|w| w.zeros_like() + (n + 2) as f32);
-        ema.update(&moved);
-        let decay = f64::min(0.5, (1.0 + f64::from(n)) / (10.0 + f64::from(n)));
-        expected = decay * expected + (1.0 - decay) * f64::from(n + 2);
-        let average = values(ema.average().weight.val())[0];
-        assert!((f64::from(average) - expected).abs() < 1e-4, "{average}, not {expected}");
+fn a_prediction_of_another_shape_is_refused() {
+    let device = Device::flex();
+    let objective = Objective::new(Cosine::default(), VPrediction).unwrap();
+    let x0 = Tensor::<4>::zeros([4, 1, 8, 8], &device);
+    let example = objective.draw(x0, &mut HostNoise::new(0)).unwrap();
+    for shape in [[4, 2, 8, 8], [1, 1, 8, 8], [4, 1, 8, 1]] {
+        let error = example.loss(Tensor::zeros(shape, &device)).unwrap_err().to_string();
+        assert!(error.contains(&format!("{shape:?}")) && error.contains("[4, 1, 8, 8]"), "{error}");
     }
-    assert!(!ema.average().weight.val().device().is_autodiff());
-    assert_eq!(values(moved.weight.val().inner()), [13.0]);
-    assert!(Ema::new(&moved, 1.0).unwrap_err().to_string().contains("EMA decay = 1"));
+}
+
+/// Examples of half-precision data are those of the same data in f32, and t is exact.
+#[test]
+fn half_precision_data_makes_examples_in_f32() {
+    let device = Device::flex();
+    let objective = Objective::new(BetaTable::default(), EpsilonPrediction).unwrap();
+    let objective = objective.weighting(MinSnr::default());
+    let x0: Tensor<2> = HostNoise::new(3).draw([3, 5], &device);
+    let times = [0.999, 0.998, 0.997]; // timesteps 998, 997, 996, which bf16 cannot tell apart
+    let epsilon: Tensor<2> = HostNoise::new(4).draw([3, 5], &device);
+    for dtype in [DType::BF16, DType::F16] {
+        let half = x0.clone().cast(dtype);
+        let rounded = half.clone().cast(DType::F32);
+        let found = objective.example(half, &times, epsilon.clone()).unwrap();
+        let expected = objective.example(rounded, &times, epsilon.clone()).unwrap();
+        assert_eq!(values(found.t), [998.0, 997.0, 996.0]);
+        assert_eq!(values(found.x_t), values(expected.x_t));
+        assert_eq!(values(found.target), values(expected.target));
+        assert_eq!(values(found.weight), values(expected.weight));
+    }
+    let double = objective.example(x0.cast(DType::F64), &times, epsilon).unwrap();
+    assert_eq!((double.x_t.dtype(), double.t.dtype()), (DType::F64, DType::F64));
 }
 
 #[test]
@@ -206,45 +227,6 @@ fn conditions_fall_away_at_their_rate() {
     };
     assert_eq!((dropped(0.0), dropped(1.0)), (0.0, 1.0));
     assert!((dropped(0.2) - 0.2).abs() < 0.02, "{}", dropped(0.2));
-}
-
-fn fit(steps: usize, rate: f64) -> Result<ddm_train::Trained<Linear>, TrainError> {
-    let device = Device::flex().autodiff();
-    let schedule = LinearVp::default();
-    let objective = Objective::new(&schedule, X0Prediction).unwrap();
-    let training = Training { steps, ema_decay: 0.9, seed: 11 };
-    let optimizer = SgdConfig::new().init();
-    // Data that is always 3: the best bias is 3 and the best weight 0.
-    let network = LinearConfig::new(1, 1).init(&device);
-    training.run(network, optimizer, rate, |network, noise| {
-        let x0 = Tensor::<2>::ones([64, 1], &device) * 3.0;
-        let example = objective.draw(x0, noise)?;
-        example.loss(network.forward(example.x_t.clone()))
-    })
-}
-
-#[test]
-fn the_loop_learns_and_reports() {
-    let trained = fit(305, 0.05).unwrap();
-    let bias = |network: &Linear| values(network.bias.as_ref().unwrap().val().inner())[0];
-    assert!((bias(&trained.network) - 3.0).abs() < 0.2, "{}", bias(&trained.network));
-    assert!((bias(&trained.average.clone().train()) - 3.0).abs() < 0.2);
-    assert_eq!(trained.losses.len(), 31);
-    assert_eq!(trained.losses.last().unwrap().0, 305);
-    assert!(trained.losses[30].1 < 0.1 * trained.losses[0].1, "{:?}", trained.losses);
-}
-
-#[test]
-fn the_loop_stops_with_a_sentence() {
-    assert!(fit(0, 0.1).unwrap_err().to_string().contains("training steps = 0"));
-    let error = fit(200, 1e6).unwrap_err();
-    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
-    assert!(error.to_string().contains("smaller learning rate"), "{error}");
-    let bad = Training { steps: 1, ema_decay: -0.1, seed: 0 };
-    let network = LinearConfig::new(1, 1).init(&Device::flex().autodiff());
-    let run = bad
-        .run(network, AdamWConfig::new().init(), 0.1, |network, _| Ok(network.weight.val().sum()));
-    assert!(run.unwrap_err().to_string().contains("-0.1"));
 }
 
 /// With x̂₀ = x₀ the bound of a row is the KL between two Gaussians of one mean, known in closed

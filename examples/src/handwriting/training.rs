@@ -10,6 +10,7 @@ use ddm_core::prelude::*;
 use ddm_core::train::{ConditionDropout, Trained, Weighting};
 
 use super::{BATCH, LabelledImages};
+use crate::progress::training_bar;
 
 /// The U-Net for digits: two resolutions, and a class for each digit.
 pub fn unet() -> UNetConfig {
@@ -22,7 +23,7 @@ pub fn unet() -> UNetConfig {
 ///
 /// If there are no passes to make, or the loss diverges.
 pub fn train(
-    objective: &Objective<'_, impl Parameterization, impl Weighting>,
+    objective: &Objective<impl NoiseSchedule, impl Parameterization, impl Weighting>,
     digits: &LabelledImages,
     epochs: usize,
     seed: u64,
@@ -35,14 +36,13 @@ pub fn train(
     let dropout = ConditionDropout::new(0.1)?;
     let network = unet().init(&device)?;
     let null = network.null_classes(BATCH, &device);
-    let trained = training.run(network, AdamWConfig::new().init(), rate, |network, noise| {
+    let loss = |network: &UNet, noise: &mut HostNoise| {
         let batch = digits.batch(BATCH, noise);
         let labels = dropout.apply(batch.labels, null.clone(), noise)?;
-        let example = objective.draw(batch.images, noise)?;
-        let answer = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
-        example.loss(answer)
-    })?;
-    Ok(trained)
+        objective.loss_with(network, batch.images, labels, noise)
+    };
+    let optimizer = AdamWConfig::new().init();
+    Ok(training.run_with(network, optimizer, rate, loss, training_bar())?)
 }
 
 /// The network as a denoiser that follows the wanted labels, by classifier-free guidance.

@@ -3,12 +3,11 @@
 use std::f64::consts::SQRT_2;
 
 use burn::tensor::{Bool, Tensor, TensorData};
-use ddm_denoiser::{ModelError, column};
 use ddm_schedule::{Invalid, NoiseSchedule, kernel};
 
-use crate::TrainError;
+use crate::{ModelError, column};
 
-/// What the variational bound knows of some rows of a β table, one a sample: the posterior
+/// Rows of a β table, one per sample, as the variational bound needs them: the mean of the posterior
 /// `q(x_{i−1} | x_i, x₀)` and the variances between which a model may choose.
 ///
 /// ```text
@@ -21,13 +20,13 @@ use crate::TrainError;
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::ChainRows;
 /// use ddm_schedule::BetaTable;
-/// use ddm_train::ChainRows;
 /// let x0 = Tensor::<2>::zeros([2, 3], &Device::flex());
 /// let rows = ChainRows::new(&BetaTable::default(), &[5, 900], &x0)?;
 /// let posterior = rows.log_variance(x0.clone()); // v = 0: the posterior's own variance
 /// assert_eq!(rows.nats(x0.clone(), x0, posterior).sum().into_scalar::<f32>(), 0.0);
-/// # Ok::<(), ddm_train::TrainError>(())
+/// # Ok::<(), ddm_denoiser::ModelError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ChainRows<const D: usize> {
@@ -39,27 +38,23 @@ pub struct ChainRows<const D: usize> {
 }
 
 impl<const D: usize> ChainRows<D> {
-    /// Of rows 0 … T − 1, one a sample or one for all, with the device and float type of x. Refuses
-    /// schedules without a table, and rows that are not in it.
+    /// Of rows 0 … T − 1, one per sample or one for all, with the device and float type of x.
+    ///
+    /// # Errors
+    /// A schedule without a table of at least 2 steps, rows outside it, or a number of rows that
+    /// fits neither the batch nor 1.
     pub fn new(
         schedule: &dyn NoiseSchedule,
         rows: &[usize],
         x: &Tensor<D>,
-    ) -> Result<Self, TrainError> {
-        let steps = TrainError::require_table(schedule)?;
+    ) -> Result<Self, ModelError> {
+        let steps = ModelError::require_table(schedule)?;
         if rows.len() != 1 {
             ModelError::require_batch("the rows", rows.len(), x.dims()[0])?;
         }
-        require_rows(rows, steps)?;
-        Ok(Self::of_table(schedule, steps, rows, x))
-    }
+        let last = rows.iter().copied().max().unwrap_or(0);
+        Invalid::require(last < steps, "row", last as f64, "a row of the table, below T")?;
 
-    pub(crate) fn of_table(
-        schedule: &dyn NoiseSchedule,
-        steps: usize,
-        rows: &[usize],
-        x: &Tensor<D>,
-    ) -> Self {
         let level = |row: usize| schedule.level(row as f64 / steps as f64);
         let column = |of: &dyn Fn(usize) -> f64| column(x, rows.iter().map(|&row| of(row)));
         // At row 0 the posterior has no variance; row 1's stands in, as in the paper's program.
@@ -75,12 +70,12 @@ impl<const D: usize> ChainRows<D> {
         let mut broadcast = [1; D];
         broadcast[0] = rows.len();
         let first: Vec<bool> = rows.iter().map(|&row| row == 0).collect();
-        Self {
+        Ok(Self {
             mean: column(&mean),
             log_small: column(&small),
             log_large: column(&large),
             is_first: Tensor::from_data(TensorData::new(first, broadcast), &x.device()),
-        }
+        })
     }
 
     /// `ln β^v β̃^(1−v)`: from v = 0, the posterior's variance, to v = 1, the chain's own.
@@ -102,10 +97,17 @@ impl<const D: usize> ChainRows<D> {
     }
 }
 
-/// Refuses rows that a table of so many steps does not have.
-pub(crate) fn require_rows(rows: &[usize], steps: usize) -> Result<(), TrainError> {
-    let last = rows.iter().copied().max().unwrap_or(0);
-    Ok(Invalid::require(last < steps, "row", last as f64, "a row of the table, below T")?)
+impl ModelError {
+    /// The number of rows T of a schedule that is a table.
+    ///
+    /// # Errors
+    /// A schedule without a table, or with fewer than 2 rows.
+    pub fn require_table(schedule: &dyn NoiseSchedule) -> Result<usize, Self> {
+        let steps = schedule.steps().unwrap_or(0);
+        let allowed = "at least 2: the bound needs the chain of a beta table";
+        Invalid::require(steps >= 2, "the number of the schedule's steps", steps as f64, allowed)?;
+        Ok(steps)
+    }
 }
 
 /// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins, centred on k/127.5 − 1; the

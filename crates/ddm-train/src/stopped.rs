@@ -1,0 +1,60 @@
+//! A training that stopped, with what it leaves.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::{TrainError, Trained};
+
+/// A training that stopped before its last step: why, and what there was at the last report.
+///
+/// Converts to a [`TrainError`] by `?`.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::SgdConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_train::{TrainError, Training};
+/// let device = Device::flex().autodiff();
+/// let training = Training { steps: 100, ema_decay: 0.9, seed: 1 };
+/// let network = LinearConfig::new(1, 1).init(&device);
+/// let stopped = training.run(network, SgdConfig::new().init(), 1e9, |network, _noise| {
+///     Ok(network.forward(Tensor::<2>::ones([8, 1], &device)).square().mean())
+/// });
+/// let stopped = stopped.unwrap_err();
+/// assert!(matches!(stopped.error, TrainError::Diverged { .. }));
+/// let network = stopped.trained.network; // to go on with, at a smaller learning rate
+/// ```
+pub struct Stopped<M> {
+    /// Why it stopped.
+    pub error: TrainError,
+    /// Network, average and losses of the last report, when all losses were finite; of the start,
+    /// if there was none.
+    pub trained: Box<Trained<M>>,
+}
+
+impl<M> fmt::Debug for Stopped<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopped")
+            .field("error", &self.error)
+            .field("losses", &self.trained.losses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M> fmt::Display for Stopped<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<M> Error for Stopped<M> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl<M> From<Stopped<M>> for TrainError {
+    fn from(stopped: Stopped<M>) -> Self {
+        stopped.error
+    }
+}

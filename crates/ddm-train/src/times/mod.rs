@@ -1,0 +1,64 @@
+//! Which times are trained, and how often.
+
+mod history;
+mod noise_level;
+mod unit;
+
+use std::sync::Arc;
+
+use ddm_schedule::NoiseSchedule;
+
+pub use history::LossHistory;
+pub use noise_level::LogNormal;
+pub use unit::{LogitNormal, Mode, Stratified, UniformTime};
+
+/// The distribution of the training times, by its inverse cumulative distribution function.
+///
+/// A closure `Fn(f64) -> f64` from u to the time is one, for u uniform on [0, 1).
+///
+/// ```
+/// use ddm_denoiser::FlowPrediction;
+/// use ddm_schedule::RectifiedFlow;
+/// use ddm_train::{LogitNormal, Objective, Stratified};
+/// let objective = Objective::new(RectifiedFlow, FlowPrediction)?;
+/// let sd3 = objective.clone().time_sampling(LogitNormal::default());
+/// let noisier = objective.clone().time_sampling(|u: f64| u.sqrt());
+/// let even = objective.time_sampling(Stratified(LogitNormal::default()));
+/// # Ok::<(), ddm_denoiser::ModelError>(())
+/// ```
+pub trait TimeSampling: Send + Sync {
+    /// The time in [0, 1] of the schedule for u, uniform on [0, 1). [`Objective`](crate::Objective)
+    /// moves it to the next row of a table, or into [10⁻⁵, 1 − 10⁻⁵] without one.
+    fn time(&self, u: f64, schedule: &dyn NoiseSchedule) -> f64;
+
+    /// How much an example of this time counts: 1, or 1/p where some times are drawn p times as
+    /// often as they should count.
+    fn importance(&self, time: f64) -> f64 {
+        let _ = time;
+        1.0
+    }
+
+    /// The u of a batch from independent uniform numbers on [0, 1): these themselves, or numbers
+    /// that cover [0, 1) more evenly.
+    fn spread(&self, uniform: Vec<f64>) -> Vec<f64> {
+        uniform
+    }
+}
+
+impl<F: Fn(f64) -> f64 + Send + Sync> TimeSampling for F {
+    fn time(&self, u: f64, _: &dyn NoiseSchedule) -> f64 {
+        self(u)
+    }
+}
+
+impl<T: TimeSampling + ?Sized> TimeSampling for Arc<T> {
+    fn time(&self, u: f64, schedule: &dyn NoiseSchedule) -> f64 {
+        (**self).time(u, schedule)
+    }
+    fn importance(&self, time: f64) -> f64 {
+        (**self).importance(time)
+    }
+    fn spread(&self, uniform: Vec<f64>) -> Vec<f64> {
+        (**self).spread(uniform)
+    }
+}

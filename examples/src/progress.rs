@@ -1,0 +1,24 @@
+//! Progress bars.
+
+use ddm_core::train::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar for a training, hidden by itself where standard error is no terminal.
+///
+/// ```
+/// let report = ddm_examples::progress::training_bar(); // for `Training::run_with`
+/// ```
+pub fn training_bar() -> impl FnMut(Progress) {
+    let template = "training  {wide_bar} {pos}/{len}  loss {msg}  {eta} left";
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(0).with_style(style);
+    move |at| {
+        bar.set_length(at.steps as u64);
+        bar.set_message(format!("{:.4}", at.loss));
+        bar.set_position(at.step as u64);
+        if at.step == at.steps {
+            bar.finish();
+        }
+    }
+}
