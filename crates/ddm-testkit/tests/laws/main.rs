@@ -17,7 +17,6 @@ mod inpainting;
 mod mixture_orders;
 mod noise;
 mod refused;
-mod replay;
 mod samplers;
 mod schedules;
 mod serialised;

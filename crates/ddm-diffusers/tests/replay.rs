@@ -1,16 +1,16 @@
 //! Trajectories that diffusers recorded, step by step (`testdata/schedulers`).
 
+#[path = "../examples/replay/recording.rs"]
+mod recording;
+#[path = "../examples/replay/replay.rs"]
+mod replay;
+
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor};
-use ddm_denoiser::{EpsilonPrediction, Model, from_fn};
-use ddm_samplers::{Ddim, Sampling};
-use ddm_schedule::{BetaTable, Leading};
-use ddm_testkit::Recording;
-use ddm_testkit::replay::{Outcome, ReplayError, read, replay};
+use burn::tensor::Device;
+use recording::Recording;
+use replay::{Outcome, ReplayError, read, replay};
 use serde_json::json;
-
-use crate::holds;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/schedulers")
@@ -25,7 +25,10 @@ fn every_recorded_run_is_taken_again() {
     let mut off = Vec::new();
     let mut count = 0;
     let files = |folder: PathBuf| std::fs::read_dir(folder).unwrap();
-    for entry in files(folder()).chain(files(folder().join("edges"))) {
+    for entry in files(folder())
+        .chain(files(folder().join("edges")))
+        .chain(files(folder().join("published")))
+    {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|end| end != "json") {
             continue;
@@ -38,7 +41,7 @@ fn every_recorded_run_is_taken_again() {
             }
         }
     }
-    assert!(count >= 127 + 70, "{count} cases");
+    assert!(count >= 127 + 70 + 32, "{count} cases");
     assert!(off.is_empty(), "{} of {count} are off:\n{}", off.len(), off.join("\n"));
 }
 
@@ -77,23 +80,4 @@ fn another_path_is_told_apart() {
     let short = Recording { x: recording.x[..5].to_vec(), ..recording.clone() };
     let outcome = replay(&short, &Device::flex());
     assert!(matches!(outcome, Outcome::OtherCalls { recorded: 5, .. }), "{outcome}");
-}
-
-/// A recording can also be replayed by hand, without a config.
-#[test]
-fn a_run_by_hand_takes_the_path_of_diffusers() {
-    let recording = &recordings("DDIMScheduler.json")[0];
-    let table = BetaTable::default();
-    let network = from_fn(|x: Tensor<4>, t: Tensor<1>| {
-        (x.clone() + t.reshape([-1, 1, 1, 1]) / 1000.0).tanh() * 0.5 + x * 0.3
-    });
-    let model = Model::new(network, EpsilonPrediction);
-    let run = |steps| {
-        let run = Sampling::new(&model, &table).sampler(Ddim::default());
-        let run = run.grid(Leading { offset: 0 }).steps(steps);
-        run.start_from(recording.start(&Device::flex())).unwrap()
-    };
-    holds(recording.replay(run(10), 1e-4));
-    assert!(recording.replay(run(11), 1e-4).unwrap_err().found.contains("step 0"));
-    assert!(recording.replay(run(10).take(0), 1e-4).unwrap_err().found.contains("0 steps"));
 }
