@@ -35,7 +35,6 @@ pub enum Class {
     SaSolver,
     Scm,
     Tcd,
-    UnClip,
     UniPcMultistep,
 }
 
@@ -60,7 +59,7 @@ pub(crate) enum Family {
 
 impl Class {
     /// Every class that is covered.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 30] = [
         Self::CmStochasticIterative,
         Self::CogVideoXDdim,
         Self::CogVideoXDpm,
@@ -90,7 +89,6 @@ impl Class {
         Self::SaSolver,
         Self::Scm,
         Self::Tcd,
-        Self::UnClip,
         Self::UniPcMultistep,
     ];
 
@@ -126,7 +124,6 @@ impl Class {
             Self::SaSolver => "SASolverScheduler",
             Self::Scm => "SCMScheduler",
             Self::Tcd => "TCDScheduler",
-            Self::UnClip => "UnCLIPScheduler",
             Self::UniPcMultistep => "UniPCMultistepScheduler",
         }
     }
@@ -145,8 +142,7 @@ impl Class {
             | Self::DdimParallel
             | Self::Ddpm
             | Self::DdpmParallel
-            | Self::Pndm
-            | Self::UnClip => Family::Chain,
+            | Self::Pndm => Family::Chain,
             Self::Lcm | Self::Tcd => Family::Consistency,
             Self::DeisMultistep
             | Self::DpmSolverMultistep

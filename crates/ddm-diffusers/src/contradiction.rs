@@ -88,6 +88,10 @@ impl Settings {
         self.check_ranges()?;
         let ode_to_zero = !self.ends_at_sigma_min;
         let flow = self.predicts == Predicts::Flow;
+        if flow && self.class == Class::DeisMultistep && !self.flow {
+            let what = "flow_prediction of DEIS on other levels than flow's".to_owned();
+            return Err(ConfigError::Unsupported { what, change: "set use_flow_sigmas to true" });
+        }
         Err(ConfigError::Contradiction(match self {
             _ if self.variance == VarianceType::FixedLargeLog => Contradiction::FixedLargeLog,
             _ if self.variance == VarianceType::Learned

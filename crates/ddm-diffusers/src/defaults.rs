@@ -30,11 +30,6 @@ pub(crate) fn defaults(class: Class) -> Map<String, Value> {
             spacing("leading"),
             zero_snr(),
         ],
-        Class::UnClip => vec![
-            json!({"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}),
-            json!({"variance_type": "fixed_small_log", "prediction_type": "epsilon"}),
-            clip(true),
-        ],
         Class::CmStochasticIterative => vec![
             json!({"num_train_timesteps": 40, "sigma_min": 0.002, "sigma_max": 80.0}),
             json!({"sigma_data": 0.5, "s_noise": 1.0, "rho": 7.0, "clip_denoised": true}),

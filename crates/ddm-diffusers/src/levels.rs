@@ -41,7 +41,7 @@ impl Settings {
 
     /// Where the walk down the rows ends, below row 0.
     pub(crate) fn chain_end(&self, table: &Table) -> NoiseLevel {
-        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel | Class::UnClip);
+        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
         if ancestral || self.alpha_to_one { NoiseLevel::DATA } else { table.level(0) }
     }
 
@@ -56,7 +56,7 @@ impl Settings {
             Some(rows) => self.given_rows(rows)?,
             None => self.chain_rows(steps)?,
         };
-        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel | Class::UnClip);
+        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
         let below = (rows[rows.len() - 1] as usize).checked_sub(self.train_steps / steps);
         let end = match below {
             Some(row) if !ancestral => table.level(row),

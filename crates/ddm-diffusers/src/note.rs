@@ -102,7 +102,7 @@ impl Settings {
     fn notes(&self) -> Vec<Note> {
         let family = self.class.family();
         let solver = family == Family::Solver;
-        let chain = family == Family::Chain && self.class != Class::UnClip;
+        let chain = family == Family::Chain;
         let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
         let cosine = self.betas == Betas::Cosine && self.trained_betas.is_none();
         let twice = family == Family::FlowMatch && self.shift != 1.0 && !self.dynamic_shift;

@@ -36,9 +36,7 @@ impl SchedulerConfig {
         let s = self.settings();
         let walk = || Walk::new(s, args.inference_steps);
         let sampler = match class {
-            Class::Ddpm | Class::DdpmParallel | Class::UnClip => {
-                BoxedSampler::new(Ddpm { variance: s.variance() })
-            }
+            Class::Ddpm | Class::DdpmParallel => BoxedSampler::new(Ddpm { variance: s.variance() }),
             Class::Ddim | Class::DdimParallel => {
                 let sampler = LimitedDdim::new(args.eta.unwrap_or(0.0), s)?;
                 BoxedSampler::new(Walking { sampler, walk: walk()? })

@@ -201,7 +201,7 @@ impl Settings {
                     ("trailing", Rows::Trailing),
                     ("linspace", Rows::Linspace),
                 ],
-                Rows::Linspace, // of the classes without the key: UnCLIP's rule
+                Rows::Linspace,
             )?,
             offset: keys.count("steps_offset", 0)?,
             sigmas: sigmas(&keys)?,
@@ -321,7 +321,6 @@ fn beta_words(class: Class) -> &'static [(&'static str, Betas)] {
     ];
     match class {
         Class::Ddpm | Class::DdpmParallel => &WORDS[..5],
-        Class::UnClip => &WORDS[2..3],
         Class::HeunDiscrete => &WORDS,
         _ => &WORDS[..3],
     }
@@ -347,7 +346,6 @@ fn prediction_words(class: Class) -> &'static [(&'static str, Predicts)] {
         | Class::EdmEuler
         | Class::EdmDpmSolverMultistep => &WORDS[..2],
         Class::CosineDpmSolverMultistep => &WORDS[..2],
-        Class::UnClip => &[("epsilon", Predicts::Epsilon), ("sample", Predicts::Sample)],
         Class::Scm => &[("trigflow", Predicts::TrigFlow)],
         _ => &WORDS[..3],
     }
