@@ -155,6 +155,7 @@ impl Settings {
 
     /// Angles t with α = cos t, σ = σ_d sin t: two steps by way of 1.3, else evenly.
     fn trig_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
+        #[expect(clippy::approx_constant, reason = "diffusers' rounded number")]
         const FIRST: f64 = 1.5708;
         let steps = set.count(self.class);
         let angles: Vec<f64> = match (&set.timesteps, steps) {

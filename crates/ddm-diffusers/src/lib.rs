@@ -8,8 +8,9 @@
 //!   [`denoiser`](SchedulerConfig::denoiser) of a network, clipped or thresholded;
 //! * the [`sampler`](SchedulerConfig::sampler).
 //!
-//! Missing keys have the class's defaults, [unknown](SchedulerConfig::unknown) ones are reported,
-//! and settings that [contradict](Contradiction) each other are refused. Names of classes and
+//! [`SchedulerConfig::sampling`] joins them with a network. A config gives the numbers that
+//! diffusers gives; what is doubtful about it is a [`Note`], and what fails there is
+//! [refused](Contradiction). Names of classes and
 //! options are known in this crate only.
 //!
 //! ```

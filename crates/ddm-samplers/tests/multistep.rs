@@ -90,7 +90,7 @@ fn orders() {
 fn bad_settings_are_refused() {
     for order in [0, 4] {
         let message = DpmSolverPp::new(order).unwrap_err().to_string();
-        assert_eq!(message, format!("order = {order}, but must be 1, 2 or 3"));
+        assert_eq!(message, format!("order is {order}, but must be 1, 2 or 3"));
         assert!(DpmSolver::new(order).is_err() && DpmSolverSingle::new(order).is_err());
         assert!(Deis::new(order).is_err() && Lms::new(order + 1).is_ok() == (order == 0));
     }
