@@ -3,7 +3,7 @@
 Usage:
     pip install diffusers torch scipy
     python record_schedulers.py CASES.json FOLDER
-    cargo run --release -p ddm-testkit --bin replay -- FOLDER/*.json
+    cargo run --release -p ddm-diffusers --example replay -- FOLDER/*.json
 
 CASES.json is a list of cases, as `scheduler_cases.json` beside this script has them:
     {"scheduler": "DDIMScheduler",        the class

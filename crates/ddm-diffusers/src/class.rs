@@ -6,9 +6,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is diffusers' class of that name, less the word Scheduler")]
 pub enum Class {
+    CmStochasticIterative,
+    CogVideoXDdim,
+    CogVideoXDpm,
+    CosineDpmSolverMultistep,
     Ddim,
     DdimInverse,
+    DdimParallel,
     Ddpm,
+    DdpmParallel,
     DeisMultistep,
     DpmSolverMultistep,
     DpmSolverSinglestep,
@@ -18,6 +24,7 @@ pub enum Class {
     EulerDiscrete,
     FlowMatchEulerDiscrete,
     FlowMatchHeunDiscrete,
+    FlowMatchLcm,
     HeunDiscrete,
     Ipndm,
     Kdpm2AncestralDiscrete,
@@ -26,6 +33,7 @@ pub enum Class {
     LmsDiscrete,
     Pndm,
     SaSolver,
+    Scm,
     Tcd,
     UniPcMultistep,
 }
@@ -46,15 +54,21 @@ pub(crate) enum Family {
     /// σ of rectified flow.
     FlowMatch,
     /// Angles.
-    Ipndm,
+    Angle,
 }
 
 impl Class {
     /// Every class that is covered.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 30] = [
+        Self::CmStochasticIterative,
+        Self::CogVideoXDdim,
+        Self::CogVideoXDpm,
+        Self::CosineDpmSolverMultistep,
         Self::Ddim,
         Self::DdimInverse,
+        Self::DdimParallel,
         Self::Ddpm,
+        Self::DdpmParallel,
         Self::DeisMultistep,
         Self::DpmSolverMultistep,
         Self::DpmSolverSinglestep,
@@ -64,6 +78,7 @@ impl Class {
         Self::EulerDiscrete,
         Self::FlowMatchEulerDiscrete,
         Self::FlowMatchHeunDiscrete,
+        Self::FlowMatchLcm,
         Self::HeunDiscrete,
         Self::Ipndm,
         Self::Kdpm2AncestralDiscrete,
@@ -72,6 +87,7 @@ impl Class {
         Self::LmsDiscrete,
         Self::Pndm,
         Self::SaSolver,
+        Self::Scm,
         Self::Tcd,
         Self::UniPcMultistep,
     ];
@@ -79,9 +95,15 @@ impl Class {
     /// Its `_class_name`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::CmStochasticIterative => "CMStochasticIterativeScheduler",
+            Self::CogVideoXDdim => "CogVideoXDDIMScheduler",
+            Self::CogVideoXDpm => "CogVideoXDPMScheduler",
+            Self::CosineDpmSolverMultistep => "CosineDPMSolverMultistepScheduler",
             Self::Ddim => "DDIMScheduler",
             Self::DdimInverse => "DDIMInverseScheduler",
+            Self::DdimParallel => "DDIMParallelScheduler",
             Self::Ddpm => "DDPMScheduler",
+            Self::DdpmParallel => "DDPMParallelScheduler",
             Self::DeisMultistep => "DEISMultistepScheduler",
             Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
             Self::DpmSolverSinglestep => "DPMSolverSinglestepScheduler",
@@ -91,6 +113,7 @@ impl Class {
             Self::EulerDiscrete => "EulerDiscreteScheduler",
             Self::FlowMatchEulerDiscrete => "FlowMatchEulerDiscreteScheduler",
             Self::FlowMatchHeunDiscrete => "FlowMatchHeunDiscreteScheduler",
+            Self::FlowMatchLcm => "FlowMatchLCMScheduler",
             Self::HeunDiscrete => "HeunDiscreteScheduler",
             Self::Ipndm => "IPNDMScheduler",
             Self::Kdpm2AncestralDiscrete => "KDPM2AncestralDiscreteScheduler",
@@ -99,6 +122,7 @@ impl Class {
             Self::LmsDiscrete => "LMSDiscreteScheduler",
             Self::Pndm => "PNDMScheduler",
             Self::SaSolver => "SASolverScheduler",
+            Self::Scm => "SCMScheduler",
             Self::Tcd => "TCDScheduler",
             Self::UniPcMultistep => "UniPCMultistepScheduler",
         }
@@ -111,7 +135,14 @@ impl Class {
 
     pub(crate) fn family(self) -> Family {
         match self {
-            Self::Ddim | Self::DdimInverse | Self::Ddpm | Self::Pndm => Family::Chain,
+            Self::CogVideoXDdim
+            | Self::CogVideoXDpm
+            | Self::Ddim
+            | Self::DdimInverse
+            | Self::DdimParallel
+            | Self::Ddpm
+            | Self::DdpmParallel
+            | Self::Pndm => Family::Chain,
             Self::Lcm | Self::Tcd => Family::Consistency,
             Self::DeisMultistep
             | Self::DpmSolverMultistep
@@ -124,9 +155,14 @@ impl Class {
             | Self::Kdpm2AncestralDiscrete
             | Self::Kdpm2Discrete
             | Self::LmsDiscrete => Family::KDiffusion,
-            Self::EdmDpmSolverMultistep | Self::EdmEuler => Family::Edm,
-            Self::FlowMatchEulerDiscrete | Self::FlowMatchHeunDiscrete => Family::FlowMatch,
-            Self::Ipndm => Family::Ipndm,
+            Self::CmStochasticIterative
+            | Self::CosineDpmSolverMultistep
+            | Self::EdmDpmSolverMultistep
+            | Self::EdmEuler => Family::Edm,
+            Self::FlowMatchEulerDiscrete | Self::FlowMatchHeunDiscrete | Self::FlowMatchLcm => {
+                Family::FlowMatch
+            }
+            Self::Ipndm | Self::Scm => Family::Angle,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::class::Family;
 use crate::defaults::defaults;
 use crate::schedule::Angle;
 use crate::settings::Settings;
-use crate::{Class, ConfigError, Prediction, json};
+use crate::{Class, ConfigError, Prediction, SetTimesteps, json};
 
 /// A diffusers scheduler config: what it says, with the class's defaults for what it leaves out.
 ///
@@ -24,7 +24,7 @@ use crate::{Class, ConfigError, Prediction, json};
 ///     "beta_end": 0.012, "clip_sample": false, "steps_offset": 1, "skip_prk_steps": true
 /// }"#.parse()?;
 /// assert_eq!(config.unknown(), ["skip_prk_steps"]); // PNDM's; DDIM has no such setting
-/// let levels = config.levels(50, None)?;
+/// let levels = config.levels(50)?;
 /// assert_eq!((levels[0].timestep, levels[49].timestep), (981.0, 1.0));
 /// # Ok::<(), ddm_diffusers::ConfigError>(())
 /// ```
@@ -54,29 +54,25 @@ impl SchedulerConfig {
 
     fn of(class: Class, given: &Map<String, Value>) -> Result<Self, ConfigError> {
         let mut values = defaults(class);
-        let mut unknown = Vec::new();
+        let (mut unknown, mut nulls) = (Vec::new(), Vec::new());
         for (key, value) in given.iter().filter(|(key, _)| !key.starts_with('_')) {
             match values.get_mut(key) {
                 None => unknown.push(key.clone()),
-                // Python's None means the default.
-                Some(_) if value.is_null() => {}
+                Some(Value::Null) if value.is_null() => {}
+                Some(_) if value.is_null() => nulls.push(key.clone()),
                 Some(slot) => {
                     require_kind(key, slot, value)?;
                     *slot = value.clone();
                 }
             }
         }
-        let settings = Settings::read(class, &values)?;
+        let settings = without_nulls(class, &mut values, &nulls)?;
         settings.check()?;
-        for key in ["solver_p", "tau_func"] {
+        for key in ["solver_p", "tau_func", "scale_factors"] {
             if values.get(key).is_some_and(|value| !value.is_null()) {
                 let what = format!("`{key}` of {class}");
                 return Err(ConfigError::Unsupported { what, change: "set it to null" });
             }
-        }
-        if values.get("invert_sigmas") == Some(&Value::Bool(true)) {
-            let what = format!("`invert_sigmas` of {class}");
-            return Err(ConfigError::Unsupported { what, change: "set it to false" });
         }
         Ok(Self { values, unknown, settings })
     }
@@ -108,19 +104,23 @@ impl SchedulerConfig {
                 let low = settings.sigma_min.unwrap_or(0.002);
                 Box::new(Edm::new(low, settings.sigma_max.unwrap_or(80.0), settings.rho)?)
             }
-            Family::Ipndm => Box::new(Angle),
+            Family::Angle => Box::new(Angle::of(settings)),
             _ => Box::new(settings.beta_table()?),
         })
     }
 
-    /// The levels of a run of `steps` steps: diffusers' timesteps and sigmas.
+    /// The levels of a run: diffusers' timesteps and sigmas. `set` is a number of steps, or all
+    /// arguments of [`SetTimesteps`].
     ///
-    /// `mu` is the resolution-dependent shift that flow matching asks for where
-    /// `use_dynamic_shifting` is set. Where diffusers repeats the last sigma, the last level lies
+    /// Where diffusers repeats the last sigma, the last level lies
     /// 1e-10 of itself lower. Of `DDIMInverseScheduler` they are the levels of the way down; they are
     /// walked upwards, see [`invert`](Self::invert).
-    pub fn levels(&self, steps: usize, mu: Option<f64>) -> Result<Levels, ConfigError> {
-        self.settings.levels(steps, mu)
+    ///
+    /// # Errors
+    ///
+    /// Arguments that the class does not take, and steps that its table does not have.
+    pub fn levels(&self, set: impl Into<SetTimesteps>) -> Result<Levels, ConfigError> {
+        self.settings.levels(&set.into())
     }
 
     /// Whether the run goes from the data to noise: then [`invert`](Self::invert) is in place of a
@@ -149,6 +149,15 @@ impl SchedulerConfig {
     /// The config as a `scheduler_config.json`, every key of the class written out.
     pub fn to_json(&self) -> String {
         json::write(&Value::from(self.clone()))
+    }
+
+    /// Keys that were set to another value than the default and change nothing.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = &str> {
+        let (defaults, settings) = (defaults(self.class()), &self.settings);
+        let idle = self.values.iter().filter(move |(key, value)| {
+            defaults.get(*key) != Some(*value) && !settings.counts(key)
+        });
+        idle.map(|(key, _)| key.as_str())
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -181,6 +190,34 @@ impl From<SchedulerConfig> for Value {
         all.extend(config.values);
         Self::Object(all)
     }
+}
+
+/// The settings where some keys are null, Python's None: false for a flag, and what it does in
+/// diffusers for others, which is to fail, unless the key counts for nothing.
+fn without_nulls(
+    class: Class,
+    values: &mut Map<String, Value>,
+    nulls: &[String],
+) -> Result<Settings, ConfigError> {
+    for key in nulls {
+        match values.get_mut(key) {
+            Some(slot @ Value::Bool(_)) => *slot = Value::Bool(false),
+            // No bound.
+            Some(slot) if key == "sample_max_value" => *slot = "Infinity".into(),
+            Some(slot) if key == "variance_type" => *slot = "fixed_small".into(),
+            Some(slot) if key == "timestep_type" => *slot = "discrete".into(),
+            _ => {}
+        }
+    }
+    let settings = Settings::read(class, values)?;
+    let free = ["sample_max_value", "variance_type", "timestep_type", "base_shift", "max_shift"];
+    for key in nulls {
+        let value = values.get(key).unwrap_or(&Value::Null);
+        let counts = settings.counts(key) && !free.contains(&key.as_str()) && !value.is_boolean();
+        let allowed = format!("set, or left out for its default {value}");
+        ConfigError::require(!counts, key, "null", &allowed)?;
+    }
+    Ok(settings)
 }
 
 /// Refuses a value of another kind than the default's.

@@ -1,12 +1,13 @@
-//! Settings that do not go together. diffusers accepts most of them and gives wrong numbers.
+//! Settings that do not go together. diffusers fails with them, or gives what is not finite.
 
 use thiserror::Error;
 
-use crate::settings::{Algorithm, Betas, Predicts, Rows, Settings, Sigmas, VarianceType, Variant};
+use crate::settings::{Algorithm, Predicts, Rows, Settings, Sigmas, VarianceType, Variant};
 use crate::{Class, ConfigError};
 
 /// Settings that do not go together, and what to change.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum Contradiction {
     /// `fixed_large_log` takes the square root of a logarithm, which is negative.
     #[error(
@@ -20,24 +21,6 @@ pub enum Contradiction {
          set variance_type to \"learned_range\""
     )]
     Learned,
-    /// Flow matching with a static shift.
-    #[error(
-        "shift = {shift} would be applied twice; set shift to 1 and use_dynamic_shifting to true, \
-         and pass mu = ln(shift) = {} for the levels", shift.ln()
-    )]
-    ShiftTwice {
-        /// The shift.
-        shift: f64,
-    },
-    /// Flow matching by Heun with a shift, which has no dynamic shifting.
-    #[error(
-        "shift = {shift} would be applied twice; set shift to 1, \
-         or use FlowMatchEulerDiscreteScheduler with use_dynamic_shifting"
-    )]
-    HeunShiftTwice {
-        /// The shift.
-        shift: f64,
-    },
     /// UniPC's B₁(h) = h is infinite in a step to σ = 0.
     #[error(
         "solver_type \"bh1\" is not finite in the last step to sigma = 0; \
@@ -53,28 +36,6 @@ pub enum Contradiction {
         /// The algorithm.
         algorithm: &'static str,
     },
-    /// No signal at the start, and a network that predicts the noise.
-    #[error(
-        "rescale_betas_zero_snr leaves no signal at the last timestep, where epsilon says nothing \
-         about x0; set prediction_type to \"v_prediction\" or \"sample\", \
-         or rescale_betas_zero_snr to false"
-    )]
-    ZeroSnrEpsilon,
-    /// The previous level of a linspace run.
-    #[error(
-        "{class} with timestep_spacing \"linspace\" steps to the level T/n below, which is not the \
-         next one that it visits; set timestep_spacing to \"trailing\" or \"leading\""
-    )]
-    LinspaceChain {
-        /// The class.
-        class: Class,
-    },
-    /// Cosine βs and Karras' spacing on whole timesteps.
-    #[error(
-        "use_karras_sigmas on beta_schedule \"squaredcos_cap_v2\" tells the network the same \
-         timestep several times; set use_karras_sigmas to false, or take another beta_schedule"
-    )]
-    CosineKarras,
     /// The first timestep comes again.
     #[error(
         "the first timestep {timestep} comes again in a run of {steps} steps; \
@@ -94,21 +55,26 @@ pub enum Contradiction {
         /// The order.
         order: usize,
     },
-    /// Flow levels and another prediction, or the other way round.
+    /// A solver in ε with what diffusers cannot turn into ε.
     #[error(
-        "use_flow_sigmas and prediction_type \"flow_prediction\" go together; \
-         set both or neither"
-    )]
-    FlowWithoutFlow,
-    /// SA-Solver in ε with what diffusers cannot turn into ε.
-    #[error(
-        "algorithm_type \"noise_prediction\" and {key} do not go together; \
-         set algorithm_type to \"data_prediction\""
+        "algorithm_type \"{algorithm}\" and {key} do not go together; \
+         set algorithm_type to \"data_prediction\" (SA-Solver) or \"dpmsolver++\""
     )]
     NoiseFrom {
+        /// The algorithm.
+        algorithm: &'static str,
         /// The setting.
         key: &'static str,
     },
+    /// An inversion has no linspace.
+    #[error(
+        "DDIMInverseScheduler has no timestep_spacing \"linspace\"; \
+         set timestep_spacing to \"trailing\" or \"leading\""
+    )]
+    InverseLinspace,
+    /// `invert_sigmas` with fresh noise in each step.
+    #[error("invert_sigmas and stochastic_sampling do not go together; set one of them to false")]
+    InvertedStochastic,
     /// A spacing of σ/α on flow levels.
     #[error(
         "use_flow_sigmas and another spacing of sigmas were both set; set one of them to false"
@@ -122,19 +88,16 @@ impl Settings {
         self.check_ranges()?;
         let ode_to_zero = !self.ends_at_sigma_min;
         let flow = self.predicts == Predicts::Flow;
-        let solver = self.class.family() == crate::class::Family::Solver;
+        if flow && self.class == Class::DeisMultistep && !self.flow {
+            let what = "flow_prediction of DEIS on other levels than flow's".to_owned();
+            return Err(ConfigError::Unsupported { what, change: "set use_flow_sigmas to true" });
+        }
         Err(ConfigError::Contradiction(match self {
             _ if self.variance == VarianceType::FixedLargeLog => Contradiction::FixedLargeLog,
-            _ if self.variance == VarianceType::Learned && self.class == Class::Ddpm => {
-                Contradiction::Learned
-            }
-            Self { class: Class::FlowMatchHeunDiscrete, shift, .. } if *shift != 1.0 => {
-                Contradiction::HeunShiftTwice { shift: *shift }
-            }
-            Self { class: Class::FlowMatchEulerDiscrete, shift, dynamic_shift: false, .. }
-                if *shift != 1.0 =>
+            _ if self.variance == VarianceType::Learned
+                && matches!(self.class, Class::Ddpm | Class::DdpmParallel) =>
             {
-                Contradiction::ShiftTwice { shift: *shift }
+                Contradiction::Learned
             }
             Self { class: Class::UniPcMultistep, variant: Variant::Bh1, .. } if ode_to_zero => {
                 Contradiction::Bh1ToZero
@@ -145,33 +108,32 @@ impl Settings {
             Self { algorithm: Algorithm::Dpm | Algorithm::SdeDpm, .. } if ode_to_zero => {
                 Contradiction::NoiseToZero { algorithm: self.algorithm.name() }
             }
-            Self { algorithm: Algorithm::NoisePrediction, .. } if flow => {
-                Contradiction::NoiseFrom { key: "prediction_type \"flow_prediction\"" }
-            }
+            Self {
+                algorithm: Algorithm::NoisePrediction | Algorithm::Dpm | Algorithm::SdeDpm,
+                ..
+            } if flow => Contradiction::NoiseFrom {
+                algorithm: self.algorithm.name(),
+                key: "prediction_type \"flow_prediction\"",
+            },
             Self { algorithm: Algorithm::NoisePrediction, threshold: Some(_), .. } => {
-                Contradiction::NoiseFrom { key: "thresholding" }
+                let algorithm = self.algorithm.name();
+                Contradiction::NoiseFrom { algorithm, key: "thresholding" }
             }
-            Self { zero_snr: true, predicts: Predicts::Epsilon, .. } => {
-                Contradiction::ZeroSnrEpsilon
-            }
-            Self { class: Class::Ddim | Class::DdimInverse | Class::Pndm, .. }
-                if self.rows == Rows::Linspace =>
-            {
-                Contradiction::LinspaceChain { class: self.class }
-            }
-            Self { betas: Betas::Cosine, sigmas: Sigmas::Karras, trained_betas: None, .. }
-                if self.whole_timesteps() && !self.flow =>
-            {
-                Contradiction::CosineKarras
+            Self { class: Class::DdimInverse, rows: Rows::Linspace, .. } => {
+                Contradiction::InverseLinspace
             }
             Self { algorithm: Algorithm::SdeDpm, order: 3, .. }
             | Self {
-                class: Class::EdmDpmSolverMultistep,
+                class: Class::EdmDpmSolverMultistep | Class::CosineDpmSolverMultistep,
                 algorithm: Algorithm::SdeDpmPp,
                 order: 3,
                 ..
             } => Contradiction::SdeOrder { algorithm: self.algorithm.name(), order: self.order },
-            _ if solver && self.flow != flow => Contradiction::FlowWithoutFlow,
+            Self { invert_sigmas: true, .. }
+                if self.stochastic || self.class == Class::FlowMatchLcm =>
+            {
+                Contradiction::InvertedStochastic
+            }
             _ if self.flow && !self.spaces_flow() => Contradiction::FlowSpaced,
             _ => return Ok(()),
         }))
@@ -227,6 +189,18 @@ impl Settings {
             ConfigError::require(good, "dynamic_thresholding_ratio", ratio, "in [0, 1]")?;
             ConfigError::require(max >= 1.0, "sample_max_value", max, "at least 1")?;
         }
+        ConfigError::require(
+            self.snr_shift > 0.0 && self.snr_shift.is_finite(),
+            "snr_shift_scale",
+            self.snr_shift,
+            "finite and above 0",
+        )?;
+        ConfigError::require(
+            self.s_noise >= 0.0 && self.s_noise.is_finite(),
+            "s_noise",
+            self.s_noise,
+            "finite and at least 0",
+        )?;
         if self.class.family() == crate::class::Family::Consistency {
             let original = self.original_steps;
             let good = original > 0 && original <= steps;

@@ -7,7 +7,7 @@ use crate::Class;
 /// Every key of the class with its default.
 pub(crate) fn defaults(class: Class) -> Map<String, Value> {
     let groups = match class {
-        Class::Ddpm => vec![
+        Class::Ddpm | Class::DdpmParallel => vec![
             chain("linear", 1e-4, 0.02),
             json!({"variance_type": "fixed_small"}),
             clip(true),
@@ -15,13 +15,34 @@ pub(crate) fn defaults(class: Class) -> Map<String, Value> {
             spacing("leading"),
             zero_snr(),
         ],
-        Class::Ddim => vec![
+        Class::Ddim | Class::DdimParallel => vec![
             chain("linear", 1e-4, 0.02),
             json!({"set_alpha_to_one": true}),
             clip(true),
             threshold(),
             spacing("leading"),
             zero_snr(),
+        ],
+        Class::CogVideoXDdim | Class::CogVideoXDpm => vec![
+            chain("scaled_linear", 0.00085, 0.012),
+            json!({"set_alpha_to_one": true, "sample_max_value": 1.0, "snr_shift_scale": 3.0}),
+            clip(true),
+            spacing("leading"),
+            zero_snr(),
+        ],
+        Class::CmStochasticIterative => vec![
+            json!({"num_train_timesteps": 40, "sigma_min": 0.002, "sigma_max": 80.0}),
+            json!({"sigma_data": 0.5, "s_noise": 1.0, "rho": 7.0, "clip_denoised": true}),
+        ],
+        Class::Scm => vec![
+            json!({"num_train_timesteps": 1000, "prediction_type": "trigflow", "sigma_data": 0.5}),
+        ],
+        Class::CosineDpmSolverMultistep => vec![
+            edm(),
+            json!({"sigma_min": 0.3, "sigma_max": 500.0, "sigma_data": 1.0}),
+            json!({"sigma_schedule": "exponential", "prediction_type": "v_prediction"}),
+            json!({"solver_order": 2, "solver_type": "midpoint"}),
+            json!({"lower_order_final": true, "euler_at_final": false}),
         ],
         Class::DdimInverse => vec![
             chain("linear", 1e-4, 0.02),
@@ -131,6 +152,14 @@ pub(crate) fn defaults(class: Class) -> Map<String, Value> {
             json!({"base_shift": 0.5, "max_shift": 1.15}),
             json!({"base_image_seq_len": 256, "max_image_seq_len": 4096}),
             json!({"invert_sigmas": false, "stochastic_sampling": false}),
+            spaced_sigmas(),
+            dynamic(),
+        ],
+        Class::FlowMatchLcm => vec![
+            json!({"num_train_timesteps": 1000, "shift": 1.0, "shift_terminal": null}),
+            json!({"base_shift": 0.5, "max_shift": 1.15}),
+            json!({"base_image_seq_len": 256, "max_image_seq_len": 4096}),
+            json!({"invert_sigmas": false, "scale_factors": null, "upscale_mode": "bicubic"}),
             spaced_sigmas(),
             dynamic(),
         ],

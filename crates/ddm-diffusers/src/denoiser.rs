@@ -6,14 +6,15 @@ use ddm_denoiser::{
 };
 use ddm_schedule::NoiseLevel;
 
-use crate::settings::{Settings, VarianceType};
+use crate::settings::{Predicts, Settings, VarianceType};
 use crate::{Class, ConfigError, SchedulerConfig};
 
 impl SchedulerConfig {
     /// The network as a denoiser: what it predicts, then `thresholding` or `clip_sample`, then the
     /// boundary condition of a consistency model.
     ///
-    /// With `learned_range` the network answers with twice the channels, see [`Model::learned_variance`].
+    /// With `learned_range` the network predicts twice the channels, see [`Model::learned_variance`]; the
+    /// DPM-Solver classes use the first half of them.
     /// DDIM and its inversion limit x̂₀ but not the noise that goes with it: their network is taken
     /// as it is, and the sampler, or [`invert`](Self::invert), limits x̂₀.
     pub fn denoiser<'a, const D: usize>(
@@ -21,7 +22,7 @@ impl SchedulerConfig {
         network: impl NoisePredictor<D> + 'a,
     ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
         let settings = self.settings();
-        if settings.class == Class::Ddpm && settings.variance == VarianceType::LearnedRange {
+        if settings.has_two_heads() {
             let model = Model::new(network, self.parameterization()?).learned_variance();
             return settings.limited(model);
         }
@@ -35,7 +36,7 @@ impl Settings {
         model: impl Denoiser<D> + 'a,
     ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
         match (self.threshold, self.clip) {
-            _ if self.limits_in_sampler() || self.class == Class::Tcd => Ok(Box::new(model)),
+            _ if self.limits_in_sampler() || !self.limits() => Ok(Box::new(model)),
             (Some((ratio, max)), _) => {
                 self.with_boundary(DynamicThreshold::new(model, ratio, max)?)
             }
@@ -54,9 +55,21 @@ impl Settings {
         Ok(Box::new(Consistent::new(model).timestep_scaling(self.timestep_scaling)?))
     }
 
+    /// Whether the class limits x̂₀ at all; some have the keys and do not.
+    pub(crate) fn limits(&self) -> bool {
+        !matches!(self.class, Class::Tcd | Class::CogVideoXDdim | Class::CogVideoXDpm)
+    }
+
     /// Whether x̂₀ is limited after the noise ε̂ was taken from it.
     pub(crate) fn limits_in_sampler(&self) -> bool {
-        matches!(self.class, Class::Ddim | Class::DdimInverse)
+        matches!(self.class, Class::Ddim | Class::DdimParallel | Class::DdimInverse)
+    }
+
+    /// Whether the network predicts a variance, too, in as many channels again.
+    pub(crate) fn has_two_heads(&self) -> bool {
+        let learned = matches!(self.variance, VarianceType::Learned | VarianceType::LearnedRange);
+        let solver = matches!(self.class, Class::DpmSolverMultistep | Class::DpmSolverSinglestep);
+        learned && (!solver || self.predicts == Predicts::Epsilon)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use ddm_denoiser::ModelError;
 use ddm_samplers::SamplingError;
-use ddm_schedule::{GridError, ScheduleError};
+use ddm_schedule::{GridError, Invalid, ScheduleError};
 use thiserror::Error;
 
-use crate::Contradiction;
+use crate::{Contradiction, Note};
 
 /// A scheduler config that cannot be read, or cannot do what is asked of it.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// Not JSON, or no JSON object.
     #[error("the scheduler config is no JSON object: {reason}")]
@@ -46,6 +47,36 @@ pub enum ConfigError {
         /// What to do instead.
         change: &'static str,
     },
+    /// `leading` goes beyond the table.
+    #[error(
+        "steps_offset = {offset} puts the first timestep at {timestep}, beyond the last row {last}; \
+         take fewer steps or set steps_offset to 0"
+    )]
+    OffsetTooLarge {
+        /// The offset.
+        offset: usize,
+        /// The timestep beyond the table.
+        timestep: f64,
+        /// The last row.
+        last: f64,
+    },
+    /// `shift_terminal` stretches what lies between σ = 1 and the last σ, and nothing does.
+    #[error(
+        "shift_terminal = {terminal} cannot stretch a run whose last sigma is {last}; \
+         take at least 2 steps, or set shift_terminal to null"
+    )]
+    NothingToStretch {
+        /// The terminal σ.
+        terminal: f64,
+        /// The last σ.
+        last: f64,
+    },
+    /// What the strict reading refuses.
+    #[error(transparent)]
+    Note(#[from] Note),
+    /// A setting is outside its range.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
     /// The schedule cannot be made.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),

@@ -7,7 +7,7 @@ use ddm_schedule::{GridError, Levels, NoiseLevel, NoiseSchedule};
 use crate::class::Family;
 use crate::settings::{Rows, Settings};
 use crate::table::Table;
-use crate::{Class, ConfigError};
+use crate::{Class, ConfigError, SetTimesteps};
 
 /// Where diffusers repeats the last level, so that its last step does nothing, ours lies this much
 /// below it: levels fall strictly, and the step still does nothing.
@@ -15,22 +15,21 @@ const ALL_BUT_ONE: f64 = 1.0 - 1e-10;
 
 impl Settings {
     /// The levels of a run, noisiest first.
-    pub(crate) fn levels(&self, steps: usize, mu: Option<f64>) -> Result<Levels, ConfigError> {
+    pub(crate) fn levels(&self, set: &SetTimesteps) -> Result<Levels, ConfigError> {
+        set.check(self.class)?;
+        let steps = set.count(self.class);
         if steps == 0 {
             return Err(GridError::NoSteps.into());
         }
-        if mu.is_some() && !self.dynamic_shift {
-            let allowed = "left out where use_dynamic_shifting is false";
-            return Err(ConfigError::value("mu", mu.unwrap_or_default(), allowed));
-        }
         let mut levels = match self.class.family() {
-            Family::Chain => self.chain_levels(steps)?,
-            Family::Consistency => self.consistency_levels(steps)?,
-            Family::Solver => self.solver_levels(steps, mu)?,
-            Family::KDiffusion => self.k_levels(steps)?,
-            Family::Edm => self.edm_levels(steps)?,
-            Family::FlowMatch => self.flow_match_levels(steps, mu)?,
-            Family::Ipndm => self.angle_levels(steps)?,
+            Family::Chain => self.chain_levels(set)?,
+            Family::Consistency => self.consistency_levels(set)?,
+            Family::Solver => self.solver_levels(set)?,
+            Family::KDiffusion => self.k_levels(set)?,
+            Family::Edm => self.edm_levels(set)?,
+            Family::FlowMatch => self.flow_match_levels(set)?,
+            Family::Angle if self.class == Class::Scm => self.trig_levels(set)?,
+            Family::Angle => self.angle_levels(steps)?,
         };
         if let [.., before, last] = &mut levels[..]
             && before.sigma * last.alpha == last.sigma * before.alpha
@@ -40,27 +39,38 @@ impl Settings {
         Ok(Levels::new(levels)?)
     }
 
-    fn chain_levels(&self, steps: usize) -> Result<Vec<NoiseLevel>, ConfigError> {
+    /// Where the walk down the rows ends, below row 0.
+    pub(crate) fn chain_end(&self, table: &Table) -> NoiseLevel {
+        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
+        if ancestral || self.alpha_to_one { NoiseLevel::DATA } else { table.level(0) }
+    }
+
+    fn chain_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
+        let steps = set.count(self.class);
         if self.class == Class::Pndm && !self.skip_prk && steps < 4 {
             let allowed = "true in runs of fewer than 4 steps";
             return Err(ConfigError::value("skip_prk_steps", "false", allowed));
         }
         let table = self.table()?;
-        let rows = self.chain_rows(steps)?;
-        let stride = self.train_steps / steps;
-        let below = rows[rows.len() - 1] as usize;
-        let end = match below.checked_sub(stride) {
-            _ if self.class == Class::Ddpm => NoiseLevel::DATA,
-            Some(row) => table.level(row),
-            None if self.alpha_to_one => NoiseLevel::DATA,
-            None => table.level(0),
+        let rows = match &set.timesteps {
+            Some(rows) => self.given_rows(rows)?,
+            None => self.chain_rows(steps)?,
+        };
+        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
+        let below = (rows[rows.len() - 1] as usize).checked_sub(self.train_steps / steps);
+        let end = match below {
+            Some(row) if !ancestral => table.level(row),
+            _ => self.chain_end(&table),
         };
         Ok(rows.into_iter().map(|row| table.level(row as usize)).chain([end]).collect())
     }
 
-    fn consistency_levels(&self, steps: usize) -> Result<Vec<NoiseLevel>, ConfigError> {
+    fn consistency_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
         let table = self.table()?;
-        let rows = self.distilled_rows(steps)?;
+        let rows = match &set.timesteps {
+            Some(rows) => self.given_rows(rows)?,
+            None => self.distilled_rows(set.count(self.class))?,
+        };
         let end = match self.class {
             // By the schedule itself, so that what the sampler finds there is this very level.
             Class::Tcd => self.beta_table()?.level((self.train_steps as f64).recip()),
@@ -69,12 +79,12 @@ impl Settings {
         Ok(rows.into_iter().map(|row| table.level(row as usize)).chain([end]).collect())
     }
 
-    fn solver_levels(&self, steps: usize, mu: Option<f64>) -> Result<Vec<NoiseLevel>, ConfigError> {
-        let table = self.table()?;
-        let (told, sigmas) = if self.flow {
-            self.flow_sigmas(steps, mu, &table)?
-        } else {
-            self.solver_sigmas(steps, &table)?
+    fn solver_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
+        let (table, steps) = (self.table()?, set.count(self.class));
+        let flow = self.flow && set.timesteps.is_none();
+        let (told, sigmas) = match flow {
+            true => self.flow_sigmas(set, &table)?,
+            false => self.solver_sigmas(set, &table)?,
         };
         if told[1..].contains(&told[0]) {
             let timestep = told[0];
@@ -101,9 +111,9 @@ impl Settings {
         }
     }
 
-    fn k_levels(&self, steps: usize) -> Result<Vec<NoiseLevel>, ConfigError> {
-        let table = self.table()?;
-        let (told, mut sigmas) = self.k_sigmas(steps, &table)?;
+    fn k_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
+        let (table, steps) = (self.table()?, set.count(self.class));
+        let (told, mut sigmas) = self.k_sigmas(set, &table)?;
         if sigmas.len() == steps {
             sigmas.push(self.last_sigma(&sigmas, &table));
         }
@@ -112,27 +122,53 @@ impl Settings {
         Ok(told.zip(sigmas).map(level).collect())
     }
 
-    fn edm_levels(&self, steps: usize) -> Result<Vec<NoiseLevel>, ConfigError> {
-        let sigmas = self.edm_sigmas(steps)?;
+    fn edm_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
+        let (sigmas, steps) = (self.edm_sigmas(set)?, set.count(self.class));
         let end = match self.ends_at_sigma_min {
             false => 0.0,
             true if self.class == Class::EdmEuler => sigmas[steps - 1],
             true => self.sigma_min.unwrap_or(sigmas[steps - 1]),
         };
-        let level = |sigma: f64| NoiseLevel { timestep: 0.25 * sigma.ln(), alpha: 1.0, sigma };
+        let timestep = |sigma: f64| match self.class {
+            Class::CmStochasticIterative => 250.0 * (sigma + 1e-44).ln(),
+            Class::CosineDpmSolverMultistep => sigma.atan() / FRAC_PI_2,
+            _ => 0.25 * sigma.ln(),
+        };
+        let level = |sigma: f64| NoiseLevel { timestep: timestep(sigma), alpha: 1.0, sigma };
         let end = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: end };
         Ok(sigmas.into_iter().map(level).chain([end]).collect())
     }
 
-    fn flow_match_levels(
-        &self,
-        steps: usize,
-        mu: Option<f64>,
-    ) -> Result<Vec<NoiseLevel>, ConfigError> {
+    fn flow_match_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
         let scale = self.train_steps as f64;
-        let level = |sigma: f64| NoiseLevel { timestep: sigma * scale, alpha: 1.0 - sigma, sigma };
-        let sigmas = self.flow_match_sigmas(steps, mu)?;
-        Ok(sigmas.into_iter().map(level).chain([NoiseLevel::DATA]).collect())
+        let sigmas = self.flow_match_sigmas(set)?;
+        let level = |(i, sigma): (usize, f64)| {
+            let timestep = match &set.timesteps {
+                _ if self.invert_sigmas => (1.0 - sigma) * scale,
+                Some(timesteps) => timesteps[i],
+                None => sigma * scale,
+            };
+            NoiseLevel { timestep, alpha: 1.0 - sigma, sigma }
+        };
+        Ok(sigmas.into_iter().enumerate().map(level).chain([NoiseLevel::DATA]).collect())
+    }
+
+    /// Angles t with α = cos t, σ = σ_d sin t: two steps by way of 1.3, else evenly.
+    fn trig_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
+        #[expect(clippy::approx_constant, reason = "diffusers' rounded number")]
+        const FIRST: f64 = 1.5708;
+        let steps = set.count(self.class);
+        let angles: Vec<f64> = match (&set.timesteps, steps) {
+            (Some(angles), _) => angles.clone(),
+            (None, 2) => vec![FIRST, 1.3, 0.0],
+            _ => (0..=steps).map(|i| FIRST * (1.0 - i as f64 / steps as f64)).collect(),
+        };
+        let level = |angle: f64| {
+            // The first angle lies beyond π/2 by rounding.
+            let (alpha, sigma) = (angle.cos().max(0.0), self.sigma_data * angle.sin());
+            NoiseLevel { timestep: angle, alpha, sigma }
+        };
+        Ok(angles.into_iter().map(level).collect())
     }
 
     fn angle_levels(&self, steps: usize) -> Result<Vec<NoiseLevel>, ConfigError> {
@@ -152,6 +188,7 @@ impl Settings {
     /// What the start, noise of unit variance, is multiplied by: x of the first level.
     pub(crate) fn start_scale(&self, first: NoiseLevel) -> f64 {
         match self.class.family() {
+            Family::Edm if self.class == Class::CmStochasticIterative => first.sigma,
             Family::KDiffusion if self.rows != Rows::Leading => first.sigma,
             Family::Edm => self.sigma_max.unwrap_or(first.sigma).hypot(1.0),
             _ => 1.0,

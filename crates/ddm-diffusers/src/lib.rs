@@ -8,8 +8,9 @@
 //!   [`denoiser`](SchedulerConfig::denoiser) of a network, clipped or thresholded;
 //! * the [`sampler`](SchedulerConfig::sampler).
 //!
-//! Missing keys have the class's defaults, [unknown](SchedulerConfig::unknown) ones are reported,
-//! and settings that [contradict](Contradiction) each other are refused. Names of classes and
+//! [`SchedulerConfig::sampling`] joins them with a network. A config gives the numbers that
+//! diffusers gives; what is doubtful about it is a [`Note`], and what fails there is
+//! [refused](Contradiction). Names of classes and
 //! options are known in this crate only.
 //!
 //! ```
@@ -19,7 +20,7 @@
 //! use ddm_samplers::Sampling;
 //! let config: SchedulerConfig =
 //!     r#"{"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": true}"#.parse()?;
-//! let (schedule, levels) = (config.schedule()?, config.levels(10, None)?);
+//! let (schedule, levels) = (config.schedule()?, config.levels(10)?);
 //! let start = config.start_scale(levels[0]);
 //! let model = config.denoiser(from_fn(|x: Tensor<2>, _t: Tensor<1>| x))?;
 //! let run = Sampling::new(&*model, &schedule).sampler(config.sampler::<2>()?).levels(levels);
@@ -29,7 +30,9 @@
 //! ```
 
 mod class;
+mod cogvideox;
 mod config;
+mod consistency;
 mod contradiction;
 mod defaults;
 mod denoiser;
@@ -38,18 +41,27 @@ mod flow;
 mod inversion;
 pub mod json;
 mod levels;
+mod note;
+mod pndm;
 mod prediction;
 mod rows;
 mod sampler;
+mod sampling;
 mod schedule;
+mod set_timesteps;
 mod settings;
 mod sigmas;
 mod step_args;
 mod table;
+mod walk;
 
 pub use class::Class;
 pub use config::SchedulerConfig;
+pub use consistency::ConsistencyPrediction;
 pub use contradiction::Contradiction;
 pub use error::ConfigError;
+pub use note::Note;
 pub use prediction::Prediction;
+pub use sampling::ConfigSampling;
+pub use set_timesteps::SetTimesteps;
 pub use step_args::StepArgs;

@@ -29,6 +29,11 @@ impl Settings {
         self.in_table(rows.into_iter().map(f64::round_ties_even).collect())
     }
 
+    /// Rows that were given, whole numbers.
+    pub(crate) fn given_rows(&self, rows: &[f64]) -> Result<Vec<f64>, ConfigError> {
+        self.in_table(rows.iter().map(|row| row.trunc()).collect())
+    }
+
     /// The rows on which a consistency model was distilled, thinned out to n.
     pub(crate) fn distilled_rows(&self, steps: usize) -> Result<Vec<f64>, ConfigError> {
         if steps > self.original_steps {
@@ -64,17 +69,23 @@ impl Settings {
                 (0..points).rev().map(|i| (i * stride + self.offset) as f64).collect()
             }
             Rows::Trailing => {
-                let stride = available as f64 / steps as f64;
-                let place = |i: usize| last as f64 - i as f64 * stride;
+                // numpy's arange adds up the rounded difference of its first two numbers.
+                let last = last as f64;
+                let stride = last - (last - available as f64 / steps as f64);
+                let place = |i: usize| last - i as f64 * stride;
+                // For some numbers of steps diffusers has one more, at timestep -1.
                 let places = (0..steps).map(place).take_while(|place| *place > 0.5);
                 places.map(|place| place.round_ties_even() - 1.0).collect()
             }
         })
     }
 
-    fn in_table(&self, rows: Vec<f64>) -> Result<Vec<f64>, ConfigError> {
+    pub(crate) fn in_table(&self, rows: Vec<f64>) -> Result<Vec<f64>, ConfigError> {
         let last = (self.train_steps - 1) as f64;
-        match rows.iter().find(|row| **row > last) {
+        match rows.iter().find(|row| !(0.0..=last).contains(*row)) {
+            Some(&timestep) if self.rows == Rows::Leading && self.offset > 0 => {
+                Err(ConfigError::OffsetTooLarge { offset: self.offset, timestep, last })
+            }
             Some(&timestep) => Err(GridError::NoSuchTimestep { timestep, first: 0.0, last }.into()),
             None => Ok(rows),
         }

@@ -1,17 +1,20 @@
 //! Which sampler a class is.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::EpsilonPrediction;
 use ddm_samplers::{
     Basis, BoxedSampler, Churn, Context, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle,
-    Ending, Extrapolate, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm, PndmStart, SaSolver,
-    Sampler, Slope, SolverType, Tcd, UniPc, Variance,
+    Ending, Extrapolate, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, SaSolver, Sampler, Slope,
+    SolverType, Tcd, UniPc, Variance,
 };
 use ddm_schedule::{NoiseLevel, kernel};
 
+use crate::cogvideox::CogVideoXDpm;
+use crate::consistency::Renoise;
 use crate::denoiser::Limit;
+use crate::pndm::RowPndm;
 use crate::settings::{Algorithm, Settings, VarianceType, Variant};
-use crate::{Class, ConfigError, Prediction, SchedulerConfig, StepArgs};
+use crate::walk::{Walk, Walking};
+use crate::{Class, ConfigError, SchedulerConfig, StepArgs};
 
 impl SchedulerConfig {
     /// The sampler, with the defaults of diffusers' `step`.
@@ -31,10 +34,25 @@ impl SchedulerConfig {
         let class = self.class();
         args.check(class)?;
         let s = self.settings();
+        let walk = || Walk::new(s, args.inference_steps);
         let sampler = match class {
-            Class::Ddpm => BoxedSampler::new(Ddpm { variance: s.variance() }),
-            Class::Ddim => BoxedSampler::new(LimitedDdim::new(args.eta.unwrap_or(0.0), s)?),
-            Class::DpmSolverMultistep | Class::EdmDpmSolverMultistep => s.multistep()?,
+            Class::Ddpm | Class::DdpmParallel => BoxedSampler::new(Ddpm { variance: s.variance() }),
+            Class::Ddim | Class::DdimParallel => {
+                let sampler = LimitedDdim::new(args.eta.unwrap_or(0.0), s)?;
+                BoxedSampler::new(Walking { sampler, walk: walk()? })
+            }
+            Class::CogVideoXDdim => {
+                BoxedSampler::new(Walking { sampler: Ddim::default(), walk: walk()? })
+            }
+            Class::CogVideoXDpm => BoxedSampler::new(CogVideoXDpm(walk()?)),
+            Class::CmStochasticIterative => {
+                let (sigma_min, s_noise) = (s.sigma_min.unwrap_or(0.002), s.s_noise);
+                BoxedSampler::new(Renoise { sigma_min, s_noise })
+            }
+            Class::Scm | Class::FlowMatchLcm => BoxedSampler::new(Lcm::default()),
+            Class::DpmSolverMultistep
+            | Class::CosineDpmSolverMultistep
+            | Class::EdmDpmSolverMultistep => s.multistep()?,
             Class::DpmSolverSinglestep => BoxedSampler::new(s.singlestep()?),
             Class::DeisMultistep => BoxedSampler::new(Deis::new(s.order)?.ending(s.ending())),
             Class::UniPcMultistep => BoxedSampler::new(s.unipc()?),
@@ -49,13 +67,8 @@ impl SchedulerConfig {
             Class::Kdpm2AncestralDiscrete => BoxedSampler::new(Midpoint::KDPM2_ANCESTRAL),
             Class::LmsDiscrete => BoxedSampler::new(Lms::new(args.order.unwrap_or(4))?),
             Class::Pndm => {
-                let start = if s.skip_prk { PndmStart::Heun } else { PndmStart::RungeKutta };
-                match self.parameterization()? {
-                    Prediction::V(answer) => {
-                        BoxedSampler::new(Pndm { start, parameterization: answer })
-                    }
-                    _ => BoxedSampler::new(Pndm { start, parameterization: EpsilonPrediction }),
-                }
+                let (predicts, skip_prk) = (self.parameterization()?, s.skip_prk);
+                BoxedSampler::new(RowPndm { walk: walk()?, predicts, skip_prk })
             }
             Class::Ipndm => BoxedSampler::new(Ipndm::default()),
             Class::Lcm => BoxedSampler::new(Lcm::default()),

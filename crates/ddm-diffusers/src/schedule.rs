@@ -4,22 +4,38 @@ use std::f64::consts::FRAC_PI_2;
 
 use ddm_schedule::NoiseSchedule;
 
-/// `α = cos(π t/2)`, `σ = sin(π t/2)`; the network is told t itself.
-pub(crate) struct Angle;
+use crate::Class;
+use crate::settings::Settings;
+
+/// `α = cos(π t/2)`, `σ = σ_d sin(π t/2)`.
+pub(crate) struct Angle {
+    sigma_data: f64,
+    unit: f64,
+}
+
+impl Angle {
+    /// Of iPNDM, whose network is given t, or of TrigFlow, whose network is given the angle.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        match settings.class {
+            Class::Scm => Self { sigma_data: settings.sigma_data, unit: FRAC_PI_2 },
+            _ => Self { sigma_data: 1.0, unit: 1.0 },
+        }
+    }
+}
 
 impl NoiseSchedule for Angle {
     fn alpha_sigma(&self, t: f64) -> (f64, f64) {
         match t {
-            t if t >= 1.0 => (0.0, 1.0),
-            t => ((FRAC_PI_2 * t.max(0.0)).cos(), (FRAC_PI_2 * t.max(0.0)).sin()),
+            t if t >= 1.0 => (0.0, self.sigma_data),
+            t => ((FRAC_PI_2 * t.max(0.0)).cos(), self.sigma_data * (FRAC_PI_2 * t.max(0.0)).sin()),
         }
     }
 
     fn timestep(&self, t: f64) -> f64 {
-        t
+        t * self.unit
     }
 
     fn time_of(&self, timestep: f64) -> f64 {
-        timestep
+        timestep / self.unit
     }
 }

@@ -40,6 +40,7 @@ pub(crate) enum Predicts {
     Sample,
     V,
     Flow,
+    TrigFlow,
 }
 
 /// The kind of update of a solver, in diffusers' words.
@@ -98,6 +99,7 @@ pub(crate) struct Settings {
     pub(crate) beta_end: f64,
     pub(crate) trained_betas: Option<Vec<f64>>,
     pub(crate) zero_snr: bool,
+    pub(crate) snr_shift: f64,
     pub(crate) rows: Rows,
     pub(crate) offset: usize,
     pub(crate) sigmas: Sigmas,
@@ -115,7 +117,9 @@ pub(crate) struct Settings {
     pub(crate) dynamic_shift: bool,
     pub(crate) linear_shift: bool,
     pub(crate) shift_terminal: Option<f64>,
+    pub(crate) invert_sigmas: bool,
     pub(crate) stochastic: bool,
+    pub(crate) s_noise: f64,
     pub(crate) original_steps: usize,
     pub(crate) timestep_scaling: f64,
     pub(crate) predicts: Predicts,
@@ -189,6 +193,7 @@ impl Settings {
             beta_end: some_number("beta_end", 0.02),
             trained_betas,
             zero_snr: keys.flag("rescale_betas_zero_snr"),
+            snr_shift: some_number("snr_shift_scale", 1.0),
             rows: keys.choice(
                 "timestep_spacing",
                 &[
@@ -218,7 +223,10 @@ impl Settings {
                 "final_sigmas_type",
                 &[("zero", false), ("sigma_min", true)],
                 // These two have no such key: the solvers among them end at the cleanest level.
-                matches!(class, Class::DeisMultistep | Class::SaSolver),
+                matches!(
+                    class,
+                    Class::CmStochasticIterative | Class::DeisMultistep | Class::SaSolver
+                ),
             )?,
             alpha_to_one: keys.flag("set_alpha_to_one"),
             lambda_min: some_number("lambda_min_clipped", f64::NEG_INFINITY),
@@ -231,7 +239,9 @@ impl Settings {
                 false,
             )?,
             shift_terminal: keys.number("shift_terminal").filter(|end| *end != 0.0),
+            invert_sigmas: keys.flag("invert_sigmas"),
             stochastic: keys.flag("stochastic_sampling"),
+            s_noise: some_number("s_noise", 1.0),
             original_steps: keys.count("original_inference_steps", 50)?,
             timestep_scaling: some_number("timestep_scaling", 10.0),
             predicts: keys.choice("prediction_type", prediction_words(class), predicted(class))?,
@@ -247,7 +257,8 @@ impl Settings {
                 ],
                 VarianceType::FixedSmall,
             )?,
-            clip: keys.flag("clip_sample").then(|| some_number("clip_sample_range", 1.0)),
+            clip: (keys.flag("clip_sample") || keys.flag("clip_denoised"))
+                .then(|| some_number("clip_sample_range", 1.0)),
             threshold: keys.flag("thresholding").then(|| {
                 (
                     some_number("dynamic_thresholding_ratio", 0.995),
@@ -256,7 +267,14 @@ impl Settings {
             }),
             order: keys.count(order_key, 1)?,
             corrector_order: keys.count("corrector_order", 0)?,
-            algorithm: keys.choice("algorithm_type", algorithm_words(class), Algorithm::DpmPp)?,
+            algorithm: keys.choice(
+                "algorithm_type",
+                algorithm_words(class),
+                match class {
+                    Class::CosineDpmSolverMultistep => Algorithm::SdeDpmPp,
+                    _ => Algorithm::DpmPp,
+                },
+            )?,
             variant: keys.choice("solver_type", variant_words(class), Variant::Midpoint)?,
             lower_order_final: keys.flag("lower_order_final"),
             euler_at_final: keys.flag("euler_at_final"),
@@ -302,7 +320,7 @@ fn beta_words(class: Class) -> &'static [(&'static str, Betas)] {
         ("exp", Betas::Exponential),
     ];
     match class {
-        Class::Ddpm => &WORDS[..5],
+        Class::Ddpm | Class::DdpmParallel => &WORDS[..5],
         Class::HeunDiscrete => &WORDS,
         _ => &WORDS[..3],
     }
@@ -327,6 +345,8 @@ fn prediction_words(class: Class) -> &'static [(&'static str, Predicts)] {
         | Class::Kdpm2AncestralDiscrete
         | Class::EdmEuler
         | Class::EdmDpmSolverMultistep => &WORDS[..2],
+        Class::CosineDpmSolverMultistep => &WORDS[..2],
+        Class::Scm => &[("trigflow", Predicts::TrigFlow)],
         _ => &WORDS[..3],
     }
 }

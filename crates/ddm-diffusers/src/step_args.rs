@@ -29,6 +29,9 @@ pub struct StepArgs {
     pub s_noise: Option<f64>,
     /// Order of LMS; default 4.
     pub order: Option<usize>,
+    /// Steps of the whole run, where the levels sampled are a part of it: DDIM, PNDM and CogVideoX
+    /// step T/n rows down. Default: the steps that are taken. No argument of `step` there.
+    pub inference_steps: Option<usize>,
 }
 
 impl StepArgs {
@@ -39,7 +42,7 @@ impl StepArgs {
             let number = json::number(value).filter(|number| number.is_finite());
             // No bound is no setting.
             number.map(|number| match key.as_str() {
-                "order" => (key.clone(), Value::from(number as u64)),
+                "order" | "inference_steps" => (key.clone(), Value::from(number as u64)),
                 _ => (key.clone(), Value::from(number)),
             })
         };
@@ -52,7 +55,14 @@ impl StepArgs {
 
     /// Refuses what the class's `step` does not take.
     pub(crate) fn check(&self, class: Class) -> Result<(), ConfigError> {
-        let eta = matches!(class, Class::Ddim | Class::Tcd);
+        let eta = matches!(
+            class,
+            Class::CogVideoXDdim
+                | Class::CogVideoXDpm
+                | Class::Ddim
+                | Class::DdimParallel
+                | Class::Tcd
+        );
         let churn = matches!(class, Class::EulerDiscrete | Class::EdmEuler);
         let taken = [
             ("eta", eta, self.eta),

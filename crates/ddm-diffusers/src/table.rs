@@ -44,11 +44,30 @@ impl Settings {
             (None, Betas::Laplace) => BetaTable::laplace(steps),
             (None, Betas::Exponential) => BetaTable::exponential(steps),
         }?;
+        let table = match self.snr_shift {
+            1.0 => table,
+            _ => {
+                let mut bar = 1.0;
+                let mut next = |beta: &f64| {
+                    bar *= 1.0 - beta;
+                    bar
+                };
+                let bars = self.with_snr_shifted(table.betas().iter().map(&mut next).collect());
+                let before = std::iter::once(1.0).chain(bars.iter().copied());
+                BetaTable::new(bars.iter().zip(before).map(|(bar, before)| 1.0 - bar / before))?
+            }
+        };
         if !self.zero_snr {
             return Ok(table);
         }
         let table = table.zero_terminal_snr()?;
         Ok(if self.finite_sigma() { table.with_finite_sigma()? } else { table })
+    }
+
+    /// SNR divided by `snr_shift_scale`: `ᾱ/(s + (1 − s) ᾱ)`.
+    fn with_snr_shifted(&self, bars: Vec<f64>) -> Vec<f64> {
+        let shift = self.snr_shift;
+        bars.into_iter().map(|bar| bar / (shift + (1.0 - shift) * bar)).collect()
     }
 
     /// Whether ᾱ_T is kept above 0, since the class divides by it.
@@ -75,6 +94,10 @@ impl Settings {
                 .collect(),
             _ => plain.betas().iter().copied().map(single).collect(),
         };
+        if self.snr_shift != 1.0 {
+            let bars = self.with_snr_shifted(cumulative(&betas));
+            return Ok(Table::new(if self.zero_snr { rescaled(&bars) } else { bars }));
+        }
         if self.zero_snr {
             betas = without_terminal_signal(&betas);
         }
@@ -108,16 +131,21 @@ fn cumulative(betas: &[f64]) -> Vec<f64> {
 
 /// The βs whose last row has no signal, rounded at each operation.
 fn without_terminal_signal(betas: &[f64]) -> Vec<f64> {
-    let roots: Vec<f64> = cumulative(betas).into_iter().map(|bar| single(bar.sqrt())).collect();
+    let bars = rescaled(&cumulative(betas));
+    let quotients = bars.windows(2).map(|pair| single(pair[1] / pair[0]));
+    std::iter::once(bars[0]).chain(quotients).map(|alpha| single(1.0 - alpha)).collect()
+}
+
+/// The ᾱ whose last row has no signal.
+fn rescaled(bars: &[f64]) -> Vec<f64> {
+    let roots: Vec<f64> = bars.iter().map(|bar| single(bar.sqrt())).collect();
     let (first, last) = (roots[0], roots[roots.len() - 1]);
     let factor = single(first / single(first - last));
     let bar = |root: &f64| {
         let scaled = single(single(root - last) * factor);
         single(scaled * scaled)
     };
-    let bars: Vec<f64> = roots.iter().map(bar).collect();
-    let quotients = bars.windows(2).map(|pair| single(pair[1] / pair[0]));
-    std::iter::once(bars[0]).chain(quotients).map(|alpha| single(1.0 - alpha)).collect()
+    roots.iter().map(bar).collect()
 }
 
 impl Table {

@@ -107,8 +107,12 @@ impl<const D: usize> Sampler<D> for Tcd {
         (): &mut (),
     ) -> Tensor<D> {
         let x0 = cx.denoise(x.clone(), from);
-        let s = (1.0 - self.gamma.0) * to.timestep;
-        let below = cx.level_at_timestep(if to.timestep.fract() == 0.0 { s.floor() } else { s });
+        let (part, timestep) = (1.0 - self.gamma.0, to.timestep);
+        // Rows are rounded down in single precision, where 0.7 · 700 is 490 and not just below.
+        let below = cx.level_at_timestep(match timestep.fract() {
+            0.0 => f64::from((part as f32 * timestep as f32).floor()),
+            _ => part * timestep,
+        });
         // At γ = 0, and at the data, the two are one.
         let above = below.lambda() > to.lambda();
         let c = if above { kernel::forward(below, to).noise } else { 0.0 };

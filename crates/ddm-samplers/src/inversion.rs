@@ -44,7 +44,7 @@ pub fn invert<'a, const D: usize, M: Denoiser<D>>(
     let x = full_precision(x0);
     model.check(&x, levels[0])?;
     let (levels, limit) = (levels.clone(), Box::new(|x0| x0));
-    Ok(Inversion { model, levels, x, done: 0, predicts: None, limit })
+    Ok(Inversion { model, levels, x, done: 0, predicts: None, limit, start: None })
 }
 
 /// The [`Frame`]s of [`invert`], one a step.
@@ -55,6 +55,7 @@ pub struct Inversion<'a, const D: usize, M> {
     done: usize,
     predicts: Option<Box<dyn Parameterization + 'a>>,
     limit: Box<dyn Fn(Tensor<D>) -> Tensor<D> + Send + Sync + 'a>,
+    start: Option<Box<dyn Fn(NoiseLevel) -> NoiseLevel + Send + Sync + 'a>>,
 }
 
 impl<'a, const D: usize, M> Inversion<'a, D, M> {
@@ -73,6 +74,14 @@ impl<'a, const D: usize, M> Inversion<'a, D, M> {
     /// With each x̂₀ limited, to the range of the data say, and ε̂ left alone.
     pub fn limit(self, limit: impl Fn(Tensor<D>) -> Tensor<D> + Send + Sync + 'a) -> Self {
         Self { limit: Box::new(limit), ..self }
+    }
+
+    /// With steps that start, but for the first, at another level than the one before has reached:
+    /// at `start` of the level that the step goes to. For walks whose rows do not meet, as diffusers
+    /// has them where the number of steps does not divide that of the rows.
+    #[must_use]
+    pub fn starting_at(self, start: impl Fn(NoiseLevel) -> NoiseLevel + Send + Sync + 'a) -> Self {
+        Self { start: Some(Box::new(start)), ..self }
     }
 }
 
@@ -110,7 +119,10 @@ impl<const D: usize, M: Denoiser<D>> Iterator for Inversion<'_, D, M> {
     fn next(&mut self) -> Option<Frame<D>> {
         let last = self.levels.len() - 1 - self.done;
         let to = *self.levels.get(last.checked_sub(1)?)?;
-        let from = self.levels[last];
+        let from = match &self.start {
+            Some(start) if self.done > 0 => start(to),
+            _ => self.levels[last],
+        };
         let noise = self.noise(from, to);
         let free = self.x.clone() * from.alpha.recip() - noise.clone() * (from.sigma / from.alpha);
         let denoised = (self.limit)(free);

@@ -11,7 +11,6 @@ use crate::{Context, NoiseSource, Sampler};
 
 /// The result of one step.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct Frame<const D: usize> {
     /// x at `level`; after the last step, the sample.
     pub x: Tensor<D>,

@@ -28,9 +28,7 @@
 //! * [`parameterization`], [`denoiser`]: models and their wrappers;
 //! * [`sampler`]: what holds of every sampler; [`order`] and [`moments`]: how exact it is;
 //! * [`Gaussian`], [`GaussianMixture`], [`FiniteData`], [`ExactPredictor`]: models that are exactly right;
-//! * [`Recording`]: trajectories of other programs, to replay; [`compare`]: numbers to numbers;
-//! * `replay`, a module and a program, with the feature of that name (on by default): recorded runs
-//!   of diffusers against the sampler that their config means.
+//! * [`compare`]: numbers to numbers.
 //!
 //! No backend is named: every law that makes tensors takes the device. The laws read tensors back
 //! and so wait for the device.
@@ -47,9 +45,6 @@ pub mod moments;
 pub mod order;
 pub mod parameterization;
 mod path;
-mod recording;
-#[cfg(feature = "replay")]
-pub mod replay;
 pub mod sampler;
 pub mod schedule;
 mod violation;
@@ -59,5 +54,4 @@ pub use finite::FiniteData;
 pub use gaussian::Gaussian;
 pub use mixture::GaussianMixture;
 pub use path::GaussianPath;
-pub use recording::{Recording, Recordings};
 pub use violation::Violation;

@@ -1,6 +1,6 @@
 //! The levels are diffusers' timesteps and sigmas.
 
-use ddm_diffusers::{Class, SchedulerConfig};
+use ddm_diffusers::{Class, SchedulerConfig, SetTimesteps};
 use serde_json::Value;
 
 use crate::cases;
@@ -35,8 +35,8 @@ fn levels_are_the_recorded_timesteps_and_sigmas() {
         let config = SchedulerConfig::from_value(&case["scheduler_config"]).unwrap();
         assert!(config.unknown().is_empty(), "{name}: {:?}", config.unknown());
         let steps = case["steps"].as_u64().unwrap() as usize;
-        let mu = case["set_timesteps"]["mu"].as_f64();
-        let levels = config.levels(steps, mu).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let set = SetTimesteps::from_value(&case["set_timesteps"], steps).unwrap();
+        let levels = config.levels(set).unwrap_or_else(|error| panic!("{name}: {error}"));
         let skips = config.get("skip_prk_steps") == Some(&Value::Bool(true));
         let mut timesteps = beginnings(config.class(), &numbers(&case["timesteps"]), skips);
         if config.inverts() {

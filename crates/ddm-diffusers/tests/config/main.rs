@@ -1,6 +1,7 @@
 //! Scheduler configs against recorded runs of diffusers (`testdata/schedulers`).
 
 mod levels;
+mod notes;
 mod reading;
 mod refused;
 

@@ -56,14 +56,6 @@ fn unknown_keys_are_reported() {
 }
 
 #[test]
-fn null_means_the_default() {
-    let config = SchedulerConfig::from_value(&json!({
-        "_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": null, "sigma_min": null,
-    }));
-    assert_eq!(config.unwrap().get("use_karras_sigmas"), Some(&json!(false)));
-}
-
-#[test]
 fn what_is_no_config_is_refused() {
     let read = |text: &str| text.parse::<SchedulerConfig>().unwrap_err();
     assert!(matches!(read("{"), ConfigError::NotJson { .. }));

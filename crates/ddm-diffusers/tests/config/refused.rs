@@ -1,6 +1,6 @@
 //! What is refused, each with what to change.
 
-use ddm_diffusers::{ConfigError, Contradiction, SchedulerConfig, StepArgs};
+use ddm_diffusers::{ConfigError, Contradiction, SchedulerConfig, SetTimesteps, StepArgs};
 use serde_json::{Value, json};
 
 fn error(class: &str, keys: Value) -> ConfigError {
@@ -28,25 +28,10 @@ fn says(error: impl ToString, words: &[&str]) {
 fn slips_are_refused_and_say_what_to_change() {
     let log = contradiction("DDPM", json!({"variance_type": "fixed_large_log"}));
     says(log, &["fixed_large_log", "set variance_type to \"fixed_large\""]);
-    let shift = contradiction("FlowMatchEulerDiscrete", json!({"shift": 3.0}));
-    says(shift, &["shift = 3", "use_dynamic_shifting", "1.09861"]);
-    let heun = contradiction("FlowMatchHeunDiscrete", json!({"shift": 3.0}));
-    says(heun, &["shift = 3", "FlowMatchEulerDiscreteScheduler"]);
     let bh1 = contradiction("UniPCMultistep", json!({"solver_type": "bh1"}));
     says(bh1, &["bh1", "set solver_type to \"bh2\"", "sigma_min"]);
-    let zero = json!({"rescale_betas_zero_snr": true});
-    for class in ["DDIM", "DDPM", "EulerDiscrete", "DPMSolverMultistep", "UniPCMultistep"] {
-        let epsilon = contradiction(class, zero.clone());
-        says(epsilon, &["rescale_betas_zero_snr", "v_prediction"]);
-    }
-    let linspace = json!({"timestep_spacing": "linspace"});
-    let chain = contradiction("DDIM", linspace);
-    says(chain, &["DDIMScheduler", "linspace", "\"trailing\""]);
-    let cosine = json!({"beta_schedule": "squaredcos_cap_v2", "use_karras_sigmas": true});
-    for class in ["DPMSolverMultistep", "DEISMultistep", "UniPCMultistep"] {
-        let karras = contradiction(class, cosine.clone());
-        says(karras, &["use_karras_sigmas", "squaredcos_cap_v2", "false"]);
-    }
+    let inverse = contradiction("DDIMInverse", json!({"timestep_spacing": "linspace"}));
+    says(inverse, &["linspace", "\"trailing\""]);
 }
 
 #[test]
@@ -61,8 +46,6 @@ fn solvers_are_not_asked_for_what_they_cannot() {
         "algorithm_type": "sde-dpmsolver", "final_sigmas_type": "sigma_min", "solver_order": 3,
     });
     says(contradiction("DPMSolverMultistep", sde), &["sde-dpmsolver", "order 3"]);
-    let flow = json!({"use_flow_sigmas": true});
-    says(contradiction("UniPCMultistep", flow), &["use_flow_sigmas", "flow_prediction"]);
     let spaced = json!({
         "use_flow_sigmas": true, "prediction_type": "flow_prediction", "use_beta_sigmas": true,
     });
@@ -117,17 +100,20 @@ fn values_out_of_range_are_named() {
 fn steps_beyond_the_table_are_refused() {
     let read = |keys: &str| format!("{{{keys}}}").parse::<SchedulerConfig>().unwrap();
     let ddim = read(r#""_class_name": "DDIMScheduler", "steps_offset": 1"#);
-    says(ddim.levels(1000, None).unwrap_err(), &["timestep 1000", "0 to 999"]);
-    says(ddim.levels(1001, None).unwrap_err(), &["1001", "1000"]);
-    says(ddim.levels(0, None).unwrap_err(), &["0 steps"]);
+    says(ddim.levels(1000).unwrap_err(), &["steps_offset = 1", "1000", "999", "fewer steps"]);
+    says(ddim.levels(1001).unwrap_err(), &["1001", "1000"]);
+    says(ddim.levels(0).unwrap_err(), &["0 steps"]);
     let lcm = read(r#""_class_name": "LCMScheduler""#);
-    says(lcm.levels(51, None).unwrap_err(), &["51", "50"]);
+    says(lcm.levels(51).unwrap_err(), &["51", "50"]);
     let flow =
         read(r#""_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true"#);
-    says(flow.levels(4, None).unwrap_err(), &["mu", "use_dynamic_shifting"]);
-    says(ddim.levels(4, Some(1.0)).unwrap_err(), &["mu", "use_dynamic_shifting"]);
+    says(flow.levels(4).unwrap_err(), &["mu", "use_dynamic_shifting"]);
+    says(
+        ddim.levels(SetTimesteps::steps(4).mu(1.0)).unwrap_err(),
+        &["mu", "DDIMScheduler", "left out"],
+    );
     let betas = read(r#""_class_name": "DDIMScheduler", "trained_betas": [0.1, 0.2]"#);
-    says(betas.levels(1, None).unwrap_err(), &["trained_betas", "2 numbers"]);
+    says(betas.levels(1).unwrap_err(), &["trained_betas", "2 numbers"]);
     let betas = read(r#""_class_name": "DDIMScheduler", "beta_end": 1.5"#);
     says(betas.schedule().err().unwrap(), &["1.5"]);
 }

@@ -20,7 +20,6 @@ mod noise;
 mod ownership;
 mod precision;
 mod refused;
-mod replay;
 mod samplers;
 mod schedules;
 mod serialised;

@@ -9,16 +9,16 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::from_fn;
-use ddm_diffusers::{ConfigError, SchedulerConfig, StepArgs, json};
+use ddm_diffusers::{ConfigError, SchedulerConfig, SetTimesteps, StepArgs, json};
 use ddm_samplers::{Frame, Sampling, SamplingError};
-use serde_json::Value;
+
 use thiserror::Error;
 
-use crate::{Recording, Recordings};
+use super::recording::{Recording, Recordings};
 
 /// A file of recorded runs that cannot be read.
 #[derive(Debug, Error)]
-pub enum ReplayError {
+pub(crate) enum ReplayError {
     /// The file cannot be opened.
     #[error("{file} cannot be read: {source}")]
     Unreadable {
@@ -39,7 +39,7 @@ pub enum ReplayError {
 
 /// What came of a recorded run.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It was run; the largest of all steps' `max |Δ|/max |x|`. NaN or infinite if x is.
     Ran {
         /// The largest relative error.
@@ -61,7 +61,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the recorded path was taken, up to this relative error.
-    pub fn is_ok(&self, tolerance: f64) -> bool {
+    pub(crate) fn is_ok(&self, tolerance: f64) -> bool {
         matches!(self, Self::Ran { error } if *error <= tolerance)
     }
 }
@@ -79,7 +79,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Reads a file of recorded runs.
-pub fn read(file: &Path) -> Result<Vec<Recording>, ReplayError> {
+pub(crate) fn read(file: &Path) -> Result<Vec<Recording>, ReplayError> {
     let name = || file.display().to_string();
     let text = std::fs::read_to_string(file)
         .map_err(|source| ReplayError::Unreadable { file: name(), source })?;
@@ -89,7 +89,7 @@ pub fn read(file: &Path) -> Result<Vec<Recording>, ReplayError> {
 }
 
 /// Runs a recorded run again on `device`.
-pub fn replay(recording: &Recording, device: &Device) -> Outcome {
+pub(crate) fn replay(recording: &Recording, device: &Device) -> Outcome {
     let reason = match path_error(recording, device) {
         Ok(outcome) => return outcome,
         Err(error) => error.to_string(),
@@ -100,8 +100,14 @@ pub fn replay(recording: &Recording, device: &Device) -> Outcome {
 fn path_error(recording: &Recording, device: &Device) -> Result<Outcome, ConfigError> {
     let config = SchedulerConfig::from_value(&recording.scheduler_config)?;
     let args = StepArgs::from_value(&recording.step_args)?;
-    let levels = config.levels(recording.steps, mu(&recording.set_timesteps)?)?;
-    let (schedule, model) = (config.schedule()?, config.denoiser(from_fn(network))?);
+    let set = SetTimesteps::from_value(&recording.set_timesteps, recording.steps)?;
+    let levels = config.levels(set)?;
+    let two_heads = recording.variance_network.is_some();
+    let network = from_fn(move |x: Tensor<4>, t| match two_heads {
+        false => network(x, t),
+        true => Tensor::cat(vec![network(x.clone(), t), x.tanh()], 1),
+    });
+    let (schedule, model) = (config.schedule()?, config.denoiser(network)?);
     let x = recording.start(device) * config.start_scale(levels[0]);
     let theirs = |frame: Frame<4>| {
         let scale = config.scale_to_theirs(frame.level);
@@ -117,21 +123,9 @@ fn path_error(recording: &Recording, device: &Device) -> Result<Outcome, ConfigE
     Ok(worst(recording, run.map(theirs)))
 }
 
-/// The recorded network.
-fn network(x: Tensor<4>, t: Tensor<1>) -> Tensor<4> {
+/// The recorded network; its variance, where it has one, is tanh(x).
+pub(crate) fn network(x: Tensor<4>, t: Tensor<1>) -> Tensor<4> {
     (x.clone() + t.reshape([-1, 1, 1, 1]) / 1000.0).tanh() * 0.5 + x * 0.3
-}
-
-/// The one argument that a choice of timesteps may have beside their number.
-fn mu(args: &Value) -> Result<Option<f64>, ConfigError> {
-    let Some(given) = args.as_object() else { return Ok(None) };
-    match given.keys().find(|key| *key != "mu") {
-        Some(other) => Err(ConfigError::Unsupported {
-            what: format!("the argument {other} of set_timesteps"),
-            change: "leave it out",
-        }),
-        None => Ok(given.get("mu").and_then(Value::as_f64)),
-    }
 }
 
 /// The largest relative error of the frames, each given with the number of calls so far.

@@ -3,14 +3,19 @@
 //! Exits with 0 if all are ok, 1 if any is not, 2 if a file cannot be read or the report not be
 //! written. Ends quietly where whoever reads the report has had enough (`replay … | head`).
 
+mod recording;
+#[path = "replay.rs"]
+mod replay;
+
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
 use clap::Parser;
-use ddm_testkit::Recording;
-use ddm_testkit::replay::{Outcome, ReplayError, read, replay};
+
+use recording::Recording;
+use replay::{Outcome, ReplayError, read, replay};
 
 /// Replay recorded runs of diffusers' schedulers.
 #[derive(Parser)]

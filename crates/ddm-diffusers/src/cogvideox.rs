@@ -1,0 +1,44 @@
+//! The SDE solver of CogVideoX.
+
+use burn::tensor::Tensor;
+use ddm_samplers::{Context, Sampler};
+use ddm_schedule::{NoiseLevel, kernel};
+
+use crate::walk::Walk;
+
+/// SDE-DPM-Solver++(2M) with η = 1 on the rows of a table: x̂₀ extrapolated in λ from the step
+/// before, but not in the last step.
+///
+/// diffusers draws the noise of each step between twice and takes the second draw; so does this,
+/// for the same noise. Source: Lu et al., *DPM-Solver++*, algorithm 2 and app. B.3,
+/// arXiv 2211.01095; Yang et al., *CogVideoX*, arXiv 2408.06072.
+#[derive(Clone, Debug)]
+pub(crate) struct CogVideoXDpm(pub(crate) Walk);
+
+impl<const D: usize> Sampler<D> for CogVideoXDpm {
+    type State = Option<(NoiseLevel, Tensor<D>)>;
+
+    fn step(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+        _: NoiseLevel,
+        before: &mut Self::State,
+    ) -> Tensor<D> {
+        let stride = self.0.stride(cx.steps());
+        let to = self.0.below(from.timestep, stride);
+        let x0 = cx.denoise(x.clone(), from);
+        let ends = from.timestep < stride as f64;
+        let guess = match before.replace((from, x0.clone())) {
+            Some((earlier, old)) if !ends => {
+                drop(cx.noise_like(&x));
+                let h = to.lambda() - from.lambda();
+                let weight = 0.5 * h / (from.lambda() - earlier.lambda());
+                x0.clone() + (x0 - old) * weight
+            }
+            _ => x0,
+        };
+        cx.reverse(x, guess, from, to, kernel::sde_std(from, to, 1.0))
+    }
+}

@@ -1,0 +1,159 @@
+//! What is doubtful about a config that diffusers runs all the same.
+
+use thiserror::Error;
+
+use crate::class::Family;
+use crate::settings::{Betas, Predicts, Rows, Settings, Sigmas};
+use crate::{Class, SchedulerConfig};
+
+/// What is doubtful about a config, and how to do better. The numbers are diffusers' all the same.
+#[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
+pub enum Note {
+    /// A static shift counts twice, as released models have it.
+    #[error(
+        "shift = {shift} counts twice: at the ends of the run and at each sigma; for once, set \
+         use_dynamic_shifting to true and pass mu = ln(shift) = {}", shift.ln()
+    )]
+    ShiftTwice {
+        /// The shift.
+        shift: f64,
+    },
+    /// No signal at the last timestep, and a network that predicts the noise.
+    #[error(
+        "rescale_betas_zero_snr leaves no signal at the last timestep, where epsilon says nothing \
+         about x0; set prediction_type to \"v_prediction\" or \"sample\", or \
+         rescale_betas_zero_snr to false"
+    )]
+    ZeroSnrEpsilon,
+    /// Steps of a linspace run end at another level than the next one visited.
+    #[error(
+        "{class} with timestep_spacing \"linspace\" steps T/n timesteps down, which is not the next \
+         one that it visits; set timestep_spacing to \"trailing\" or \"leading\""
+    )]
+    LinspaceChain {
+        /// The class.
+        class: Class,
+    },
+    /// Cosine βs and Karras' spacing on whole timesteps.
+    #[error(
+        "use_karras_sigmas on beta_schedule \"squaredcos_cap_v2\" gives the network the same \
+         timestep several times; set use_karras_sigmas to false, or take another beta_schedule"
+    )]
+    CosineKarras,
+    /// Flow levels and another prediction, or the other way round.
+    #[error(
+        "use_flow_sigmas and prediction_type \"flow_prediction\" go together; set both or neither"
+    )]
+    FlowWithoutFlow,
+    /// A key that was set and changes nothing.
+    #[error("`{key}` has no effect in this config of {class}; leave it out")]
+    WithoutEffect {
+        /// The key.
+        key: String,
+        /// The class.
+        class: Class,
+    },
+    /// A key that the class does not have.
+    #[error("{class} has no setting `{key}`; leave it out")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// The class.
+        class: Class,
+    },
+}
+
+impl SchedulerConfig {
+    /// What is doubtful about the config: settings at odds with each other, keys without effect,
+    /// unknown keys. None of it changes diffusers' numbers.
+    ///
+    /// ```
+    /// use ddm_diffusers::{Note, SchedulerConfig};
+    /// let text = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}"#;
+    /// let sd3: SchedulerConfig = text.parse()?;
+    /// assert_eq!(sd3.notes(), [Note::ShiftTwice { shift: 3.0 }]);
+    /// assert!(sd3.strict().is_err());
+    /// # Ok::<(), ddm_diffusers::ConfigError>(())
+    /// ```
+    pub fn notes(&self) -> Vec<Note> {
+        let class = self.class();
+        let mut notes = self.settings().notes();
+        let idle = self.idle().map(|key| Note::WithoutEffect { key: key.to_owned(), class });
+        notes.extend(idle);
+        notes.extend(self.unknown().iter().map(|key| Note::Unknown { key: key.clone(), class }));
+        notes
+    }
+
+    /// The config, if there is nothing doubtful about it.
+    ///
+    /// # Errors
+    ///
+    /// The first of the [`notes`](Self::notes).
+    pub fn strict(self) -> Result<Self, crate::ConfigError> {
+        match self.notes().into_iter().next() {
+            Some(note) => Err(note.into()),
+            None => Ok(self),
+        }
+    }
+}
+
+impl Settings {
+    fn notes(&self) -> Vec<Note> {
+        let family = self.class.family();
+        let solver = family == Family::Solver;
+        let chain = family == Family::Chain;
+        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
+        let cosine = self.betas == Betas::Cosine && self.trained_betas.is_none();
+        let twice = family == Family::FlowMatch && self.shift != 1.0 && !self.dynamic_shift;
+        let found = [
+            (twice, Note::ShiftTwice { shift: self.shift }),
+            (self.zero_snr && self.predicts == Predicts::Epsilon, Note::ZeroSnrEpsilon),
+            (
+                chain && !ancestral && self.rows == Rows::Linspace,
+                Note::LinspaceChain { class: self.class },
+            ),
+            (
+                cosine && self.sigmas == Sigmas::Karras && self.whole_timesteps() && !self.flow,
+                Note::CosineKarras,
+            ),
+            (solver && self.flow != (self.predicts == Predicts::Flow), Note::FlowWithoutFlow),
+        ];
+        found.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect()
+    }
+
+    /// Whether a key of the class changes anything beside the other settings.
+    pub(crate) fn counts(&self, key: &str) -> bool {
+        let family = self.class.family();
+        let distilled = family == Family::Consistency;
+        let by_rows = family != Family::Solver || self.by_table();
+        match key {
+            "steps_offset" => !distilled && by_rows && self.rows == Rows::Leading,
+            "timestep_spacing" => !distilled && by_rows,
+            "lambda_min_clipped" => self.by_table(),
+            "set_alpha_to_one" => !distilled,
+            "timestep_scaling" => self.class == Class::Lcm,
+            "clip_sample" => self.limits() && self.threshold.is_none(),
+            "clip_sample_range" => self.limits() && self.clip.is_some() && self.threshold.is_none(),
+            "thresholding" => self.limits(),
+            "dynamic_thresholding_ratio" | "sample_max_value" => {
+                self.limits() && self.threshold.is_some()
+            }
+            "beta_start" | "beta_end" => {
+                let ends = !matches!(self.betas, Betas::Cosine | Betas::Laplace);
+                ends && self.trained_betas.is_none()
+            }
+            "beta_schedule" => self.trained_betas.is_none(),
+            "shift" => !self.dynamic_shift,
+            "flow_shift" => self.flow && !self.dynamic_shift,
+            "time_shift_type" => self.dynamic_shift,
+            "use_dynamic_shifting" | "shift_terminal" => self.flow || family == Family::FlowMatch,
+            "sigma_min" | "sigma_max" => family == Family::Edm || self.sigmas != Sigmas::Table,
+            "num_train_timesteps" => {
+                family != Family::Edm || self.class == Class::CmStochasticIterative
+            }
+            "rho" => self.class == Class::CmStochasticIterative || self.sigmas == Sigmas::Karras,
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+"""Scheduler configs in the raw form in which well-known checkpoints publish them, recorded step by step.
+Usage: record_published.py CASES.json FILE (published_cases.json and option_cases.json lie beside this script; a case: name, scheduler, raw, steps,
+and where its pipeline uses them mu, timesteps, set_timesteps_sigmas = linspace(1, 1/n, n); learned = a network with two heads)"""
+import json, sys, inspect, warnings, math
+import torch, diffusers
+import diffusers.schedulers as S
+warnings.filterwarnings("ignore")
+from diffusers.utils import torch_utils
+orig = torch_utils.randn_tensor
+draws = []
+def rec(shape, generator=None, device=None, dtype=None, layout=None):
+    z = orig(tuple(shape), generator=generator, device=torch.device("cpu"), dtype=dtype); draws.append(z.clone()); return z
+SHAPE = (2, 3, 4, 4)
+def F(x, t): return 0.5 * torch.tanh(x + float(t) / 1000.0) + 0.3 * x
+def fl(t): return [float(f"{v:.9g}") for v in t.flatten().double().tolist()]
+def run(c):
+    cls = getattr(S, c["scheduler"], None) or getattr(diffusers, c["scheduler"])
+    m = sys.modules[cls.__module__]
+    if hasattr(m, "randn_tensor"): m.randn_tensor = rec
+    sch = cls.from_config({k: v for k, v in c["raw"].items()}); draws.clear()
+    n = c["steps"]; kw = {}
+    if c.get("set_timesteps_sigmas"):
+        import numpy as np; kw["sigmas"] = [float(v) for v in np.linspace(1.0, 1 / n, n)]
+    if "mu" in c: kw["mu"] = c["mu"]
+    if "timesteps" in c: kw["timesteps"] = c["timesteps"]
+    if "timesteps" in kw: sch.set_timesteps(timesteps=kw["timesteps"])
+    elif "sigmas" in kw: sch.set_timesteps(sigmas=kw["sigmas"], **({"mu": kw["mu"]} if "mu" in kw else {}))
+    else: sch.set_timesteps(n, **kw)
+    gen = torch.Generator().manual_seed(0)
+    x = torch.randn(SHAPE, generator=torch.Generator().manual_seed(7)); out = {"x_T": fl(x)}
+    x = x * float(getattr(sch, "init_noise_sigma", 1.0))
+    sk = set(inspect.signature(sch.step).parameters); xs, ts = [], []
+    old = None
+    for i, t in enumerate(sch.timesteps[:-1] if c["scheduler"] == "SCMScheduler" else sch.timesteps):
+        xin = sch.scale_model_input(x, t) if hasattr(sch, "scale_model_input") else x
+        f = F(xin, t); kws = {}
+        if c.get("learned"): f = torch.cat([f, torch.tanh(x)], 1)
+        if "generator" in sk: kws["generator"] = gen
+        if c["scheduler"] == "CogVideoXDPMScheduler":
+            x, old = sch.step(f, old, t, sch.timesteps[i - 1] if i > 0 else None, x, return_dict=False, generator=gen)
+        else: x = sch.step(f, t, x, **kws).prev_sample
+        xs.append(fl(x)); ts.append(float(t))
+    if not all(math.isfinite(v) for v in xs[-1]): raise ValueError("non-finite result")
+    out.update(name=c["name"], scheduler=c["scheduler"], scheduler_config=c["raw"], steps=n, set_timesteps=kw, step_args={}, shape=list(SHAPE), timesteps=ts,
+        sigmas=fl(sch.sigmas) if getattr(sch, "sigmas", None) is not None else None, init_noise_sigma=float(getattr(sch, "init_noise_sigma", 1.0)), noise=[fl(z) for z in draws], x=xs)
+    if c.get("learned"): out["variance_network"] = "tanh(x), the second half of the channels"
+    return out
+cases = []
+for c in json.load(open(sys.argv[1])):
+    try: cases.append(run(c))
+    except Exception as e: print("BAD", c["name"], type(e).__name__, str(e)[:160])
+json.dump({"source": f"diffusers {diffusers.__version__}, torch {torch.__version__}, float32, CPU; scheduler_config as published", "network": "0.5*tanh(x + t/1000) + 0.3*x", "cases": cases}, open(sys.argv[2], "w"), separators=(",", ":"))
+print(len(cases))
