@@ -40,7 +40,7 @@ pub enum Stream {
 ///         self.0.normal(shape, device) * 2.0
 ///     }
 ///     fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
-///         self.0.uniform(samples)
+///         Ok(self.0.uniform(samples))
 ///     }
 /// }
 /// let device = Device::flex();
