@@ -24,7 +24,7 @@ pub(super) fn ln(x: f32) -> f32 {
         3.333_333e-1,
     ];
     // ln 2 in two parts.
-    const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+    const LN_2: (f32, f32) = (355.0 / 512.0, -2.121_944_4e-4);
     let bits = x.to_bits();
     let mantissa = f32::from_bits((bits & 0x007f_ffff) | 0x3f00_0000);
     let exponent = (bits >> 23) as i32 - 126;
