@@ -53,68 +53,50 @@ struct Args {
     out: PathBuf,
 }
 
-/// A sampler and what one needs to know of it.
+/// A sampler under the name that people know.
 struct Entry {
     name: &'static str,
     sampler: BoxedSampler<2>,
-    order: &'static str,
-    calls_a_step: usize,
-    state: &'static str,
-    stochastic: bool,
+    remembers: bool,
 }
 
-fn entry<S>(name: &'static str, order: &'static str, calls_a_step: usize, sampler: S) -> Entry
+fn entry<S>(name: &'static str, sampler: S) -> Entry
 where
-    S: Sampler<2> + Send + Sync + 'static,
-    S::State: Send + 'static,
+    S: Sampler<2, State: 'static> + 'static,
 {
-    let bytes = std::mem::size_of::<S::State>();
-    let state = if bytes == 0 { "none" } else { "answers" };
-    Entry {
-        name,
-        sampler: BoxedSampler::new(sampler),
-        order,
-        calls_a_step,
-        state,
-        stochastic: false,
-    }
-}
-
-impl Entry {
-    fn stochastic(self) -> Self {
-        Self { stochastic: true, ..self }
-    }
+    let remembers = std::mem::size_of::<S::State>() > 0;
+    Entry { name, sampler: BoxedSampler::new(sampler), remembers }
 }
 
 fn entries() -> Result<Vec<Entry>, SamplingError> {
     Ok(vec![
-        entry("DDIM, Euler", "1", 1, Ddim::default()),
-        entry("Heun", "2", 2, Heun::default()),
-        entry("KDPM2", "2", 2, Midpoint::KDPM2),
-        entry("DPM-Solver++ 2M", "2", 1, DpmSolverPp::new(2)?),
-        entry("DPM-Solver++ 3M", "3", 1, DpmSolverPp::new(3)?),
-        entry("DPM-Solver++ 2S", "2", 1, DpmSolverSingle::new(2)?),
-        entry("DPM-Solver++ 3S", "3", 1, DpmSolverSingle::new(3)?),
-        entry("DPM++ 2S, own midpoints", "2", 2, Midpoint::DPM_PP_2S),
-        entry("DPM-Solver 2M", "2", 1, DpmSolver::new(2)?),
-        entry("DPM-Solver 3M", "3", 1, DpmSolver::new(3)?),
-        entry("UniPC 2", "3", 1, UniPc::new(2)?),
-        entry("UniPC 3", "4", 1, UniPc::new(3)?),
-        entry("DEIS 1", "1", 1, Deis::new(1)?),
-        entry("DEIS 2", "2", 1, Deis::new(2)?),
-        entry("DEIS 3", "3", 1, Deis::new(3)?),
-        entry("LMS 4", "4", 1, Lms::new(4)?),
-        entry("iPNDM 4", "2", 1, Ipndm::new(4)?),
-        entry("PNDM", "2", 1, <Pndm>::default()),
-        entry("DDPM, Euler ancestral", "1", 1, Ddpm::default()).stochastic(),
-        entry("DPM-Solver++ 2M SDE", "2", 1, DpmSolverPp::sde(2, 1.0)?).stochastic(),
-        entry("DPM-Solver 2M SDE", "2", 1, DpmSolver::sde(2)?).stochastic(),
-        entry("KDPM2 ancestral", "2", 2, Midpoint::KDPM2_ANCESTRAL).stochastic(),
-        entry("DPM++ 2S ancestral", "2", 2, Midpoint::DPM_PP_2S_ANCESTRAL).stochastic(),
-        entry("Heun with churn 10", "–", 2, Churn::new(Heun::default(), 10.0)?).stochastic(),
-        entry("SA-Solver", "1", 1, SaSolver::default()).stochastic(),
-        entry("LCM", "–", 1, Lcm::default()).stochastic(),
-        entry("TCD, gamma 0.3", "–", 1, Tcd::new(0.3)?).stochastic(),
+        entry("DDIM, Euler", Ddim::default()),
+        entry("Heun", Heun::default()),
+        entry("KDPM2", Midpoint::KDPM2),
+        entry("DPM-Solver++ 2M", DpmSolverPp::new(2)?),
+        entry("DPM-Solver++ 3M", DpmSolverPp::new(3)?),
+        entry("DPM-Solver++ 2S", DpmSolverSingle::new(2)?),
+        entry("DPM-Solver++ 3S", DpmSolverSingle::new(3)?),
+        entry("DPM++ 2S, own midpoints", Midpoint::DPM_PP_2S),
+        entry("DPM-Solver 2M", DpmSolver::new(2)?),
+        entry("DPM-Solver 3M", DpmSolver::new(3)?),
+        entry("UniPC 2", UniPc::new(2)?),
+        entry("UniPC 3", UniPc::new(3)?),
+        entry("DEIS 1", Deis::new(1)?),
+        entry("DEIS 2", Deis::new(2)?),
+        entry("DEIS 3", Deis::new(3)?),
+        entry("LMS 4", Lms::new(4)?),
+        entry("iPNDM 4", Ipndm::new(4)?),
+        entry("PNDM", <Pndm>::default()),
+        entry("DDPM, Euler ancestral", Ddpm::default()),
+        entry("DPM-Solver++ 2M SDE", DpmSolverPp::sde(2, 1.0)?),
+        entry("DPM-Solver 2M SDE", DpmSolver::sde(2)?),
+        entry("KDPM2 ancestral", Midpoint::KDPM2_ANCESTRAL),
+        entry("DPM++ 2S ancestral", Midpoint::DPM_PP_2S_ANCESTRAL),
+        entry("Heun with churn 10", Churn::new(Heun::default(), 10.0)?),
+        entry("SA-Solver", SaSolver::default()),
+        entry("LCM", Lcm::default()),
+        entry("TCD, gamma 0.3", Tcd::new(0.3)?),
     ])
 }
 
@@ -145,20 +127,23 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut series = Vec::new();
     for stochastic in [false, true] {
         let what = if stochastic { "distance of the clouds" } else { "distance of the points" };
-        println!(
-            "| sampler | order | calls a step | state | {what} at 5, 10, 20, 50 calls | | | |"
-        );
+        println!("| sampler | order | calls per step | state | {what} at 5, 10, 20, 50 calls | | | |");
         println!("|---|---|---|---|---|---|---|---|");
-        for entry in entries()?.into_iter().filter(|entry| entry.stochastic == stochastic) {
+        for Entry { name, sampler, remembers } in entries()? {
+            if sampler.is_stochastic() != stochastic {
+                continue;
+            }
             let mut curve = Vec::new();
             for calls in CALLS {
-                let samples = sample(entry.sampler.clone(), calls.div_ceil(entry.calls_a_step))?;
+                let samples = sample(sampler.clone(), calls.div_ceil(sampler.calls()))?;
                 let error = if stochastic { clouds } else { pairs }(&samples, &reference);
                 curve.push((calls as f64, error));
             }
-            let Entry { name, order, calls_a_step, state, .. } = entry;
+            let order = sampler.order().map_or("–".to_owned(), |order| order.to_string());
+            let state = if remembers { "predictions" } else { "none" };
             let errors: Vec<String> = curve.iter().map(|(_, e)| format!("{e:.1e}")).collect();
-            println!("| {name} | {order} | {calls_a_step} | {state} | {} |", errors.join(" | "));
+            let (calls, errors) = (sampler.calls(), errors.join(" | "));
+            println!("| {name} | {order} | {calls} | {state} | {errors} |");
             if PLOTTED.contains(&name) {
                 series.push((name, curve));
             }

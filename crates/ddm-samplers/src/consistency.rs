@@ -107,12 +107,16 @@ impl<const D: usize> Sampler<D> for Tcd {
         (): &mut (),
     ) -> Tensor<D> {
         let x0 = cx.denoise(x.clone(), from);
-        let (part, timestep) = (1.0 - self.gamma.0, to.timestep);
-        // Rows are rounded down in single precision, where 0.7 · 700 is 490 and not just below.
-        let below = cx.level_at_timestep(match timestep.fract() {
-            0.0 => f64::from((part as f32 * timestep as f32).floor()),
-            _ => part * timestep,
-        });
+        let (part, row) = (1.0 - self.gamma.0, to.timestep);
+        let below = match cx.schedule().steps() {
+            // Rows are rounded down in single precision, where 0.7 · 700 is 490 and not just below.
+            Some(_) if row.fract() == 0.0 => {
+                cx.level_at_timestep(f64::from((part as f32 * row as f32).floor()))
+            }
+            Some(_) => cx.level_at_timestep(part * row),
+            // By the schedule's own time: a timestep may be any function of it, as EDM's ¼ ln σ is.
+            None => cx.schedule().level(part * cx.time_of(to)),
+        };
         // At γ = 0, and at the data, the two are one.
         let above = below.lambda() > to.lambda();
         let c = if above { kernel::forward(below, to).noise } else { 0.0 };

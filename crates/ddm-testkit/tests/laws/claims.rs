@@ -5,9 +5,9 @@ use ddm_denoiser::{EpsilonPrediction, VPrediction};
 use ddm_samplers::{
     BoxedSampler, Churn, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending,
     Extrapolate, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm, PndmStart, RePaint, SaSolver,
-    Sampler, Slope, SolverType, Tcd, UniPc, Variance,
+    RecordedNoise, Sampler, Sampling, Slope, SolverType, Tcd, UniPc, Variance,
 };
-use ddm_schedule::{BetaTable, Cosine, LinearVp};
+use ddm_schedule::{BetaTable, Cosine, Edm, Grid, Karras, LinearVp};
 use ddm_testkit::{Gaussian, GaussianPath, order, sampler};
 
 use crate::holds;
@@ -105,10 +105,25 @@ fn orders_are_as_claimed() {
         // it is not on all.
         let paths: &[_] = if sampler.is_stochastic() { &[&long, &short, &path] } else { &[&path] };
         let judge = |path: &&GaussianPath<'_>| order::is_as_claimed(&sampler, path, &device).err();
-        let violations: Vec<_> = paths.iter().filter_map(|path| judge(path)).collect();
+        let violations: Vec<_> = paths.iter().filter_map(judge).collect();
         if violations.len() == paths.len() {
             wrong.push(format!("{name}: {violations:?}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// EDM's timesteps are ¼ ln σ, negative where σ < 1: TCD goes by the schedule's own time there.
+#[test]
+fn tcd_is_stochastic_on_edm_levels() {
+    let (device, schedule) = (Device::flex(), Edm::default());
+    holds(sampler::draws_as_claimed(&Tcd::default(), &schedule, &device));
+    let levels = Karras::default().levels(&schedule, 8).unwrap();
+    let data = Gaussian::new([0.3], 0.5).unwrap();
+    let draws = Sampling::new(&data, &schedule).sampler(Tcd::default()).levels(levels);
+    let noise = RecordedNoise::new(vec![vec![1.0; 2]; 8]);
+    let mut run = draws.noise(noise).start([1, 2], &device).unwrap();
+    run.by_ref().for_each(drop);
+    // The start, and every step but the last, to the data.
+    assert_eq!(run.noise().remaining(), 0);
 }

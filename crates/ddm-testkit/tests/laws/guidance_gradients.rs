@@ -21,7 +21,6 @@ fn is_of(class: usize) -> impl ddm_denoiser::Classifier<2> + Clone {
 
 #[test]
 fn a_perfect_classifier_gives_the_model_of_its_class() {
-    let device = Device::flex();
     for class in [0, 1] {
         let guided = ClassifierGuided::new(classes(), is_of(class), 1.0).unwrap();
         let demanded = classes().of_class(class).unwrap();
