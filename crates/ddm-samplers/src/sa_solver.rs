@@ -16,7 +16,7 @@ use crate::{Basis, Context, Extrapolate, MultistepState, Sampler, SamplingError}
 /// `c = σ_to √(1 − e^(−2τ²h))` and z = −(1 + τ²)h in the weights of answers; the corrector takes
 /// the last step over with the same noise. So at τ = 0 it is [`UniPc`](crate::UniPc) with
 /// [`Basis::B1`], and τ = 1 the full SDE. τ is on between two timesteps and 0 outside them. In ε̂
-/// ([`answer`](Self::answer)) it is [`ddm_schedule::kernel::noise_sde`], less calm than in x̂₀.
+/// ([`extrapolate`](Self::extrapolate)) it is [`ddm_schedule::kernel::noise_sde`], less calm than in x̂₀.
 ///
 /// At τ = 0 a predictor of s predictions and a corrector of t (beside the one at the end) have order
 /// min(s, t) + 1. With noise, in mean and variance on Gaussian data, the order is 2 at most (measured

@@ -20,7 +20,7 @@ use crate::error::require_image;
 /// also takes the features of the same resolution from the way down. The last convolution is 0 at
 /// the start: an untrained network predicts 0. It computes in the dtype of its weights; the
 /// prediction has the dtype of x, and its channels, or twice as many for
-/// [`LearnedVariance`](ddm_denoiser::LearnedVariance).
+/// [`Model::learned_variance`](ddm_denoiser::Model::learned_variance).
 ///
 /// Sources: Ronneberger et al., *U-Net*, arXiv 1505.04597; in this form Ho et al., *Denoising
 /// Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239.
