@@ -133,6 +133,14 @@ fn custom_scheduler_runs() {
 }
 
 #[test]
+fn restart_runs() {
+    let output = example("restart").output().expect("the example was built");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("2 restarts: 55 model calls") && said.contains("all laws hold"), "{said}");
+}
+
+#[test]
 fn bad_input_is_one_sentence() {
     refuses("digits", &["--device", "abacus"], &["abacus", "flex"]);
     refuses("digits", &["--data", "/no/such/file.csv.gz"], &["/no/such/file.csv.gz"]);
