@@ -1,4 +1,5 @@
-//! Restart sampling, written outside the library: a sampler that goes back up and takes steps again.
+//! Restart sampling, written outside the library: a sampler that returns to a noisier level and
+//! repeats steps.
 //!
 //! `cargo run --release --example restart`
 
@@ -8,10 +9,10 @@ use std::process::ExitCode;
 use ddm_core::prelude::*;
 use ddm_core::schedule::{Edm, Karras};
 
-/// Restart around any sampler: when a run has come down through the interval `[low, high]` of σ/α,
-/// x goes up again by the forward kernel and the same steps are taken once more, `times` times.
+/// Restart around any sampler: after a run has passed through the interval `[low, high]` of σ/α, x
+/// goes up again by the forward kernel and the same steps are repeated, `times` times.
 ///
-/// The fresh noise wipes out errors that the steps above have left in x. Source: Xu et al., *Restart
+/// The fresh noise removes errors that earlier steps have left in x. Source: Xu et al., *Restart
 /// Sampling for Improving Generative Processes*, algorithm 1, arXiv 2306.14878.
 struct Restart<S> {
     inner: S,
@@ -20,7 +21,7 @@ struct Restart<S> {
     times: usize,
 }
 
-/// The inner sampler's state, and the levels inside the interval that the run has come through.
+/// The inner sampler's state, and the levels of the run inside the interval.
 #[derive(Clone, Default)]
 struct Interval<T> {
     inner: T,
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let (device, schedule) = (Device::flex(), Edm::default());
-    // The exact denoiser of data that is N(2, 0.5²): any network would stand here.
+    // The exact denoiser of data N(2, 0.5²); a trained model goes here.
     let (mean, variance) = (2.0, 0.25);
     let model = from_fn(move |x: Tensor<2>, at: NoiseLevel| {
         let noisy = variance * at.alpha_bar() + at.sigma * at.sigma;
@@ -86,7 +87,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         let last = run.by_ref().last().ok_or("a run has steps")?;
         let std = last.x.var(0).into_scalar::<f64>().sqrt();
         println!("{times} restarts: {} model calls, std {std:.3} (0.5 is right)", last.evaluations);
-        // The laws that ddm's own samplers pass.
+        // The laws of ddm's own samplers.
         ddm_testkit::sampler::all(&sampler, &schedule, &device)?;
     }
     println!("all laws hold");
