@@ -197,7 +197,7 @@ fn way_back(
         .map(|(x, prediction)| {
             let now = Panel { title: "x", layers: vec![Layer::points(x, palette::ORANGE)] };
             let layers = vec![Layer::points(prediction, palette::BLUE)];
-            panels(&[now, Panel { title: "the prediction of x0", layers }], 2, EXTENT)
+            panels(&[now, Panel { title: "the guess at x0", layers }], 2, EXTENT)
         })
         .collect();
     Ok(write_gif(&args.out.join("denoising.gif"), &frames, Timing::default())?)
