@@ -37,6 +37,7 @@ impl LabelledImages {
     }
 
     /// Returns the same on another device.
+    #[must_use]
     pub fn to_device(&self, device: &Device) -> Self {
         let (images, labels) = (self.images.clone(), self.labels.clone());
         Self { images: images.to_device(device), labels: labels.to_device(device) }
@@ -53,6 +54,7 @@ impl LabelledImages {
     }
 
     /// Returns a batch drawn uniformly with replacement.
+    #[must_use]
     pub fn batch(&self, size: usize, noise: &mut HostNoise) -> Self {
         let rows: Vec<i32> =
             noise.uniform(size).iter().map(|u| (u * self.len() as f64) as i32).collect();
