@@ -1,9 +1,9 @@
-"""What diffusers' schedulers cost by themselves, for comparison with the bench `sampler_step`.
+"""Time per step of diffusers' schedulers alone, for comparison with the bench `sampler_step`.
 
 usage: python benches/diffusers_step.py        (needs torch and diffusers)
 
 Prints, for each scheduler, the median over 15 runs of the time of a run of 20 steps on
-[16, 3, 64, 64] divided by 20, in microseconds a step. The model's answer is a fixed tensor, so
+[16, 3, 64, 64] divided by 20, in microseconds per step. The model's output is a fixed tensor, so
 only the scheduler is measured.
 """
 import statistics
@@ -33,24 +33,24 @@ SCHEDULERS = {
 }
 
 
-def one_run(scheduler, x, answer):
-    """Seconds for all steps of one run, without setting it up."""
+def one_run(scheduler, x, prediction):
+    """Seconds for all steps of one run, without the setup."""
     scheduler.set_timesteps(STEPS)
     start = time.perf_counter()
     for t in scheduler.timesteps:
         scheduler.scale_model_input(x, t)
-        x = scheduler.step(answer, t, x).prev_sample
+        x = scheduler.step(prediction, t, x).prev_sample
     return time.perf_counter() - start
 
 
 def main():
     print(f"diffusers {diffusers.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    x, answer = torch.ones(SHAPE), torch.full(SHAPE, 0.5)
+    x, prediction = torch.ones(SHAPE), torch.full(SHAPE, 0.5)
     for name, (class_name, settings) in SCHEDULERS.items():
         scheduler = getattr(diffusers, class_name)(**SD, **settings)
-        one_run(scheduler, x, answer)
-        seconds = statistics.median(one_run(scheduler, x, answer) for _ in range(RUNS))
-        print(f"{name:22} {seconds / STEPS * 1e6:8.0f} us a step")
+        one_run(scheduler, x, prediction)
+        seconds = statistics.median(one_run(scheduler, x, prediction) for _ in range(RUNS))
+        print(f"{name:22} {seconds / STEPS * 1e6:8.0f} us per step")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-//! A schedule and a sampler of your own, whole: two small traits, and everything works with them.
+//! A complete schedule and sampler of your own: two small traits.
 //!
 //! `cargo run --release --example custom_scheduler`
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use ddm_core::prelude::*;
 use ddm_core::schedule::kernel::ddim_std;
 
-/// alpha = 1 − t, sigma = t. Every grid, sampler and loss now works with it.
+/// alpha = 1 − t, sigma = t. Every grid, sampler and loss works with it.
 struct MySchedule;
 
 impl NoiseSchedule for MySchedule {
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let device = Device::flex();
-    // The exact denoiser of data that is N(2, 0.5²): any network would stand here.
+    // The exact denoiser of data N(2, 0.5²); a trained model goes here.
     let (mean, variance) = (2.0, 0.25);
     let model = from_fn(move |x: Tensor<2>, at: NoiseLevel| {
         let noisy = variance * at.alpha_bar() + at.sigma * at.sigma;
@@ -62,7 +62,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("mean {:.3} (2 is right)", mean.into_scalar::<f32>());
     println!("std  {:.3} (0.5 is right)", variance.into_scalar::<f32>().sqrt());
 
-    // The laws that ddm's own schedules and samplers pass.
+    // The laws of ddm's own schedules and samplers.
     ddm_testkit::schedule::all(&MySchedule)?;
     ddm_testkit::sampler::all(&sampler, &MySchedule, &device)?;
     println!("all laws hold");

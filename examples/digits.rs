@@ -1,6 +1,6 @@
-//! From nothing to handwritten digits: train a U-Net on 1,797 real ones and paint new ones.
+//! Handwritten digits: trains a U-Net on real ones and draws new ones.
 //!
-//! `cargo run --release --example digits` — see `--help` for what can be changed.
+//! `cargo run --release --example digits`; `--help` shows the options.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -29,16 +29,16 @@ struct Args {
     /// Sampling steps.
     #[arg(long, default_value_t = 50)]
     steps: usize,
-    /// Guidance scale: 1 is none, more follows the asked-for digit more closely.
+    /// Guidance scale: 1 is none; larger values follow the requested digit more closely.
     #[arg(long, default_value_t = 1.5)]
     guidance: f64,
-    /// The same seed paints the same grid.
+    /// The same seed gives the same grid.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where to compute: flex, ndarray, vulkan, … (those this program was built with).
+    /// The device: flex, ndarray, vulkan, … (those compiled in).
     #[arg(long, default_value = "flex")]
     device: String,
-    /// Folder for what is made.
+    /// Folder for the output.
     #[arg(long, default_value = "out/digits")]
     out: PathBuf,
     /// Another data file: rows of 64 pixels (0 to 16) and a label, plain or gzipped.
@@ -59,14 +59,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     };
     create_folder(&args.out)?;
     device.seed(args.seed);
-    // The last sixth, from other writers, is held out: no model sees it while it learns.
+    // The last sixth, from other writers, is held out of all training.
     let (seen, held_out) = LabelledImages::split(&digits, &device);
 
-    // What is learned: v under the cosine schedule, with conditions dropped one time in ten.
+    // The network predicts v on the cosine schedule, with the condition dropped one time in ten.
     let schedule = Cosine::default();
     let objective = Objective::new(&schedule, VPrediction)?.weighting(MinSnr::default());
-    // What will be asked for: a row of ten for each digit. All settings are tried on the untrained
-    // network, so that a bad one is refused now and not after the training.
+    // A row of ten for each digit. The settings are checked with the untrained network, before the
+    // training.
     let wanted = labels((0..100).map(|i| i / 10), &device);
     let levels = Trailing.levels(&schedule, args.steps)?;
     clipped(&unet().init(&device)?, wanted.clone(), args.guidance)?;
@@ -104,7 +104,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     save_weights(unet, path("unet.safetensors"))?;
 
     let right = |share: f64| format!("{:5.1} %", 100.0 * share);
-    println!("\na classifier that saw only real digits reads as asked for");
+    println!("\na classifier of real digits reads as requested");
     println!("  {} of the samples", right(classifier.share_right(samples, wanted)));
     println!(
         "  {} of {} held-out real digits",
@@ -123,7 +123,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The network as a denoiser of images that follows the wanted labels.
+/// Returns the network as a denoiser of images that follows the wanted labels.
 fn clipped(
     unet: &UNet,
     wanted: Tensor<1, Int>,

@@ -1,6 +1,6 @@
-//! The lecture's pictures: a dinosaur dissolves into noise, a network learns the way back.
+//! The pictures of the theory: a dinosaur dissolves into noise, and a network learns to reverse it.
 //!
-//! `cargo run --release --example points` — see `--help` for what can be changed.
+//! `cargo run --release --example points`; `--help` shows the options.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ use ddm_examples::plots::{Layer, Panel, lattice, palette, panels};
 use ddm_examples::progress::training_bar;
 use ddm_examples::tensors::{from_points, points};
 
-/// Half the width of the plane that the pictures show.
+/// Half the width of the plane in the pictures.
 const EXTENT: f32 = 2.6;
 /// Points in a training batch and in a picture.
 const POINTS: usize = 512;
 
-/// Trains an MLP on 2-D points and draws the forward process, the learned field and the way back.
+/// Trains an MLP on 2-D points and draws the forward process, the learned field and the samples.
 #[derive(Parser)]
 struct Args {
     /// Training steps.
@@ -34,10 +34,10 @@ struct Args {
     /// Sampling steps.
     #[arg(long, default_value_t = 60)]
     steps: usize,
-    /// The same seed draws the same pictures.
+    /// The same seed gives the same pictures.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where to compute: flex, ndarray, vulkan, … (those this program was built with).
+    /// The device: flex, ndarray, vulkan, … (those compiled in).
     #[arg(long, default_value = "flex")]
     device: String,
     /// Folder for the pictures.
@@ -62,7 +62,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     create_folder(&args.out)?;
     device.seed(args.seed);
     let schedule = Cosine::default();
-    // Refused now, if it is to be, and not after the training.
+    // An invalid number of steps is an error now, not after the training.
     let levels = Trailing.levels(&schedule, args.steps)?;
 
     let network = train(&schedule, &data, &device, args.training_steps, args.seed)?;
@@ -74,16 +74,16 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("written to {}", args.out.display());
     for (name, what) in [
         ("forward.png", "the diffusion process: x_t = alpha x0 + sigma epsilon"),
-        ("field.png", "the learned field: arrows from where a sample is to where it should go"),
+        ("field.png", "the learned field: the score as arrows"),
         ("paths.png", "generation: the paths of samples from noise to data"),
-        ("denoising.gif", "the same, moving"),
+        ("denoising.gif", "an animation of the same"),
     ] {
         println!("  {name:14} {what}");
     }
     Ok(())
 }
 
-/// The data at ever higher noise: by the closed form `x_t = α x₀ + σ ε`.
+/// Draws the data at increasing noise, by the closed form `x_t = α x₀ + σ ε`.
 fn forward_process(
     schedule: &Cosine,
     data: &[[f32; 2]],
@@ -109,7 +109,7 @@ fn forward_process(
     Ok(write_png(path, &panels(&pictures, 3, EXTENT))?)
 }
 
-/// An MLP that predicts v for the data, each point with a little width of its own.
+/// Trains an MLP to predict v. Every point of the data has a small width.
 fn train(
     schedule: &Cosine,
     data: &[[f32; 2]],
@@ -135,7 +135,7 @@ fn train(
     Ok(trained.average)
 }
 
-/// The score `∇ log p(x) = (α x̂₀ − x)/σ²` over the noisy data, at several noise levels.
+/// Draws the score `∇ log p(x) = (α x̂₀ − x)/σ²` over the noisy data, at several noise levels.
 fn learned_field(
     model: &impl Denoiser<2>,
     schedule: &Cosine,
@@ -151,8 +151,8 @@ fn learned_field(
         .into_iter()
         .map(|t| {
             let at = schedule.level(t);
-            let guess = model.denoise(x.clone(), at);
-            let score = (guess * at.alpha - x.clone()) / (at.sigma * at.sigma);
+            let predicted = model.denoise(x.clone(), at);
+            let score = (predicted * at.alpha - x.clone()) / (at.sigma * at.sigma);
             let noisy = x0.clone() * at.alpha + noise.draw(x0.dims(), device) * at.sigma;
             (format!("t = {t:.2}: sigma = {:.2}", at.sigma), points(noisy), points(score))
         })
@@ -167,7 +167,7 @@ fn learned_field(
     Ok(write_png(path, &panels(&pictures, 2, EXTENT))?)
 }
 
-/// Samples on their way from noise to data: as paths and as an animation.
+/// Draws samples from noise to data, as paths and as an animation.
 fn way_back(
     model: &impl Denoiser<2>,
     schedule: &Cosine,
@@ -178,7 +178,7 @@ fn way_back(
 ) -> Result<(), Box<dyn Error>> {
     let run = Sampling::new(model, schedule).sampler(Ddim::default()).levels(levels);
     let run = run.seed(args.seed).start([POINTS, 2], device)?;
-    let (xs, guesses): (Vec<_>, Vec<_>) =
+    let (xs, predictions): (Vec<_>, Vec<_>) =
         run.map(|frame| (points(frame.x), points(frame.denoised))).unzip();
     let samples = &xs[xs.len() - 1];
 
@@ -193,10 +193,10 @@ fn way_back(
 
     let frames: Vec<_> = xs
         .iter()
-        .zip(&guesses)
-        .map(|(x, guess)| {
+        .zip(&predictions)
+        .map(|(x, prediction)| {
             let now = Panel { title: "x", layers: vec![Layer::points(x, palette::ORANGE)] };
-            let layers = vec![Layer::points(guess, palette::BLUE)];
+            let layers = vec![Layer::points(prediction, palette::BLUE)];
             panels(&[now, Panel { title: "the guess at x0", layers }], 2, EXTENT)
         })
         .collect();

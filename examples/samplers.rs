@@ -1,4 +1,4 @@
-//! Which sampler, and how many steps? Every sampler on one problem whose answer is known.
+//! Which sampler, and how many steps? Every sampler on a problem with a known solution.
 //!
 //! `cargo run --release --example samplers` prints the tables of docs/choosing-a-sampler.md and
 //! draws the plot beside them.
@@ -20,9 +20,9 @@ use ddm_examples::plots::{Axis, curve};
 use ddm_examples::tensors::points;
 use ddm_testkit::GaussianMixture;
 
-/// Model calls that each sampler may spend.
+/// Model calls of each sampler.
 const CALLS: [usize; 4] = [5, 10, 20, 50];
-/// Those in the plot: those that one chooses between, and the first of their kinds.
+/// The samplers in the plot.
 const PLOTTED: [&str; 8] = [
     "DDIM, Euler",
     "Heun",
@@ -45,7 +45,7 @@ struct Args {
     /// Steps of the reference.
     #[arg(long, default_value_t = 1000)]
     steps: usize,
-    /// Where to compute: flex, ndarray, vulkan, … (those this program was built with).
+    /// The device: flex, ndarray, vulkan, … (those compiled in).
     #[arg(long, default_value = "flex")]
     device: String,
     /// Folder for the plot.
@@ -109,7 +109,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let device = parse_device(&args.device)?;
     create_folder(&args.out)?;
     let schedule = LinearVp::default();
-    // Eight Gaussians on a ring, like the beads of a necklace.
+    // Eight Gaussians on a ring.
     let means = (0..8).map(|k| {
         let angle = f64::from(k) * std::f64::consts::FRAC_PI_4;
         vec![angle.cos(), angle.sin()]
@@ -159,7 +159,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Root mean square distance between each sample and the reference from the same noise.
+/// Returns the root mean square distance of the samples from the reference of the same noise.
 fn pairs(samples: &[[f32; 2]], reference: &[[f32; 2]]) -> f64 {
     let squares = samples
         .iter()
@@ -168,7 +168,7 @@ fn pairs(samples: &[[f32; 2]], reference: &[[f32; 2]]) -> f64 {
     (squares.sum::<f64>() / samples.len() as f64).sqrt()
 }
 
-/// Sliced Wasserstein distance between two clouds: the points' order does not count.
+/// Returns the sliced Wasserstein distance between two clouds, independent of the points' order.
 fn clouds(samples: &[[f32; 2]], reference: &[[f32; 2]]) -> f64 {
     let along = |cloud: &[[f32; 2]], angle: f32| -> Vec<f32> {
         let (sin, cos) = angle.sin_cos();

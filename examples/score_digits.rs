@@ -1,7 +1,7 @@
-//! Handwritten digits by the score alone: a U-Net trained by denoising score matching on a ladder of
-//! noise, annealed Langevin dynamics, and a predictor with its corrector.
+//! Handwritten digits from the score: a U-Net trained by denoising score matching at geometric noise
+//! levels, annealed Langevin dynamics, and a predictor with corrector.
 //!
-//! `cargo run --release --example score_digits` — see `--help` for what can be changed.
+//! `cargo run --release --example score_digits`; `--help` shows the options.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ use ddm_examples::handwriting::{Classifier, LabelledImages, guided, labels, trai
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid};
 
-/// Samples of each digit that a sampler paints.
+/// Samples of each digit per sampler.
 const EACH: usize = 5;
 /// Pixels of a digit.
 const PIXELS: usize = 64;
 
-/// Learns the score of handwritten digits, and paints new ones with two samplers that need no more.
+/// Learns the score of handwritten digits, and draws new ones with two samplers.
 #[derive(Parser)]
 struct Args {
     /// Passes over the data.
@@ -38,16 +38,16 @@ struct Args {
     /// Steps of the predictor.
     #[arg(long, default_value_t = 100)]
     steps: usize,
-    /// Guidance scale: 1 is none, more follows the asked-for digit more closely.
+    /// Guidance scale: 1 is none; larger values follow the requested digit more closely.
     #[arg(long, default_value_t = 1.0)]
     guidance: f64,
-    /// The same seed paints the same grid.
+    /// The same seed gives the same grid.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where to compute: flex, ndarray, vulkan, … (those this program was built with).
+    /// The device: flex, ndarray, vulkan, … (those compiled in).
     #[arg(long, default_value = "flex")]
     device: String,
-    /// Folder for what is made.
+    /// Folder for the output.
     #[arg(long, default_value = "out/score_digits")]
     out: PathBuf,
 }
@@ -63,13 +63,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     device.seed(args.seed);
     let (seen, _) = LabelledImages::split(&digits(), &device);
 
-    // The ladder of NCSNv2: so dense that each level's noise overlaps with the next one's, up to
-    // the largest distance between two digits, which is 9.6.
+    // The levels of NCSNv2: so dense that the noise of neighbours overlaps, up to the largest distance
+    // between two digits, 9.6.
     let ladder = GeometricSigmas::ncsn_v2(0.05, 10.0, PIXELS)?;
     let rungs = ladder.steps().ok_or("a ladder has rungs")?;
     let prediction = ScaledInput(EpsilonPrediction);
     let objective = Objective::new(&ladder, prediction)?.weighting(ScoreMatching);
-    // All settings are tried now, so that a bad one is refused before the training.
+    // Invalid settings are errors now, before the training.
     let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), args.moves)?;
     let corrected = PredictorCorrector::new(ReverseDiffusion, CorrectorStep::snr(0.16)?, 1);
     let ways = [
@@ -89,11 +89,11 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("training on {rungs} noise levels: {:.1} s", clock.elapsed().as_secs_f64());
 
     let model = guided(&trained.average, prediction, wanted.clone(), args.guidance)?;
-    println!("read as asked for, by a classifier that saw only real digits");
+    println!("read as requested, by a classifier of real digits");
     let mut painted = Vec::new();
     for (k, (name, sampler, levels)) in ways.into_iter().enumerate() {
         let clock = Instant::now();
-        // Noise of its own: under the same noise, both would paint all but the same digits.
+        // Separate noise: with the same noise, both would give almost the same digits.
         let noise = HostNoise::new(args.seed).starting_at((k * 10 * EACH) as u64);
         let run = Sampling::new(&model, &ladder).sampler(sampler).levels(levels).noise(noise);
         let run = run.start([10 * EACH, 1, 8, 8], &device)?;
@@ -107,7 +107,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         );
         painted.push(last.x.reshape([10, EACH, PIXELS]));
     }
-    // A row a digit: on the left those of the first sampler, then a blank.
+    // One row per digit: those of the first sampler, a blank, those of the second.
     painted.insert(1, Tensor::ones([10, 1, PIXELS], &device));
     let images = Tensor::cat(painted, 1).reshape([10 * (2 * EACH + 1), 1, 8, 8]);
     let path = args.out.join("score_digits.png");

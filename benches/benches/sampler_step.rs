@@ -1,5 +1,5 @@
-//! Runs of 20 steps on [16, 3, 64, 64] with a model that costs nothing: what the sampler itself
-//! costs. Divide by 20 for one step; `diffusers_step.py` beside this measures the peer.
+//! Runs of 20 steps on [16, 3, 64, 64] with a model that costs nothing: the cost of the sampler
+//! alone. Divide by 20 for one step. `diffusers_step.py` measures diffusers.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
 mod devices;
@@ -24,7 +24,7 @@ fn run<S: Sampler<4> + Clone>(c: &mut Criterion, name: &str, sampler: S) {
                 let sampling = Sampling::new(&model, &schedule).sampler(sampler.clone());
                 let run = sampling.steps(STEPS).start_from(x.clone()).expect("a valid run");
                 let x = run.finish();
-                device.sync().expect("the device answers");
+                device.sync().expect("the device responds");
                 x
             });
         });

@@ -23,9 +23,9 @@ fn unet(c: &mut Criterion) {
         group.bench_function(format!("forward/{name}"), |bencher| {
             let t = Tensor::full([SHAPE[0]], 500.0, &device);
             bencher.iter(|| {
-                let answer = network.predict(x.clone(), t.clone());
-                device.sync().expect("the device answers");
-                answer
+                let prediction = network.predict(x.clone(), t.clone());
+                device.sync().expect("the device responds");
+                prediction
             });
         });
 
@@ -39,11 +39,11 @@ fn unet(c: &mut Criterion) {
             bencher.iter(|| {
                 let before = network.take().expect("put back below");
                 let example = objective.draw(x0.clone(), &mut noise).unwrap();
-                let answer = before.predict(example.x_t.clone(), example.t.clone());
-                let gradients = example.loss(answer).unwrap().backward();
+                let prediction = before.predict(example.x_t.clone(), example.t.clone());
+                let gradients = example.loss(prediction).unwrap().backward();
                 let gradients = GradientsParams::from_grads(gradients, &before);
                 network = Some(optimizer.step(1e-4, before, gradients));
-                device.sync().expect("the device answers");
+                device.sync().expect("the device responds");
             });
         });
 
@@ -52,7 +52,7 @@ fn unet(c: &mut Criterion) {
             bencher.iter(|| {
                 let run = Sampling::new(&model, &schedule).steps(10);
                 let x = run.sample(SHAPE, &device).expect("a valid run");
-                device.sync().expect("the device answers");
+                device.sync().expect("the device responds");
                 x
             });
         });

@@ -6,10 +6,10 @@ use ddm_examples::plots::lattice;
 use ddm_examples::tensors::{from_points, numbers};
 use ddm_testkit::GaussianMixture;
 
-/// Half the width of the plane that the pictures show.
+/// Half the width of the plane in the pictures.
 pub(crate) const EXTENT: f32 = 2.2;
 
-/// Where densities are asked for: the cells of a heat map.
+/// The cells of a heat map, at which densities are evaluated.
 pub(crate) struct Cells {
     pub(crate) x: Tensor<2>,
 }
@@ -19,12 +19,12 @@ impl Cells {
         Self { x: from_points(&lattice(side, EXTENT), device) }
     }
 
-    /// ln p of the data at a level, as it is.
+    /// Returns the exact ln p of the data at a level.
     pub(crate) fn exact(&self, data: &GaussianMixture, at: NoiseLevel) -> Vec<f32> {
         numbers(data.log_density(self.x.clone(), at))
     }
 
-    /// ln p of a model's data at a level, by the probability flow.
+    /// Returns ln p of a model's data at a level, by the probability flow.
     pub(crate) fn learned(
         &self,
         model: &impl Denoiser<2>,
@@ -35,8 +35,8 @@ impl Cells {
     }
 }
 
-/// ln p of x at a level, as the model's probability flow has it: with the exact divergence, which
-/// in the plane costs two gradients.
+/// Returns ln p of x at a level by the model's probability flow, with the exact divergence, which in
+/// the plane costs two gradients.
 pub(crate) fn log_density(
     model: &impl Denoiser<2>,
     schedule: &VarianceExploding,
@@ -48,12 +48,12 @@ pub(crate) fn log_density(
     Ok(found.log_density.into_iter().map(|value| value as f32).collect())
 }
 
-/// The highest of `values`.
+/// Returns the maximum of `values`.
 pub(crate) fn peak(values: &[f32]) -> f32 {
     values.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// √(p/p_max) of these ln p, where p_max is that of `peak`: the root lets thin parts be seen.
+/// Returns √(p/p_max) of these ln p, with ln p_max = `peak`. The root makes thin parts visible.
 pub(crate) fn shades(log_density: &[f32], peak: f32) -> Vec<f32> {
     log_density.iter().map(|value| (0.5 * (value - peak)).exp()).collect()
 }

@@ -1,4 +1,4 @@
-//! The score as a field of arrows over the density whose slope it is.
+//! The score as a field of arrows over the density.
 
 use std::error::Error;
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::sky::Sky;
 
 /// Arrows along a side.
 pub(crate) const ARROWS: usize = 19;
-/// The noise levels shown, from much to little.
+/// The noise levels of the pictures, falling.
 const SIGMAS: [f64; 3] = [0.8, 0.3, 0.1];
 
-/// Feet, and a vector for each.
+/// Feet, and one vector per foot.
 pub(crate) type Arrows = (Vec<[f32; 2]>, Vec<[f32; 2]>);
 
-/// The scores of a model at a level.
+/// Returns the scores of a model at a level.
 pub(crate) fn arrows(
     model: &impl Denoiser<2>,
     at: NoiseLevel,
@@ -33,7 +33,7 @@ pub(crate) fn arrows(
     Ok((feet, points(score)))
 }
 
-/// Above the exact score and density, below the learned ones.
+/// Draws the exact score and density above the learned ones.
 pub(crate) fn draw(
     sky: &Sky,
     learned: &Learned,

@@ -1,4 +1,4 @@
-//! Denoising score matching: a network that knows the score of the sky at every noise level.
+//! Denoising score matching: a network for the score of the sky at every noise level.
 
 use std::error::Error;
 
@@ -19,14 +19,14 @@ const EACH: usize = 256;
 /// About the standard deviation of the data.
 const SIGMA_DATA: f64 = 0.8;
 
-/// An MLP that has learned the scores of the sky: all of it, and each class.
+/// An MLP trained on the scores of the whole sky and of each class.
 pub(crate) struct Learned {
     network: Mlp,
     prediction: EdmPrediction,
 }
 
 impl Learned {
-    /// Trained for so many steps.
+    /// Trains for `steps` steps.
     pub(crate) fn train(
         sky: &Sky,
         schedule: &VarianceExploding,
@@ -35,11 +35,11 @@ impl Learned {
         seed: u64,
     ) -> Result<Self, Box<dyn Error>> {
         let device = device.clone().autodiff();
-        // The score as σ² s = x̂₀ − x, with the x̂₀ of EDM: where there is much noise, the network
-        // tells only what it knows of the data. Its slopes matter too, for the likelihood.
+        // The score as σ² s = x̂₀ − x, with the x̂₀ of EDM: at large noise, the network predicts the
+        // data alone. Its slopes matter too, for the likelihood.
         let prediction = EdmPrediction::new(SIGMA_DATA)?;
         let objective = Objective::new(schedule, prediction)?.weighting(ScoreMatching);
-        // Half of the time no class is told: the score of the whole sky matters as much.
+        // Half of the time the class is dropped: the score of the whole sky matters as much.
         let dropout = ConditionDropout::new(0.5)?;
         let classes = sky.parts.len();
         let network =
@@ -59,13 +59,13 @@ impl Learned {
         Ok(Self { network: trained.average, prediction })
     }
 
-    /// The model of the whole sky.
+    /// Returns the model of the whole sky.
     pub(crate) fn unprompted(&self) -> Model<&Mlp, EdmPrediction> {
         Model::new(&self.network, self.prediction)
     }
 
-    /// The same network, told the prompt, for batches of this size: by classifier-free guidance,
-    /// which at scale 1 is the network's own answer.
+    /// Returns the model of a prompt, for batches of this size, by classifier-free guidance. At scale 1
+    /// this is the network's conditional prediction.
     pub(crate) fn prompted(
         &self,
         prompt: &Prompt,
@@ -73,8 +73,8 @@ impl Learned {
         batch: usize,
         device: &Device,
     ) -> Result<impl Denoiser<2>, ModelError> {
-        let told = Tensor::<1, Int>::full([batch], prompt.class, device);
+        let condition = Tensor::<1, Int>::full([batch], prompt.class, device);
         let null = self.network.null_classes(batch, device);
-        ClassifierFree::new(Model::new(&self.network, self.prediction), told, null, scale)
+        ClassifierFree::new(Model::new(&self.network, self.prediction), condition, null, scale)
     }
 }

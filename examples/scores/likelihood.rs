@@ -1,4 +1,4 @@
-//! How likely is each place? The learned answer, by the probability flow, beside the exact one.
+//! The log-density at each point: learned, by the probability flow, next to the exact one.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,14 +12,14 @@ use crate::density::{Cells, EXTENT, log_density, peak};
 use crate::learning::Learned;
 use crate::sky::Sky;
 
-/// What is less likely than the likeliest place by more nats than this is white.
+/// Depth of the colour scale below the peak, in nats.
 const DEPTH: f32 = 10.0;
-/// The difference, in nats, that is drawn in full colour.
+/// The difference in nats that has full colour.
 const FAR: f32 = 1.0;
-/// Data points over which the difference is taken.
+/// Data points for the mean difference.
 const DATA: usize = 1000;
 
-/// ln p, exact and learned, on one scale, and their difference.
+/// Draws ln p, exact and learned, on one scale, and their difference.
 pub(crate) fn draw(
     sky: &Sky,
     learned: &Learned,
@@ -39,13 +39,13 @@ pub(crate) fn draw(
         .map(|(&exact, found)| if matters(exact) { (found - exact).abs() } else { f32::NAN })
         .collect();
 
-    // Data as it is at this level: with the little noise that the level has.
+    // Data with the little noise of this level.
     let mut noise = HostNoise::new(seed);
     let data = sky.whole.sample(DATA, &mut noise, &device);
     let data = data + noise.draw([DATA, 2], &device) * at.sigma;
     let of_data = numbers(sky.whole.log_density(data.clone(), at));
     let of_model = log_density(&model, schedule, data, at)?;
-    println!("ln p by the probability flow, beside the exact one");
+    println!("ln p by the probability flow, next to the exact one");
     let off: Vec<f32> = of_data.iter().zip(&of_model).map(|(a, b)| (a - b).abs()).collect();
     println!("  over {DATA} data points: {:.3} nats apart", mean(&off));
     println!("  their mean ln p: {:.3} and {:.3} nats", mean(&of_model), mean(&of_data));

@@ -1,6 +1,6 @@
-//! The model as the score: a sun and a moon whose density is known, and a network that learns it.
+//! The model as the score: a sun and a moon of known density, and a network that learns it.
 //!
-//! `cargo run --release --example scores` — see `--help` for what can be changed.
+//! `cargo run --release --example scores`; `--help` shows the options.
 
 mod density;
 mod field;
@@ -26,29 +26,29 @@ use prompt::Prompt;
 use sky::Sky;
 use ways::Ways;
 
-/// Learns scores by denoising score matching, and draws the field, three ways along it, what
-/// prompts change, and the likelihood.
+/// Learns scores by denoising score matching, and draws the field, three kinds of paths along it,
+/// the effect of prompts, and the likelihood.
 #[derive(Parser)]
 pub(crate) struct Args {
     /// Training steps.
     #[arg(long, default_value_t = 4000)]
     training_steps: usize,
-    /// Steps of the three ways from noise to data.
+    /// Steps from noise to data.
     #[arg(long, default_value_t = 40)]
     steps: usize,
-    /// Points that are sampled.
+    /// Points to sample.
     #[arg(long, default_value_t = 256)]
     points: usize,
     /// Cells along a side of a heat map.
     #[arg(long, default_value_t = 64)]
     cells: usize,
-    /// What to ask the network for; may be given several times.
+    /// The prompt; may be given several times.
     #[arg(long, default_values = sky::CLASSES)]
     prompt: Vec<String>,
-    /// The same seed draws the same pictures.
+    /// The same seed gives the same pictures.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where to compute: flex, ndarray, vulkan, … (those this program was built with).
+    /// The device: flex, ndarray, vulkan, … (those compiled in).
     #[arg(long, default_value = "flex")]
     device: String,
     /// Folder for the pictures.
@@ -67,15 +67,15 @@ fn run() -> Result<(), Box<dyn Error>> {
         args.prompt.iter().map(|text| Prompt::encode(text)).collect::<Result<Vec<_>, _>>()?;
     for (option, found) in [("points", args.points), ("cells", args.cells)] {
         if found == 0 {
-            return Err(format!("--{option} is 0, but at least 1 is needed").into());
+            return Err(format!("--{option} is 0, but must be at least 1").into());
         }
     }
     create_folder(&args.out)?;
     device.seed(args.seed);
     let sky = Sky::new()?;
-    // From less than the finest detail to more than the whole.
+    // From below the finest detail to above the whole.
     let schedule = VarianceExploding::new(0.03, 5.0)?;
-    // Refused now, if they are to be, and not after the training.
+    // Invalid steps are an error now, not after the training.
     let three_ways = Ways::new(&schedule, args.steps)?;
     let learned = Learned::train(&sky, &schedule, &device, args.training_steps, args.seed)?;
 
@@ -90,7 +90,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     for (name, what) in [
         ("field.png", "the score over the density, exact above and learned below"),
         ("ways.png", "Langevin dynamics, the reverse SDE and the probability flow: paths"),
-        ("ways.gif", "the same, moving"),
+        ("ways.gif", "an animation of the same"),
         ("prompts.png", "the field and samples under prompts, and at several guidance scales"),
         ("likelihood.png", "ln p, exact and by the probability flow"),
     ] {

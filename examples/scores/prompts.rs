@@ -1,4 +1,4 @@
-//! One network, several fields: what a prompt changes.
+//! The fields of one network under several prompts.
 
 use std::error::Error;
 
@@ -20,7 +20,7 @@ use crate::sky::Sky;
 const SIGMA: f64 = 0.5;
 /// Steps of the reverse SDE for the samples.
 const STEPS: usize = 100;
-/// How strongly the last prompt is followed in the second row.
+/// Guidance scales of the last prompt, in the second row.
 const SCALES: [f64; 3] = [0.5, 2.0, 4.0];
 
 /// A field with its feet, and samples.
@@ -30,7 +30,7 @@ struct Picture {
     samples: Vec<[f32; 2]>,
 }
 
-/// Fields and samples without a prompt and under each prompt; then the last one at other scales.
+/// Draws fields and samples without a prompt and with each prompt, then the last one at other scales.
 pub(crate) fn draw(
     sky: &Sky,
     learned: &Learned,
@@ -50,14 +50,14 @@ pub(crate) fn draw(
         field: arrows(&free, at, device)?,
         samples: points(sample(&free)?),
     }];
-    println!("samples that are what the prompt says");
+    println!("samples that match the prompt");
     let scaled = SCALES.iter().filter_map(|&scale| Some((prompts.last()?, scale)));
     for (prompt, scale) in prompts.iter().map(|prompt| (prompt, 1.0)).chain(scaled) {
         let model = |batch| learned.prompted(prompt, scale, batch, device);
         let samples = sample(&model(args.points)?)?;
-        let told =
+        let matches =
             sky.whole.log_probability(samples.clone(), schedule.level(0.0), prompt.class as usize);
-        let right = numbers(told).iter().filter(|&&ln| ln > 0.5f32.ln()).count();
+        let right = numbers(matches).iter().filter(|&&ln| ln > 0.5f32.ln()).count();
         let share = 100.0 * right as f64 / args.points as f64;
         println!("  {:6} at scale {scale}: {share:5.1} %", prompt.text);
         pictures.push(Picture {

@@ -1,18 +1,18 @@
-//! The data: a sun and a moon, of which everything is known.
+//! The data: a sun and a moon of known density.
 
 use std::f64::consts::TAU;
 
 use ddm_core::prelude::*;
 use ddm_testkit::GaussianMixture;
 
-/// What the classes are called.
+/// Names of the classes.
 pub(crate) const CLASSES: [&str; 2] = ["sun", "moon"];
 
 /// A disc with eight rays and a crescent, as mixtures of Gaussians.
 pub(crate) struct Sky {
-    /// Both, one as likely as the other.
+    /// Both, equally likely.
     pub(crate) whole: GaussianMixture,
-    /// Each by itself, in the order of [`CLASSES`].
+    /// Each alone, in the order of [`CLASSES`].
     pub(crate) parts: Vec<GaussianMixture>,
 }
 
@@ -20,7 +20,7 @@ impl Sky {
     pub(crate) fn new() -> Result<Self, ModelError> {
         let ray = |k: i32| (on_circle([-0.75, 0.45], 0.72, f64::from(k) / 8.0), 0.07, 0.06);
         let sun = std::iter::once((vec![-0.75, 0.45], 0.2, 0.52)).chain((0..8).map(ray));
-        // Thick in the middle and thin at the tips, which point past the sun.
+        // Thick in the middle, thin at the tips, which point past the sun.
         let bead = |k: i32| {
             let along = f64::from(k) / 10.0;
             let thick = (0.25 * TAU * along).cos();
@@ -39,7 +39,7 @@ impl Sky {
     }
 }
 
-/// The point at `turn` turns from the east.
+/// Returns the point of a circle at `turn` turns from the east.
 fn on_circle(centre: [f64; 2], radius: f64, turn: f64) -> Vec<f64> {
     let (sin, cos) = (TAU * turn).sin_cos();
     vec![centre[0] + radius * cos, centre[1] + radius * sin]

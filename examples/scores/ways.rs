@@ -1,4 +1,4 @@
-//! Three ways from noise to data that need the score and nothing else.
+//! Three ways from noise to data that need only the score.
 
 use std::error::Error;
 
@@ -16,20 +16,20 @@ use crate::density::{Cells, EXTENT, peak, shades};
 use crate::learning::Learned;
 use crate::sky::Sky;
 
-/// Where the ways begin: not at the top, where most points would lie outside of the picture.
+/// The first σ: not the greatest, at which most points would lie outside of the picture.
 const START: f64 = 1.0;
 /// Langevin moves at each level.
 const MOVES: usize = 5;
-/// How many points' paths are drawn.
+/// Number of drawn paths.
 const TRAILS: usize = 12;
 
-/// The three, and the noise levels that they visit.
+/// The three samplers, and their noise levels.
 pub(crate) struct Ways {
     levels: Levels,
     samplers: [(&'static str, BoxedSampler<2>); 3],
 }
 
-/// One way that was walked: where the points are after each step.
+/// The points after each step of one sampler.
 struct Way {
     name: &'static str,
     xs: Vec<Tensor<2>>,
@@ -37,7 +37,7 @@ struct Way {
 }
 
 impl Ways {
-    /// In so many steps; at least 2, and not so many that Langevin moves would have nothing to do.
+    /// Creates the samplers and levels for `steps` steps: at least 2, and few enough for Langevin moves.
     pub(crate) fn new(schedule: &VarianceExploding, steps: usize) -> Result<Self, Box<dyn Error>> {
         let sigmas = spacing::exponential(steps, START, schedule.level(0.0).sigma)?;
         let levels = Levels::at_sigmas(schedule, sigmas)?;
@@ -50,7 +50,7 @@ impl Ways {
         Ok(Self { levels, samplers })
     }
 
-    /// All three from the same start.
+    /// Runs all three from the same start.
     fn walk(
         self,
         model: &impl Denoiser<2>,
@@ -74,7 +74,7 @@ impl Ways {
     }
 }
 
-/// Walks all three ways, and draws and prints where they lead.
+/// Runs all three samplers, and draws and prints the results.
 pub(crate) fn draw(
     sky: &Sky,
     learned: &Learned,

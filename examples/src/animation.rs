@@ -1,4 +1,4 @@
-//! Pictures in motion: GIF files that play for ever.
+//! Animations: GIF files that repeat.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 use gif::{DisposalMethod, Encoder, Frame, Repeat};
 use image::{Rgb, RgbImage};
 
-/// Colours in the palette; the one index left means "as in the frame before".
+/// Colours in the palette; the remaining index means "as in the previous frame".
 const COLOURS: usize = 255;
 const UNCHANGED: u8 = 255;
 
-/// How long the frames of an animation stay.
+/// The duration of the frames of an animation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Each frame but the last.
     pub frame: Duration,
-    /// The last frame, before all starts again.
+    /// The last frame, before the repetition.
     pub last: Duration,
 }
 
 impl Default for Timing {
-    /// 60 ms a frame, and a second and a half to look at the result.
+    /// 60 ms per frame, and a second and a half for the last.
     fn default() -> Self {
         Self { frame: Duration::from_millis(60), last: Duration::from_millis(1500) }
     }
 }
 
-/// Why pictures cannot become a GIF.
+/// Pictures that cannot be a GIF.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GifError {
@@ -36,7 +36,7 @@ pub enum GifError {
     /// A frame of another size than the first.
     #[error("frame {index} is {found:?} pixels large, but the first is {first:?}")]
     Sizes {
-        /// Which frame, counted from 0.
+        /// The frame, counted from 0.
         index: usize,
         /// Its width and height.
         found: (u32, u32),
@@ -46,16 +46,16 @@ pub enum GifError {
     /// Larger than the format allows.
     #[error("frames of {0:?} pixels are too large: a GIF has at most 65535 by 65535")]
     TooLarge((u32, u32)),
-    /// The encoder refused.
-    #[error("the encoder refused")]
+    /// The encoder failed.
+    #[error("the encoder failed")]
     Encode(#[from] gif::EncodingError),
 }
 
-/// The bytes of a GIF that plays for ever. All frames share one palette, so nothing flickers.
+/// Returns the bytes of a GIF that repeats. All frames share one palette, so nothing flickers.
 ///
 /// # Errors
 ///
-/// If there are no frames, or they differ in size, or are larger than the format allows.
+/// Returns an error if there are no frames, or they differ in size, or are larger than the format allows.
 pub fn gif(frames: &[RgbImage], timing: Timing) -> Result<Vec<u8>, GifError> {
     let first = frames.first().ok_or(GifError::NoFrames)?.dimensions();
     if let Some(index) = frames.iter().position(|frame| frame.dimensions() != first) {
@@ -89,12 +89,12 @@ pub fn gif(frames: &[RgbImage], timing: Timing) -> Result<Vec<u8>, GifError> {
     Ok(encoder.into_inner()?)
 }
 
-/// The unit of a GIF's clock. Players take less than two for "as slow as you like".
+/// Converts to the unit of a GIF's clock. Players do not honour less than two.
 fn hundredths(time: Duration) -> u16 {
     u16::try_from(time.as_millis() / 10).unwrap_or(u16::MAX).max(2)
 }
 
-/// Colours that are to share one place in the palette, with how often each occurs.
+/// Colours that share one place in the palette, with their counts.
 struct Group {
     colours: Vec<(Rgb<u8>, u64)>,
     mean: [f64; 3],
@@ -117,7 +117,7 @@ impl Group {
         self.spread.into_iter().fold(0.0, f64::max)
     }
 
-    /// Both sides of the mean in the channel that varies most.
+    /// Splits at the mean of the channel that varies most.
     fn split(self) -> [Self; 2] {
         let channel =
             (0..3).max_by(|a, b| self.spread[*a].total_cmp(&self.spread[*b])).unwrap_or(0);
@@ -128,8 +128,8 @@ impl Group {
     }
 }
 
-/// At most 255 colours that stand for all, and which of them stands for each. Few colours stay
-/// exact; many are split, group by group, where the error is largest.
+/// Returns at most 255 colours, and the index of each colour's representative. Up to 255 colours stay
+/// exact; more are split, group by group, where the error is largest.
 fn palette(frames: &[RgbImage]) -> (Vec<[u8; 3]>, HashMap<Rgb<u8>, u8>) {
     let mut counts = HashMap::new();
     for colour in frames.iter().flat_map(RgbImage::pixels) {

@@ -1,9 +1,9 @@
-//! How an example ends: quietly, or with one sentence.
+//! The end of an example: success, or one sentence.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-/// Runs `main`; on an error prints `error: …` on stderr and answers exit code 2.
+/// Runs `main`. On an error, prints `error: …` on stderr and returns exit code 2.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -26,13 +26,13 @@ pub fn run(main: fn() -> Result<(), Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// An error and all that caused it, as one sentence: `what went wrong: why: why that`.
+/// Returns an error and its causes as one sentence: `error: cause: cause`.
 pub fn sentence(error: &dyn Error) -> String {
     let mut sentence = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let why = error.to_string();
-        // Some errors already quote their cause; saying it twice helps nobody.
+        // Some errors already include their cause.
         if !sentence.ends_with(&why) {
             sentence.push_str(": ");
             sentence.push_str(&why);

@@ -1,6 +1,6 @@
 //! Small real data, embedded in the program: 1,797 handwritten digits and a dinosaur.
 //!
-//! Where the files come from, and under which licences, is told in `data/README.md`.
+//! Sources and licences are in `data/README.md`.
 
 mod digits;
 mod points;
@@ -11,79 +11,79 @@ use std::path::PathBuf;
 pub use digits::{Digits, digits, digits_from};
 pub use points::{dino, normalize, points_from};
 
-/// Why a data file was refused.
+/// An invalid data file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("there is no file {}", path.display())]
     Missing {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
     },
-    /// The file is there, but reading it failed.
+    /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A gzip file that ends too early, or whose content does not match its checksum.
+    /// A gzip file that is cut off, or does not match its checksum.
     #[error("{} is cut off or damaged: it does not unpack as a whole gzip file", path.display())]
     Gzip {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
-        /// What the unpacker said.
+        /// The unpacker's error.
         source: std::io::Error,
     },
-    /// The file holds something that is not comma-separated text.
+    /// The file is not comma-separated text.
     #[error("{} is not comma-separated text", path.display())]
     Csv {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
-        /// What the reader said.
+        /// The reader's error.
         source: csv::Error,
     },
     /// A row with too few or too many columns.
     #[error("{}, row {row}: found {found} columns, but a row must have {expected}", path.display())]
     Columns {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
         /// The line in the file, counted from 1.
         row: u64,
-        /// How many columns this row has.
+        /// Columns of this row.
         found: usize,
-        /// What it should have, in words.
+        /// The required columns, in words.
         expected: &'static str,
     },
-    /// A value that is no number or lies outside what is allowed.
+    /// A value that is not a number or outside its range.
     #[error(
         "{}, row {row}, column {column}: found {value:?}, but {allowed} is needed",
         path.display()
     )]
     Value {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
         /// The line in the file, counted from 1.
         row: u64,
         /// The column, counted from 1.
         column: usize,
-        /// The text found there.
+        /// The text.
         value: String,
-        /// What is allowed, in words.
+        /// The allowed values, in words.
         allowed: &'static str,
     },
-    /// No rows at all.
+    /// A file without rows.
     #[error("{} holds no rows of data", path.display())]
     Empty {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
     },
-    /// Points that all coincide have no scale to normalize by.
+    /// Points that all coincide, which cannot be normalized.
     #[error("{} holds points that all coincide, but at least two must differ", path.display())]
     Coincide {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
     },
 }

@@ -1,49 +1,49 @@
-//! A device by its name, for `--device`.
+//! Devices by name, for `--device`.
 
 use ddm_core::burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "webgpu"))]
 use ddm_core::burn::tensor::DeviceKind;
 
-/// Every name that [`parse_device`] knows; each is also the cargo feature that compiles it in.
+/// The names of [`parse_device`], which are also the cargo features of the backends.
 pub const KNOWN_DEVICES: [&str; 9] =
     ["flex", "ndarray", "wgpu", "vulkan", "metal", "webgpu", "cuda", "rocm", "cpu"];
 
-/// Why there is no device of that name.
+/// An unavailable device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// A device that this program could have been compiled for.
+    /// A device whose backend is not compiled in.
     #[error(
         "this program was not compiled for the device {name:?}: it has {}; \
          add `--features {name}` to the cargo command",
         available.join(", ")
     )]
     NotCompiled {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names that would have worked.
+        /// The available names.
         available: Vec<&'static str>,
     },
-    /// No device that anybody knows.
+    /// An unknown name.
     #[error("there is no device {name:?}: this program has {}", available.join(", "))]
     Unknown {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// The names that would have worked.
+        /// The available names.
         available: Vec<&'static str>,
     },
 }
 
-/// The names that [`parse_device`] accepts in this build.
+/// Returns the names that [`parse_device`] accepts in this build.
 pub fn available_devices() -> Vec<&'static str> {
     KNOWN_DEVICES.into_iter().filter(|name| open(name).is_some()).collect()
 }
 
-/// The device of that name, with burn's default settings; fit for clap's `value_parser`.
+/// Returns the device of that name, with burn's default settings; fits clap's `value_parser`.
 ///
 /// # Errors
 ///
-/// A sentence that names what was asked for, what there is, and what to do.
+/// Returns an error that says what was requested, what is available, and what to do.
 ///
 /// ```
 /// let device = ddm_examples::device::parse_device("flex").unwrap();
@@ -59,8 +59,8 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
     })
 }
 
-/// The device of that name, if it is compiled in. Nothing runs on it before its first tensor.
-// burn prefers flex to ndarray and says so by deprecating it; ddm goes on supporting both.
+/// Returns the device of that name, if it is compiled in. Nothing runs on it before its first tensor.
+// burn deprecates ndarray in favour of flex; ddm supports both.
 #[allow(deprecated)]
 fn open(name: &str) -> Option<Device> {
     match name {

@@ -1,4 +1,4 @@
-//! Handwritten digits for networks: batches, training a U-Net on them, and a judge of the result.
+//! Handwritten digits for networks: batches, the training of a U-Net, and a classifier.
 
 mod batches;
 mod classifier;

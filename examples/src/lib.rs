@@ -1,8 +1,8 @@
-//! What the examples share: small real data, a device by name, and pictures worth looking at.
+//! The shared parts of the examples: small real data, devices by name, and pictures.
 //!
-//! Nothing here but [`handwriting`] knows about diffusion, and nothing in the library crates knows
-//! about this. An example reads its data with [`data`], opens a device with [`device`], and hands what it made
-//! to [`pictures`], [`plots`] and [`animation`]; [`output`] writes files whole or not at all.
+//! Only [`handwriting`] and [`progress`] depend on diffusion, and no library crate depends on this one.
+//! An example reads its data with [`data`], opens a device with [`device`], and draws its results with
+//! [`pictures`], [`plots`] and [`animation`]; [`output`] writes files whole or not at all.
 
 pub mod animation;
 pub mod cli;
@@ -15,7 +15,7 @@ pub mod plots;
 pub mod progress;
 pub mod tensors;
 
-/// The guides' code, run as tests.
+/// The code of the guides, as tests.
 #[cfg(doctest)]
 mod guides {
     #[doc = include_str!("../../README.md")]

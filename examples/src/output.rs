@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Files, written whole or not at all.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,59 +9,59 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 use crate::animation::{GifError, Timing, gif};
 
-/// Why a file was not written. Whatever lay at its place before still does.
+/// A file that could not be written. A previous file at its path is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// The folder could not be made.
-    #[error("cannot make the folder {}", path.display())]
+    /// The folder could not be created.
+    #[error("cannot create the folder {}", path.display())]
     Folder {
-        /// The folder asked for.
+        /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file could not be written.
     #[error("cannot write {}", path.display())]
     Write {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The picture does not fit the PNG format.
     #[error("cannot make a PNG picture for {}", path.display())]
     Png {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
-        /// What the encoder said.
+        /// The encoder's error.
         source: image::ImageError,
     },
     /// The pictures do not fit the GIF format.
     #[error("cannot make a GIF animation for {}", path.display())]
     Gif {
-        /// The file asked for.
+        /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The reason.
         source: GifError,
     },
 }
 
-/// Makes a folder and those above it; an existing one is fine.
+/// Creates a folder and its parents, unless they exist.
 ///
 /// # Errors
 ///
-/// If the system refuses, or a file is in the way.
+/// Returns an error if the system does, or if a file has its path.
 pub fn create_folder(path: &Path) -> Result<(), OutputError> {
     fs::create_dir_all(path).map_err(|source| OutputError::Folder { path: path.into(), source })
 }
 
-/// Writes a file whole or not at all, making its folder if there is none: the bytes go to a
-/// temporary file beside it, which then takes its name.
+/// Writes a file whole or not at all, and creates its folder: the bytes go to a temporary file in the
+/// same folder, which is then renamed.
 ///
 /// # Errors
 ///
-/// If the folder cannot be made or the file cannot be written; nothing half-written stays.
+/// Returns an error if the folder cannot be created or the file cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -79,7 +79,7 @@ fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// A temporary file that will be as readable as any other file its user makes.
+/// Returns a builder of temporary files with the usual permissions.
 fn temporary() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".").suffix(".part");
@@ -95,7 +95,7 @@ fn temporary() -> tempfile::Builder<'static, 'static> {
 ///
 /// # Errors
 ///
-/// As [`write`](fn@write), or if the picture has no pixels.
+/// As [`write`](fn@write), and if the picture has no pixels.
 pub fn write_png(path: &Path, picture: &RgbImage) -> Result<(), OutputError> {
     let mut bytes = Vec::new();
     let encoder =
@@ -106,11 +106,11 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> Result<(), OutputError> {
     write(path, &bytes)
 }
 
-/// Writes pictures as a GIF that plays for ever, whole or not at all.
+/// Writes pictures as a GIF that repeats, whole or not at all.
 ///
 /// # Errors
 ///
-/// As [`write`](fn@write), or if the frames are none, too large, or of several sizes.
+/// As [`write`](fn@write), and if there are no frames, or they are too large or differ in size.
 pub fn write_gif(path: &Path, frames: &[RgbImage], timing: Timing) -> Result<(), OutputError> {
     let bytes =
         gif(frames, timing).map_err(|source| OutputError::Gif { path: path.into(), source })?;

@@ -4,7 +4,7 @@ use image::{Rgb, RgbImage};
 
 const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
 
-/// Images of one size with values in [−1, 1], as they leave a model.
+/// Images of one size with values in [−1, 1], as models return them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Images {
     pixels: Vec<f32>,
@@ -12,24 +12,24 @@ pub struct Images {
 }
 
 impl Images {
-    /// Images from their values in row-major order and their shape
+    /// Creates images from their values in row-major order and their shape
     /// `[count, channels, height, width]`, with one channel (grey) or three (red, green, blue).
     ///
     /// # Panics
     ///
-    /// If there are not as many values as the shape says, or another number of channels.
+    /// Panics if the number of values does not match the shape, or for other numbers of channels.
     pub fn new(pixels: Vec<f32>, shape: [usize; 4]) -> Self {
         assert_eq!(pixels.len(), shape.iter().product::<usize>(), "values for the shape {shape:?}");
         assert!(matches!(shape[1], 1 | 3), "images have 1 or 3 channels, not {}", shape[1]);
         Self { pixels, shape }
     }
 
-    /// How many images there are.
+    /// Returns the number of images.
     pub fn count(&self) -> usize {
         self.shape[0]
     }
 
-    /// Width and height of an image.
+    /// Returns width and height of an image.
     pub fn size(&self) -> (usize, usize) {
         (self.shape[3], self.shape[2])
     }
@@ -44,12 +44,12 @@ impl Images {
     }
 }
 
-/// Images in rows of `columns`, each pixel enlarged to a square of side `scale`; −1 is black,
+/// Draws images in rows of `columns`, each pixel enlarged to a square of side `scale`; −1 is black,
 /// 1 is white, and values beyond are clipped.
 ///
 /// # Panics
 ///
-/// If `columns` or `scale` is 0.
+/// Panics if `columns` or `scale` is 0.
 pub fn grid(images: &Images, columns: usize, scale: usize) -> RgbImage {
     assert!(columns > 0, "a grid needs a column");
     let columns = columns.min(images.count()).max(1);
@@ -57,12 +57,12 @@ pub fn grid(images: &Images, columns: usize, scale: usize) -> RgbImage {
     paste(&cells, columns, images.size(), scale)
 }
 
-/// How samples came to be: a frame for each moment of a run (each holding the same samples), drawn
-/// as a column, so that every row shows one sample from noise (left) to data (right).
+/// Draws samples over a run: each frame (with the same samples) is a column, so every row shows one
+/// sample from noise (left) to data (right).
 ///
 /// # Panics
 ///
-/// If the frames do not all hold as many images of the same size, or `scale` is 0.
+/// Panics if the frames differ in the number or size of images, or `scale` is 0.
 pub fn strip(frames: &[Images], scale: usize) -> RgbImage {
     let Some(first) = frames.first() else {
         return RgbImage::new(0, 0);
@@ -76,8 +76,8 @@ pub fn strip(frames: &[Images], scale: usize) -> RgbImage {
     paste(&cells, frames.len(), first.size(), scale)
 }
 
-/// Evenly spaced positions in `0..length`, with the first and the last: which frames of a long run
-/// to show in a [`strip`].
+/// Returns evenly spaced positions in `0..length`, with the first and the last: the frames of a long
+/// run to show in a [`strip`].
 pub fn spread(length: usize, count: usize) -> Vec<usize> {
     if count >= length {
         return (0..length).collect();
@@ -88,7 +88,7 @@ pub fn spread(length: usize, count: usize) -> Vec<usize> {
     (0..count).map(|i| (i * (length - 1) + (count - 1) / 2) / (count - 1)).collect()
 }
 
-/// Cells in rows of `columns`, with a thin gap of paper between them and around them.
+/// Draws cells in rows of `columns`, with a thin gap between them and around them.
 fn paste(
     cells: &[(&Images, usize)],
     columns: usize,

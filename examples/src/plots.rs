@@ -1,4 +1,4 @@
-//! Plots: [`curve()`] for numbers over numbers, [`panels()`] for what happens in the plane.
+//! Plots: [`curve()`] for functions of a number, [`panels()`] for data in the plane.
 //!
 //! ```
 //! use ddm_examples::plots::{Axis, Layer, Panel, curve, palette, panels};
@@ -23,7 +23,7 @@ pub use curve::curve;
 pub use layer::Layer;
 pub use panels::{Panel, lattice, panels};
 
-/// Muted colours that stay apart from each other, on screen and in print.
+/// Muted, distinct colours, on screen and in print.
 pub mod palette {
     pub use plotters::style::RGBColor;
 
@@ -31,9 +31,9 @@ pub mod palette {
     pub const BLUE: RGBColor = RGBColor(76, 120, 168);
     /// Against blue.
     pub const ORANGE: RGBColor = RGBColor(238, 130, 38);
-    /// What went well.
+    /// Success.
     pub const GREEN: RGBColor = RGBColor(84, 162, 75);
-    /// What went wrong.
+    /// Failure.
     pub const RED: RGBColor = RGBColor(214, 82, 82);
     /// A fifth.
     pub const VIOLET: RGBColor = RGBColor(150, 108, 176);
@@ -45,12 +45,12 @@ pub mod palette {
     pub const ROSE: RGBColor = RGBColor(240, 140, 160);
     /// A ninth.
     pub const BROWN: RGBColor = RGBColor(148, 110, 88);
-    /// A tenth, and what should stay in the background.
+    /// A tenth, and backgrounds.
     pub const GREY: RGBColor = RGBColor(168, 174, 184);
-    /// Text, and what should stand out from everything.
+    /// Text.
     pub const INK: RGBColor = RGBColor(38, 44, 54);
 
-    /// One colour a series or class; the eleventh is the first again.
+    /// One colour per series or class; the eleventh is the first again.
     pub const SERIES: [RGBColor; 10] =
         [BLUE, ORANGE, GREEN, RED, VIOLET, TEAL, GOLD, ROSE, BROWN, GREY];
 

@@ -3,7 +3,7 @@
 use ddm_core::train::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar for a training, hidden by itself where standard error is no terminal.
+/// Returns a progress bar for a training, hidden where standard error is not a terminal.
 ///
 /// ```
 /// let report = ddm_examples::progress::training_bar(); // for `Training::run_with`

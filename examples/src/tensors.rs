@@ -1,31 +1,31 @@
-//! Between tensors and plain numbers.
+//! Conversions between tensors and plain numbers.
 
 use ddm_core::burn::tensor::{Device, Tensor, TensorData};
 
 use crate::pictures::Images;
 
-/// The values of a tensor of any rank, in row-major order. Waits for the device.
+/// Returns the values of a tensor of any rank, in row-major order. Waits for the device.
 pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().expect("converted to f32 just now")
 }
 
-/// Points `[n, 2]` as pairs. Waits for the device.
+/// Returns points `[n, 2]` as pairs. Waits for the device.
 ///
 /// # Panics
 ///
-/// If the tensor has not two columns.
+/// Panics if the tensor does not have two columns.
 pub fn points(tensor: Tensor<2>) -> Vec<[f32; 2]> {
     assert_eq!(tensor.dims()[1], 2, "points have two coordinates");
     numbers(tensor).chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
 }
 
-/// Pairs as a tensor `[n, 2]`.
+/// Returns pairs as a tensor `[n, 2]`.
 pub fn from_points(points: &[[f32; 2]], device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(points.as_flattened().to_vec(), [points.len(), 2]), device)
 }
 
 impl From<Tensor<4>> for Images {
-    /// Images `[n, channels, height, width]` in [−1, 1]. Waits for the device.
+    /// Converts images `[n, channels, height, width]` in [−1, 1]. Waits for the device.
     fn from(tensor: Tensor<4>) -> Self {
         let shape = tensor.dims();
         Self::new(numbers(tensor), shape)

@@ -1,4 +1,4 @@
-//! One code path: the same training and sampling on every backend that the machine has.
+//! One code path: the same training and sampling on every backend of the machine.
 //!
 //! The environment variable `DDM_TEST_DEVICES` names the devices, separated by commas (default:
 //! `flex`), so that a missing driver is a failure and not a silent gap. `DDM_TEST_NETWORK_DEVICES`
@@ -40,7 +40,7 @@ fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
     assert!(off <= tolerance * size, "{what}: off by {off} of {size}");
 }
 
-/// The same weights and the same seed paint the same samples everywhere, conditions, guidance,
+/// The same weights and the same seed give the same samples everywhere, conditions, guidance,
 /// clipping and noise included.
 #[test]
 fn samples_agree_between_backends() {
@@ -48,7 +48,7 @@ fn samples_agree_between_backends() {
     reference.seed(3);
     let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(8);
     let network = config.with_classes(Some(3)).init(&reference).unwrap();
-    // The last layer starts at 0: a little training makes the answers worth comparing.
+    // The last layer starts at 0: a little training makes the predictions comparable.
     let network = few_steps(network, &reference).0;
     let paint = |device: &Device| {
         let network = network.clone().to_device(device);
@@ -82,7 +82,7 @@ fn laws_hold_on_every_backend() {
     }
 }
 
-/// What takes gradients of the model is the same everywhere: guidance by a classifier and by an
+/// Functions with gradients of the model give the same everywhere: guidance by a classifier and by an
 /// observation, and the flow's log-densities; and the flow itself.
 #[test]
 fn gradients_agree_between_backends() {

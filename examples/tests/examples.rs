@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The built example of this name: it lies beside the tests' folder.
+/// Returns the built example of this name, next to the tests' folder.
 fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("a test has a path");
     path.pop();

@@ -1,4 +1,4 @@
-//! What the examples share: data, devices, files and pictures.
+//! The shared parts of the examples: data, devices, files and pictures.
 
 use std::error::Error;
 use std::fs;
@@ -191,7 +191,7 @@ fn files_are_written_whole_or_not_at_all() {
     let error = output::write(path.parent().unwrap(), b"third").unwrap_err();
     assert!(error.to_string().starts_with("cannot write "), "{error}");
     let error = output::write(&path.join("file.txt"), b"third").unwrap_err();
-    assert!(error.to_string().starts_with("cannot make the folder "), "{error}");
+    assert!(error.to_string().starts_with("cannot create the folder "), "{error}");
     let error = output::write_gif(&path, &[], Timing::default()).unwrap_err();
     assert_eq!(
         cli::sentence(&error),
@@ -299,7 +299,7 @@ fn plots_have_something_on_them() {
         Layer::heat(&[], palette::INK),
         Layer::paths(&paths, palette::BLUE),
     ];
-    // Values fill quarters of the panel from the bottom left; what is no number stays paper.
+    // Values fill quarters of the panel from the bottom left; NaN stays paper.
     let quarters = [7.0, 0.0, f32::NAN, -7.0];
     let heat = Panel { title: "", layers: vec![Layer::heat(&quarters, palette::BLUE)] };
     let picture = panels(&[heat], 1, 3.0);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{DataError, table};
 
-/// The file as it lies in the repository.
+/// The file of the repository.
 static EMBEDDED: &[u8] = include_bytes!("../../data/digits.csv.gz");
 
 const COLUMNS: &str = "65 (64 pixels, then the label)";
@@ -17,7 +17,7 @@ pub struct Digits {
     /// The pixels in [−1, 1], −1 for paper and 1 for ink; image after image, row after row, which
     /// is the order of a tensor `[len, 1, 8, 8]`.
     pub images: Vec<f32>,
-    /// Which digit each image shows, 0 to 9.
+    /// The digit of each image, 0 to 9.
     pub labels: Vec<u8>,
 }
 
@@ -27,27 +27,27 @@ impl Digits {
     /// Pixels of an image.
     pub const PIXELS: usize = Self::SIDE * Self::SIDE;
 
-    /// How many digits there are.
+    /// Returns the number of digits.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// The 64 pixels of one image.
+    /// Returns the 64 pixels of one image.
     ///
     /// # Panics
     ///
-    /// If there are not that many images.
+    /// Panics if there are not that many images.
     pub fn image(&self, index: usize) -> &[f32] {
         &self.images[index * Self::PIXELS..(index + 1) * Self::PIXELS]
     }
 }
 
-/// The 1,797 embedded digits (UCI, Alpaydin & Kaynak 1998).
+/// Returns the 1,797 embedded digits (UCI, Alpaydin & Kaynak 1998).
 ///
 /// ```
 /// let digits = ddm_examples::data::digits();
@@ -60,12 +60,12 @@ pub fn digits() -> Digits {
         .expect("the embedded digits are whole; the tests read them")
 }
 
-/// Digits from a file of the same form: rows of 64 pixels from 0 to 16, then the label; plain or
-/// gzipped.
+/// Reads digits from a file of the same format: rows of 64 pixels from 0 to 16, then the label; plain
+/// or gzipped.
 ///
 /// # Errors
 ///
-/// A sentence that names the file, the row and the value; see [`DataError`].
+/// Returns an error that names the file, the row and the value; see [`DataError`].
 pub fn digits_from(path: &Path) -> Result<Digits, DataError> {
     parse(path, &table::read(path)?)
 }

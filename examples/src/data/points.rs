@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::{DataError, table};
 
-/// The file as it lies in the repository.
+/// The file of the repository.
 static EMBEDDED: &[u8] = include_bytes!("../../data/dino.csv");
 
 const COLUMNS: &str = "2 (x and y)";
 const COORDINATE: &str = "a finite number";
 
-/// The 142 points of the Datasaurus (Alberto Cairo), [normalized](normalize).
+/// Returns the 142 points of the Datasaurus (Alberto Cairo), [normalized](normalize).
 ///
 /// ```
 /// assert_eq!(ddm_examples::data::dino().len(), 142);
@@ -20,18 +20,18 @@ pub fn dino() -> Vec<[f32; 2]> {
         .expect("the embedded points are whole; the tests read them")
 }
 
-/// Points from a file of rows `x,y` (a first row of column names is passed over; plain or
-/// gzipped), [normalized](normalize).
+/// Reads points from a file of rows `x,y` (a first row of column names is skipped; plain or gzipped),
+/// [normalized](normalize).
 ///
 /// # Errors
 ///
-/// A sentence that names the file, the row and the value; see [`DataError`].
+/// Returns an error that names the file, the row and the value; see [`DataError`].
 pub fn points_from(path: &Path) -> Result<Vec<[f32; 2]>, DataError> {
     parse(path, &table::read(path)?)
 }
 
-/// Moves points to mean zero and scales both axes by one number, so that the coordinates' mean
-/// square is 1 and the shape keeps its proportions. Points that all coincide are only moved.
+/// Moves points to mean zero and scales both axes by one factor, so that the coordinates' mean square
+/// is 1 and the proportions stay. Points that all coincide are only moved.
 pub fn normalize(points: &mut [[f32; 2]]) {
     let count = points.len() as f64;
     let mean = [0, 1].map(|axis| points.iter().map(|p| f64::from(p[axis])).sum::<f64>() / count);

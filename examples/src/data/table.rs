@@ -1,4 +1,4 @@
-//! Reading rows of numbers out of a file, with errors that name the place.
+//! Reads rows of numbers from a file, with errors that name the place.
 
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -11,7 +11,7 @@ use super::DataError;
 /// The first two bytes of every gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// The bytes of a file, unpacked if it is gzipped (by its name or by its first bytes).
+/// Returns the bytes of a file, unpacked if it is gzipped (by its name or by its first bytes).
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => DataError::Missing { path: path.into() },
@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     if named_gzip || bytes.starts_with(&GZIP) { unpack(path, &bytes) } else { Ok(bytes) }
 }
 
-/// The content of a gzip file.
+/// Returns the content of a gzip file.
 pub(super) fn unpack(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     let mut content = Vec::new();
     GzDecoder::new(bytes)
@@ -30,7 +30,7 @@ pub(super) fn unpack(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, DataError> {
     Ok(content)
 }
 
-/// One row of comma-separated text, which knows where it stands.
+/// One row of comma-separated text, with its position.
 pub(super) struct Row<'a> {
     path: &'a Path,
     record: csv::StringRecord,
@@ -42,7 +42,7 @@ impl Row<'_> {
         self.record.position().map_or(0, csv::Position::line)
     }
 
-    /// Refuses a row that has not `count` columns; `expected` says so in words.
+    /// Returns an error unless the row has `count` columns; `expected` is the count in words.
     pub(super) fn columns(&self, count: usize, expected: &'static str) -> Result<(), DataError> {
         let found = self.record.len();
         if found == count {
@@ -51,7 +51,7 @@ impl Row<'_> {
         Err(DataError::Columns { path: self.path.into(), row: self.line(), found, expected })
     }
 
-    /// The number in a column (from 0), if `accept` takes it; `allowed` says which it takes.
+    /// Returns the number in a column (from 0), if `accept` is true; `allowed` is the rule in words.
     pub(super) fn number(
         &self,
         column: usize,
@@ -71,13 +71,13 @@ impl Row<'_> {
         }
     }
 
-    /// Whether no column is a number, as in a line of column names.
+    /// Returns whether no column is a number, as in a line of column names.
     pub(super) fn is_heading(&self) -> bool {
         self.line() == 1 && self.record.iter().all(|text| text.parse::<f32>().is_err())
     }
 }
 
-/// The rows of comma-separated text; `path` is for the error messages.
+/// Returns the rows of comma-separated text; `path` is for error messages.
 pub(super) fn rows<'a>(
     path: &'a Path,
     bytes: &'a [u8],

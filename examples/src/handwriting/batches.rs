@@ -12,19 +12,19 @@ use crate::data::Digits;
 pub struct LabelledImages {
     /// The pixels, −1 for paper and 1 for ink.
     pub images: Tensor<4>,
-    /// Which digit each image shows.
+    /// The digit of each image.
     pub labels: Tensor<1, Int>,
 }
 
 impl LabelledImages {
-    /// These digits on a device.
+    /// Creates the tensors of these digits on a device.
     pub fn new(digits: &Digits, device: &Device) -> Self {
         let shape = [digits.len(), 1, Digits::SIDE, Digits::SIDE];
         let images = Tensor::from_data(TensorData::new(digits.images.clone(), shape), device);
         Self { images, labels: labels(digits.labels.iter().map(|&label| label.into()), device) }
     }
 
-    /// Those to learn from, and the last sixth, by other writers, which no model sees.
+    /// Returns the training digits, and the last sixth, by other writers, held out.
     pub fn split(digits: &Digits, device: &Device) -> (Self, Self) {
         let seen = digits.len() - digits.len() / 6;
         let all = Self::new(digits, device);
@@ -36,23 +36,25 @@ impl LabelledImages {
         Self { images, labels: self.labels.clone().narrow(0, range.start, range.len()) }
     }
 
-    /// The same on another device.
+    /// Returns the same on another device.
+    #[must_use]
     pub fn to_device(&self, device: &Device) -> Self {
         let (images, labels) = (self.images.clone(), self.labels.clone());
         Self { images: images.to_device(device), labels: labels.to_device(device) }
     }
 
-    /// How many there are.
+    /// Returns the number of digits.
     pub fn len(&self) -> usize {
         self.labels.dims()[0]
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A batch drawn with replacement: each digit as likely as the other.
+    /// Returns a batch drawn uniformly with replacement.
+    #[must_use]
     pub fn batch(&self, size: usize, noise: &mut HostNoise) -> Self {
         let rows: Vec<i32> =
             noise.uniform(size).iter().map(|u| (u * self.len() as f64) as i32).collect();
@@ -62,7 +64,7 @@ impl LabelledImages {
     }
 }
 
-/// Labels as a tensor.
+/// Returns labels as a tensor.
 pub fn labels(of: impl Iterator<Item = i32>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(of.collect::<Vec<_>>().as_slice(), device)
 }

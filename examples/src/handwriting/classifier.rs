@@ -1,4 +1,4 @@
-//! A small classifier of real digits, to judge the painted ones.
+//! A small classifier of real digits, to evaluate samples.
 
 use ddm_core::burn;
 use ddm_core::burn::module::Module;
@@ -11,7 +11,7 @@ use ddm_core::train::TrainError;
 
 use super::{BATCH, LabelledImages};
 
-/// Two layers on 64 pixels.
+/// A classifier of 64 pixels with two layers.
 #[derive(Module, Debug)]
 pub struct Classifier {
     hidden: Linear,
@@ -19,11 +19,11 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Trained on these digits, each batch with a little noise so that it does not learn by heart.
+    /// Trains on these digits, with a little noise against memorization.
     ///
     /// # Errors
     ///
-    /// If the loss diverges.
+    /// Returns an error if the loss diverges.
     pub fn trained_on(digits: &LabelledImages, seed: u64) -> Result<Self, TrainError> {
         let device = digits.images.device().autodiff();
         let digits = digits.to_device(&device);
@@ -46,7 +46,7 @@ impl Classifier {
         self.output.forward(relu(self.hidden.forward(images.flatten(1, 3))))
     }
 
-    /// The share of images that it reads as their label.
+    /// Returns the share of images read as their label.
     pub fn share_right(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> f64 {
         let read = self.logits(images).argmax(1).squeeze_dim(1);
         read.equal(labels).float().mean().into_scalar()

@@ -1,4 +1,4 @@
-//! A U-Net that learns digits, whatever it is told to predict.
+//! A U-Net for digits, with any parameterization.
 
 use std::error::Error;
 
@@ -12,16 +12,16 @@ use ddm_core::train::{ConditionDropout, Trained, Weighting};
 use super::{BATCH, LabelledImages};
 use crate::progress::training_bar;
 
-/// The U-Net for digits: two resolutions, and a class for each digit.
+/// Returns the config of the U-Net for digits: two resolutions, one class per digit.
 pub fn unet() -> UNetConfig {
     UNetConfig::new(1, 1).with_channels(vec![32, 64]).with_classes(Some(10))
 }
 
-/// A [`unet`] trained for so many passes over `digits`, with the labels dropped one time in ten.
+/// Trains a [`unet`] for `epochs` passes over `digits`, with the labels dropped one time in ten.
 ///
 /// # Errors
 ///
-/// If there are no passes to make, or the loss diverges.
+/// Returns an error if `epochs` is 0 or the loss diverges.
 pub fn train(
     objective: &Objective<impl NoiseSchedule, impl Parameterization, impl Weighting>,
     digits: &LabelledImages,
@@ -45,11 +45,11 @@ pub fn train(
     Ok(training.run_with(network, optimizer, rate, loss, training_bar())?)
 }
 
-/// The network as a denoiser that follows the wanted labels, by classifier-free guidance.
+/// Returns the network as a denoiser that follows the wanted labels, by classifier-free guidance.
 ///
 /// # Errors
 ///
-/// If the scale is not finite.
+/// Returns an error if the scale is not finite.
 pub fn guided<P: Parameterization>(
     unet: &UNet,
     parameterization: P,

@@ -1,6 +1,6 @@
-//! Axes: what a distance on paper means, and where the round numbers lie.
+//! Axes: scales and ticks.
 
-/// What a distance on paper means.
+/// The meaning of distances on the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
     /// Equal distances are equal differences.
@@ -12,9 +12,9 @@ pub enum Scale {
 /// One axis of a [`curve`](super::curve()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis<'a> {
-    /// What is measured, and in which unit.
+    /// The quantity and its unit.
     pub label: &'a str,
-    /// What a distance on paper means.
+    /// The meaning of distances on the axis.
     pub scale: Scale,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Fitted {
 }
 
 impl Fitted {
-    /// Just wide enough for the values, with `margin` of the width to spare at both ends.
+    /// Fits the values, with a margin of `margin` times the width at both ends.
     pub(super) fn new(scale: Scale, values: impl Iterator<Item = f64>, margin: f64) -> Self {
         let (low, high) = values
             .filter_map(|value| linearize(scale, value))
@@ -53,12 +53,12 @@ impl Fitted {
         Self { scale, low, high }
     }
 
-    /// 0 is the low end, 1 the high end; nothing for what the scale cannot show.
+    /// Returns the position, 0 at the low end and 1 at the high end; `None` if the scale cannot show it.
     pub(super) fn position(&self, value: f64) -> Option<f64> {
         Some((linearize(self.scale, value)? - self.low) / (self.high - self.low))
     }
 
-    /// About `count` round numbers between the ends: their positions and names.
+    /// Returns about `count` round numbers between the ends: their positions and names.
     pub(super) fn ticks(&self, count: usize) -> Vec<(f64, String)> {
         let decades = self.high - self.low;
         match self.scale {

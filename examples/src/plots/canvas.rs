@@ -1,4 +1,4 @@
-//! A sheet of paper to draw on: everything is drawn large and then reduced, so edges are smooth.
+//! A canvas: everything is drawn large and then reduced, so edges are smooth.
 
 use std::sync::Once;
 
@@ -9,13 +9,13 @@ use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, TextStyl
 
 use super::palette::PAPER;
 
-/// How many times larger everything is drawn.
+/// The factor by which everything is drawn larger.
 const ENLARGED: u32 = 4;
 const FAMILY: &str = "DejaVu Sans";
 /// plotters measures type from ascender to descender; in DejaVu Sans that is 1.164 em.
 const EM: f64 = 1.164;
 
-/// Where text stands relative to its position.
+/// The alignment of text to its position.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Align {
     Left,
@@ -23,7 +23,7 @@ pub(super) enum Align {
     Right,
 }
 
-/// How text looks; the size is in pixels.
+/// The style of text; the size is in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Type {
     pub(super) size: f64,
@@ -46,7 +46,7 @@ impl Type {
     }
 }
 
-/// White paper, measured in pixels of the picture to be.
+/// A white canvas, measured in pixels of the finished picture.
 pub(super) struct Canvas {
     size: (u32, u32),
     pixels: Vec<u8>,
@@ -70,14 +70,14 @@ impl Canvas {
         Self { size, pixels: vec![PAPER.0; (size.0 * size.1 * 3) as usize] }
     }
 
-    /// The picture in its true size.
+    /// Returns the picture in its true size.
     pub(super) fn finish(self) -> RgbImage {
         let (width, height) = self.size;
         let large = RgbImage::from_raw(width, height, self.pixels).expect("made to measure");
         imageops::thumbnail(&large, width / ENLARGED, height / ENLARGED)
     }
 
-    /// A filled disc; `opacity` 1 covers what lies below.
+    /// Draws a filled disc; `opacity` 1 covers everything below.
     pub(super) fn disc(&mut self, at: (f64, f64), radius: f64, colour: RGBColor, opacity: f64) {
         let radius = (radius * f64::from(ENLARGED)).round() as u32;
         self.draw(|sheet| {
@@ -85,7 +85,7 @@ impl Canvas {
         });
     }
 
-    /// A straight line with round ends.
+    /// Draws a straight line with round ends.
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64, colour: RGBColor) {
         let half = width / 2.0;
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
@@ -111,14 +111,14 @@ impl Canvas {
         self.draw(|sheet| sheet.fill_polygon(corners, &colour.to_backend_color()));
     }
 
-    /// A filled rectangle from its upper left to its lower right corner.
+    /// Draws a filled rectangle from its upper left to its lower right corner.
     pub(super) fn rectangle(&mut self, corner: (f64, f64), opposite: (f64, f64), colour: RGBColor) {
         self.draw(|sheet| {
             sheet.draw_rect(enlarge(corner), enlarge(opposite), &colour.to_backend_color(), true)
         });
     }
 
-    /// The outline of a rectangle, one pixel wide.
+    /// Draws the outline of a rectangle, one pixel wide.
     pub(super) fn frame(&mut self, corner: (f64, f64), opposite: (f64, f64), colour: RGBColor) {
         for (from, to) in [
             (corner, (opposite.0, corner.1)),
@@ -130,7 +130,7 @@ impl Canvas {
         }
     }
 
-    /// Text whose baseline is at `at.1`.
+    /// Draws text whose baseline is at `at.1`.
     pub(super) fn text(&mut self, text: &str, at: (f64, f64), align: Align, look: Type) {
         let style = look.style(align);
         // plotters puts the baseline half a size below the top.

@@ -1,4 +1,4 @@
-//! Numbers over numbers: losses, schedules, errors.
+//! Line plots: losses, schedules, errors.
 
 use image::RgbImage;
 
@@ -21,7 +21,7 @@ const TITLE: Type = Type { size: 19.0, bold: true, colour: INK };
 const NAME: Type = Type { size: 13.5, bold: false, colour: INK };
 const LABEL: Type = Type { size: 13.0, bold: false, colour: FAINT_INK };
 
-/// One line for each series, named at its end, over axes that fit the data. Points that are not
+/// Draws one line per series, named at its end, over axes that fit the data. Points that are not
 /// finite, or that a logarithmic axis cannot show, leave a gap. A series of one point is a dot.
 pub fn curve(
     title: &str,
@@ -82,11 +82,11 @@ pub fn curve(
     canvas.finish()
 }
 
-/// Heights as near to those wished for as `spacing` between neighbours allows, none below `bottom`.
+/// Returns heights as near to `wishes` as `spacing` between neighbours allows, none below `bottom`.
 fn apart(wishes: impl Iterator<Item = f64>, spacing: f64, bottom: f64) -> Vec<f64> {
     let mut heights: Vec<_> = wishes.enumerate().collect();
     heights.sort_by(|a, b| a.1.total_cmp(&b.1));
-    // Neighbours that are too near share a group around the mean of what they wish for.
+    // Neighbours that are too near share a group around the mean of their wishes.
     let mut groups: Vec<Vec<f64>> = Vec::new();
     let first = |group: &[f64]| {
         let count = group.len() as f64;

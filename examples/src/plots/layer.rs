@@ -1,28 +1,28 @@
-//! What can be drawn in a panel.
+//! The layers of a panel.
 
 use super::palette::{GREY, RGBColor, tint};
 
-/// One thing drawn in a panel; later layers lie over earlier ones.
+/// One layer of a panel; later layers cover earlier ones.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Layer<'a> {
     /// A dot for each point.
     Points {
-        /// Where.
+        /// The positions.
         points: &'a [[f32; 2]],
         /// Radius of a dot in pixels.
         radius: f64,
         /// The dots' colour.
         colour: RGBColor,
-        /// From 0 (not there) to 1 (covers what lies below); less than 1 shows where dots crowd.
+        /// From 0 (invisible) to 1 (covers lower layers); less than 1 shows the density of dots.
         opacity: f64,
     },
     /// An arrow from each point.
     Arrows {
         /// The arrows' feet.
         feet: &'a [[f32; 2]],
-        /// The vectors; their lengths are scaled together so that neighbours do not run into
-        /// each other, the longest twentieth being cut to the same length.
+        /// The vectors; their lengths are scaled together so that neighbours do not overlap, and the
+        /// longest twentieth is cut to the same length.
         vectors: &'a [[f32; 2]],
         /// The arrows' colour.
         colour: RGBColor,
@@ -45,35 +45,35 @@ pub enum Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    /// Dots that show where they crowd.
+    /// Returns dots that show their density.
     pub fn points(points: &'a [[f32; 2]], colour: RGBColor) -> Self {
         Self::Points { points, radius: 2.4, colour, opacity: 0.55 }
     }
 
-    /// Pale dots, for the data behind what matters.
+    /// Returns pale dots, for data in the background.
     pub fn background(points: &'a [[f32; 2]]) -> Self {
         Self::Points { points, radius: 2.2, colour: tint(GREY, 0.6), opacity: 1.0 }
     }
 
-    /// A vector field.
+    /// Returns a vector field.
     ///
     /// # Panics
     ///
-    /// When drawn, if there are not as many vectors as feet.
+    /// Drawing panics if there are not as many vectors as feet.
     pub fn arrows(feet: &'a [[f32; 2]], vectors: &'a [[f32; 2]], colour: RGBColor) -> Self {
         Self::Arrows { feet, vectors, colour }
     }
 
-    /// A heat map, such as of a density.
+    /// Returns a heat map, for example of a density.
     ///
     /// # Panics
     ///
-    /// When drawn, if the number of values is not a square.
+    /// Drawing panics if the number of values is not a square.
     pub fn heat(values: &'a [f32], colour: RGBColor) -> Self {
         Self::Heat { values, colour }
     }
 
-    /// Trajectories.
+    /// Returns trajectories.
     pub fn paths(paths: &'a [Vec<[f32; 2]>], colour: RGBColor) -> Self {
         Self::Paths { paths, colour }
     }

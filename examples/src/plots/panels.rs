@@ -1,4 +1,4 @@
-//! What happens in the plane: points, vector fields and paths, in panels side by side.
+//! Points, vector fields and paths in the plane, in panels side by side.
 
 use image::RgbImage;
 
@@ -15,18 +15,18 @@ const TITLE: Type = Type { size: 15.0, bold: false, colour: INK };
 /// A square view of the plane with a title.
 #[derive(Clone, Debug)]
 pub struct Panel<'a> {
-    /// What it shows; may be empty.
+    /// The title; may be empty.
     pub title: &'a str,
-    /// What is in it, from the bottom up.
+    /// The layers, from the bottom up.
     pub layers: Vec<Layer<'a>>,
 }
 
-/// Panels in rows of `columns`, each showing the plane from −`extent` to `extent` in both
-/// directions. What lies beyond is not drawn.
+/// Draws panels in rows of `columns`, each showing the plane from −`extent` to `extent` in both
+/// directions. Anything outside is not drawn.
 ///
 /// # Panics
 ///
-/// If `columns` is 0 or `extent` is not positive.
+/// Panics if `columns` is 0 or `extent` is not positive.
 pub fn panels(panels: &[Panel<'_>], columns: usize, extent: f32) -> RgbImage {
     assert!(columns > 0, "panels need a column");
     assert!(
@@ -51,8 +51,8 @@ pub fn panels(panels: &[Panel<'_>], columns: usize, extent: f32) -> RgbImage {
     canvas.finish()
 }
 
-/// The centres of `side` × `side` cells that fill a panel of this `extent`, row by row from the
-/// bottom: where to ask for the arrows of a field, or for the values of a [`Layer::heat`].
+/// Returns the centres of `side` × `side` cells that fill a panel of this `extent`, row by row from
+/// the bottom: the positions of the arrows of a field, or of the values of a [`Layer::heat`].
 ///
 /// ```
 /// let centres = ddm_examples::plots::lattice(2, 3.0);
@@ -63,7 +63,7 @@ pub fn lattice(side: usize, extent: f32) -> Vec<[f32; 2]> {
     (0..side * side).map(|i| [place(i % side), place(i / side)]).collect()
 }
 
-/// Where a panel lies on the canvas.
+/// The place of a panel on the canvas.
 struct View {
     left: f64,
     top: f64,
@@ -71,7 +71,7 @@ struct View {
 }
 
 impl View {
-    /// A point's place on the canvas, if the panel shows it.
+    /// Returns a point's place on the canvas, if the panel shows it.
     fn place(&self, point: [f32; 2]) -> Option<(f64, f64)> {
         let [x, y] = point.map(|value| f64::from(value) / self.extent);
         let at = |share: f64| (share + 1.0) / 2.0 * SIDE;
@@ -127,7 +127,7 @@ impl View {
             };
             let length = length(*vector);
             if length > 0.0 && length.is_finite() {
-                // By the square root, so that short vectors, which tell most, are seen too.
+                // By the square root, so that short vectors are visible too.
                 let drawn = 0.95 * room * (length / longest).sqrt().min(1.0);
                 let along = vector.map(|value| f64::from(value) / length);
                 arrow(canvas, foot, (along[0], -along[1]), drawn, colour);
@@ -137,7 +137,7 @@ impl View {
 
     fn paths(&self, canvas: &mut Canvas, paths: &[Vec<[f32; 2]>], colour: RGBColor) {
         let longest = paths.iter().map(Vec::len).max().unwrap_or(0);
-        // All paths' first steps, then all second steps: what is later lies on top.
+        // All paths' first steps, then all second steps: later ones lie on top.
         for step in 1..longest {
             let share = 0.16 + 0.64 * (step as f64 / (longest - 1) as f64);
             for path in paths.iter().filter(|path| path.len() > step) {
@@ -153,7 +153,7 @@ impl View {
     }
 }
 
-/// An arrow from its foot; a very short one is a dot.
+/// Draws an arrow from its foot; a very short one is a dot.
 fn arrow(
     canvas: &mut Canvas,
     foot: (f64, f64),
