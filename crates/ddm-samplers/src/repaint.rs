@@ -89,7 +89,7 @@ impl<S, const D: usize> RePaint<S, D> {
         times: usize,
     ) -> Result<Self, SamplingError> {
         let either = |known, mask| known == mask || known == 1 || mask == 1;
-        shapes("the known data (beside the mask)", known.dims(), mask.dims(), either)?;
+        shapes("the known data (compared with the mask)", known.dims(), mask.dims(), either)?;
         require_mask(mask.clone())?;
         Ok(Self { inner, known, mask, times: Count::new("times", times)?.0, jump: 1 })
     }
@@ -176,8 +176,8 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for RePaint<S, D> {
         schedule: &dyn NoiseSchedule,
     ) -> Result<(), SamplingError> {
         let stretches = |found, wanted| found == wanted || found == 1;
-        shapes("the known data (beside x)", self.known.dims(), shape, stretches)?;
-        shapes("the mask (beside x)", self.mask.dims(), shape, stretches)?;
+        shapes("the known data (compared with x)", self.known.dims(), shape, stretches)?;
+        shapes("the mask (compared with x)", self.mask.dims(), shape, stretches)?;
         self.inner.check(shape, levels, schedule)
     }
 }
