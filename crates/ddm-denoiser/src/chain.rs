@@ -86,13 +86,14 @@ impl<const D: usize> ChainRows<D> {
 
     /// Returns the terms of the bound in nats, one per element of x₀. The steps have the mean of
     /// the posterior at the prediction x̂₀. Row 0 uses 256 bins, centred on k/127.5 − 1.
-    pub fn nats(&self, x0: Tensor<D>, guess: Tensor<D>, log_variance: Tensor<D>) -> Tensor<D> {
-        let difference = (x0.clone() - guess.clone()) * self.mean.clone();
+    pub fn nats(&self, x0: Tensor<D>, prediction: Tensor<D>, log_variance: Tensor<D>) -> Tensor<D> {
+        let difference = (x0.clone() - prediction.clone()) * self.mean.clone();
         let ratio = self.log_small.clone() - log_variance.clone();
-        let kl =
-            (difference.square() * log_variance.clone().neg().exp() + ratio.clone().exp() - ratio - 1.0)
-                * 0.5;
-        let own_bin = -log_bin(x0, guess, (log_variance * 0.5).exp());
+        let kl = (difference.square() * log_variance.clone().neg().exp() + ratio.clone().exp()
+            - ratio
+            - 1.0)
+            * 0.5;
+        let own_bin = -log_bin(x0, prediction, (log_variance * 0.5).exp());
         let first = self.is_first.clone().expand(kl.dims());
         kl.mask_where(first, own_bin)
     }

@@ -40,7 +40,8 @@ fn same_entries(found: &[usize], expected: &[usize]) -> Result<(), ModelError> {
     if found[1..] == expected[1..] {
         return Ok(());
     }
-    let (found, expected) = (format!("{found:?}"), format!("entries of the shape of those of {expected:?}"));
+    let (found, expected) =
+        (format!("{found:?}"), format!("entries of the shape of those of {expected:?}"));
     Err(ModelError::Shape { what: "the shape of a condition", found, expected })
 }
 

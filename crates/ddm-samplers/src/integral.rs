@@ -4,7 +4,7 @@
 /// on a step from s = 0 to s = 1. With e = 0 they are 1/(k + 1).
 pub(crate) fn moments(e: f64) -> [f64; 4] {
     let integral: [f64; 4] = if e.abs() < 1.0 {
-        // Σ_j e^j / (j! (j + k + 1)); by parts it would cancel.
+        // Σ_j e^j / (j! (j + k + 1)); integration by parts would cancel.
         std::array::from_fn(|k| {
             let (mut term, mut sum) = (1.0, 0.0);
             for j in 0..20 {

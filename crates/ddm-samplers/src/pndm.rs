@@ -37,7 +37,8 @@ pub enum PndmStart {
     /// and three predictions (`skip_prk_steps` of diffusers).
     #[default]
     Heun,
-    /// Three steps of the classical Runge–Kutta method (four model calls each), halfway in time.
+    /// Three steps of the classical Runge–Kutta method (four model calls each), whose midpoint is halfway
+    /// in time.
     RungeKutta,
 }
 
