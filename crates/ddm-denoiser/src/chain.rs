@@ -1,4 +1,4 @@
-//! The terms of the variational bound, which the hybrid loss trains and a likelihood adds up.
+//! The terms of the variational bound, used by the hybrid loss and by likelihoods.
 
 use std::f64::consts::SQRT_2;
 
@@ -7,8 +7,8 @@ use ddm_schedule::{Invalid, NoiseSchedule, kernel};
 
 use crate::{ModelError, column};
 
-/// Rows of a β table, one per sample, as the variational bound needs them: the mean of the posterior
-/// `q(x_{i−1} | x_i, x₀)` and the variances between which a model may choose.
+/// The rows of a β table that the variational bound uses, one per sample: the mean of the posterior
+/// `q(x_{i−1} | x_i, x₀)`, and the two variances between which a model may interpolate.
 ///
 /// ```text
 /// L_i = KL(q(x_{i−1} | x_i, x₀) ‖ N(μ(x_i, x̂₀), β^v β̃^(1−v))),    at row 0: −ln P(x₀'s bin)
@@ -38,11 +38,12 @@ pub struct ChainRows<const D: usize> {
 }
 
 impl<const D: usize> ChainRows<D> {
-    /// Of rows 0 … T − 1, one per sample or one for all, with the device and float type of x.
+    /// Creates the terms of rows 0 … T − 1, one per sample or one for all samples, with the device
+    /// and float type of x.
     ///
     /// # Errors
-    /// A schedule without a table of at least 2 steps, rows outside it, or a number of rows that
-    /// fits neither the batch nor 1.
+    /// Returns an error if the schedule is not a table of at least 2 steps, if a row lies outside
+    /// it, or if the number of rows is neither the batch size nor 1.
     pub fn new(
         schedule: &dyn NoiseSchedule,
         rows: &[usize],
@@ -78,40 +79,41 @@ impl<const D: usize> ChainRows<D> {
         })
     }
 
-    /// `ln β^v β̃^(1−v)`: from v = 0, the posterior's variance, to v = 1, the chain's own.
+    /// Returns `ln β^v β̃^(1−v)`: the posterior's variance at v = 0, the chain's at v = 1.
     pub fn log_variance(&self, v: Tensor<D>) -> Tensor<D> {
         v.clone() * self.log_large.clone() + (v.neg() + 1.0) * self.log_small.clone()
     }
 
-    /// These rows' terms of the bound in nats, for each element of x₀: of steps whose mean is that
-    /// of the posterior at the guess x̂₀. At row 0 the bins are 256, centred on k/127.5 − 1.
-    pub fn nats(&self, x0: Tensor<D>, guess: Tensor<D>, log_variance: Tensor<D>) -> Tensor<D> {
-        let apart = (x0.clone() - guess.clone()) * self.mean.clone();
+    /// Returns the terms of the bound in nats, one per element of x₀. The steps have the mean of
+    /// the posterior at the prediction x̂₀. Row 0 uses 256 bins, centred on k/127.5 − 1.
+    pub fn nats(&self, x0: Tensor<D>, prediction: Tensor<D>, log_variance: Tensor<D>) -> Tensor<D> {
+        let difference = (x0.clone() - prediction.clone()) * self.mean.clone();
         let ratio = self.log_small.clone() - log_variance.clone();
-        let kl =
-            (apart.square() * log_variance.clone().neg().exp() + ratio.clone().exp() - ratio - 1.0)
-                * 0.5;
-        let own_bin = -log_bin(x0, guess, (log_variance * 0.5).exp());
+        let kl = (difference.square() * log_variance.clone().neg().exp() + ratio.clone().exp()
+            - ratio
+            - 1.0)
+            * 0.5;
+        let own_bin = -log_bin(x0, prediction, (log_variance * 0.5).exp());
         let first = self.is_first.clone().expand(kl.dims());
         kl.mask_where(first, own_bin)
     }
 }
 
 impl ModelError {
-    /// The number of rows T of a schedule that is a table.
+    /// Returns the number of rows T of a schedule that is a β table.
     ///
     /// # Errors
-    /// A schedule without a table, or with fewer than 2 rows.
+    /// Returns an error if the schedule has no table, or one of fewer than 2 rows.
     pub fn require_table(schedule: &dyn NoiseSchedule) -> Result<usize, Self> {
         let steps = schedule.steps().unwrap_or(0);
-        let allowed = "at least 2: the bound needs the chain of a beta table";
-        Invalid::require(steps >= 2, "the number of the schedule's steps", steps as f64, allowed)?;
+        let allowed = "at least 2, since the bound requires a beta table";
+        Invalid::require(steps >= 2, "the schedule's number of steps", steps as f64, allowed)?;
         Ok(steps)
     }
 }
 
-/// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins, centred on k/127.5 − 1; the
-/// outermost reach to ±∞.
+/// `ln P(x₀'s bin)` under N(mean, std²) for 256 bins, centred on k/127.5 − 1. The outermost bins
+/// extend to ±∞.
 fn log_bin<const D: usize>(x0: Tensor<D>, mean: Tensor<D>, std: Tensor<D>) -> Tensor<D> {
     let half = 1.0 / 255.0;
     let below = |edge: Tensor<D>| ((edge - mean.clone()) / std.clone() / SQRT_2).erf() * 0.5 + 0.5;

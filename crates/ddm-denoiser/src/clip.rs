@@ -5,9 +5,9 @@ use ddm_schedule::{Invalid, NoiseLevel};
 
 use crate::{Denoised, Denoiser, ModelError};
 
-/// Clips x̂₀ to `[low, high]`, the range of the data.
+/// A denoiser whose x̂₀ is clipped to `[low, high]`, the range of the data.
 ///
-/// DDPM clips to [−1, 1]. For pixels only: latents have no range.
+/// DDPM clips to [−1, 1]. Use it for pixels only: latents have no fixed range.
 #[derive(Clone, Debug)]
 pub struct Clipped<M> {
     inner: M,
@@ -16,10 +16,10 @@ pub struct Clipped<M> {
 }
 
 impl<M> Clipped<M> {
-    /// Clips the prediction of `inner`; `low < high`. Infinite bounds change nothing.
+    /// Creates a denoiser that clips the prediction of `inner`. A bound may be infinite.
     ///
     /// # Errors
-    /// Where `low` is not below `high`.
+    /// Returns an error if `low` is not below `high`.
     pub fn new(inner: M, low: f64, high: f64) -> Result<Self, ModelError> {
         Invalid::require(low < high, "the lower clipping bound", low, "below the upper")?;
         Ok(Self { inner, low, high })

@@ -1,24 +1,30 @@
-//! Conditions, and a network with its condition bound.
+//! Conditions, and networks with a bound condition.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::{ConditionalPredictor, ModelError, NoisePredictor};
 
-/// What a network is told beside x and t, one entry a sample along the first axis.
+/// The condition of a network, its input beside x and t, one per sample along the first axis.
 ///
 /// Implemented for tensors: `Tensor<1, Int>` for class labels, `Tensor<3>` for text embeddings.
-/// A struct of several tensors implements it part by part.
+/// A struct of several tensors can implement it field by field.
 pub trait Condition: Clone + Send + Sync {
-    /// Number of samples it speaks of.
+    /// Returns the batch size.
     fn batch(&self) -> usize;
-    /// The conditions of `self`, then those of `other`: one batch for both branches of guidance.
+    /// Returns the conditions of `self`, then those of `other`: one batch for both branches of
+    /// guidance.
+    #[must_use]
     fn followed_by(self, other: Self) -> Self;
-    /// Refuses conditions that cannot be one batch with these: embeddings of another length.
+    /// Checks that both conditions can be concatenated into one batch.
+    ///
+    /// # Errors
+    /// Returns an error if they cannot, such as for embeddings of different lengths.
     fn joins(&self, other: &Self) -> Result<(), ModelError> {
         let _ = other;
         Ok(())
     }
-    /// The same conditions, with the rows where `rows` is true taken from `by`.
+    /// Returns the same conditions, with the rows where `rows` is true taken from `by`.
+    #[must_use]
     fn replaced(self, by: Self, rows: &[bool]) -> Self;
 }
 
@@ -29,12 +35,13 @@ fn row_mask<const C: usize>(rows: &[bool], device: &Device) -> Tensor<C, Bool> {
     Tensor::from_data(TensorData::new(rows.to_vec(), shape), device)
 }
 
-/// One entry of a condition has the shape of one of another.
+/// Checks that one entry of a condition has the shape of one entry of another.
 fn same_entries(found: &[usize], expected: &[usize]) -> Result<(), ModelError> {
     if found[1..] == expected[1..] {
         return Ok(());
     }
-    let (found, expected) = (format!("{found:?}"), format!("entries as those of {expected:?}"));
+    let (found, expected) =
+        (format!("{found:?}"), format!("entries of the shape of those of {expected:?}"));
     Err(ModelError::Shape { what: "the shape of a condition", found, expected })
 }
 
@@ -77,12 +84,12 @@ impl<const C: usize> Condition for Tensor<C, Int> {
 pub struct Conditioned<N, C> {
     /// The network.
     pub network: N,
-    /// What it is told, one entry a sample.
+    /// Its condition, one per sample.
     pub condition: C,
 }
 
 impl<N, C> Conditioned<N, C> {
-    /// Binds `condition`, one entry a sample, to `network`.
+    /// Binds `condition`, one per sample, to `network`.
     pub fn new(network: N, condition: C) -> Self {
         Self { network, condition }
     }

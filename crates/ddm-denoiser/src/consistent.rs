@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::per_sample::times;
 use crate::{Denoised, Denoiser, ModelError, full_precision};
 
-/// The boundary condition of latent consistency models around a denoiser's x̂₀:
+/// A denoiser with the boundary condition of latent consistency models applied to its x̂₀:
 ///
 /// ```text
 /// f(x, t) = c_skip x + c_out x̂₀,   c_skip = σ_d²/(τ² + σ_d²),   c_out = τ/√(τ² + σ_d²)
@@ -33,15 +33,15 @@ pub struct Consistent<M> {
 }
 
 impl<M> Consistent<M> {
-    /// Around `inner`, with timestep scaling 10, as the released models have it.
+    /// Wraps `inner`, with timestep scaling 10, as in the released models.
     pub fn new(inner: M) -> Self {
         Self { inner, timestep_scaling: 10.0 }
     }
 
-    /// With another timestep scaling, finite and above 0.
+    /// Sets the timestep scaling, finite and above 0.
     ///
     /// # Errors
-    /// A scaling outside that range.
+    /// Returns an error if the scaling is outside that range.
     pub fn timestep_scaling(self, timestep_scaling: f64) -> Result<Self, ModelError> {
         let good = timestep_scaling > 0.0 && timestep_scaling.is_finite();
         Invalid::require(good, "timestep_scaling", timestep_scaling, "finite and above 0")?;

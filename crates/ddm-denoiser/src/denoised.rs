@@ -1,4 +1,4 @@
-//! What a denoiser predicts.
+//! The prediction of a denoiser.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
@@ -15,8 +15,8 @@ use ddm_schedule::NoiseLevel;
 pub struct Denoised<const D: usize> {
     /// The prediction of the data, `x̂₀ ≈ E[x₀ | x_t]`.
     pub x0: Tensor<D>,
-    /// Of a model that learns its variance, `v ∈ [0, 1]` for each element: the noise of a step has
-    /// variance `β^v β̃^(1−v)`, between the posterior's (v = 0) and the chain's own (v = 1).
+    /// The learned variance, if the model has one, as `v ∈ [0, 1]` for each element: the noise of a
+    /// step has variance `β^v β̃^(1−v)`, between the posterior's (v = 0) and the chain's (v = 1).
     /// Source: Nichol & Dhariwal, eq. 15, arXiv 2102.09672.
     pub variance: Option<Tensor<D>>,
 }
@@ -28,21 +28,21 @@ impl<const D: usize> From<Tensor<D>> for Denoised<D> {
 }
 
 impl<const D: usize> Denoised<D> {
-    /// The same with another x̂₀.
+    /// Returns the same prediction with x̂₀ replaced by `change(x̂₀)`.
     #[must_use]
     pub fn map_x0(self, change: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self {
         Self { x0: change(self.x0), ..self }
     }
 
-    /// Without the graph of gradients.
+    /// Returns the prediction without the autodiff graph.
     #[must_use]
     pub fn inner(self) -> Self {
         Self { x0: self.x0.inner(), variance: self.variance.map(Tensor::inner) }
     }
 
-    /// The prediction at one level for the whole batch or one per sample, by a function that takes
-    /// one level: called once for each distinct level, always with the whole batch, since
-    /// conditions may be bound to it.
+    /// Predicts at one level for the whole batch, or at one per sample, with a function that takes
+    /// a single level. The function is called once for each distinct level, always with the whole
+    /// batch, since conditions may be bound to it.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};

@@ -1,4 +1,4 @@
-//! The model as samplers see it.
+//! The trait of models that predict the data.
 
 use auto_impl::auto_impl;
 use burn::tensor::Tensor;
@@ -8,26 +8,26 @@ use crate::{Denoised, ModelError};
 
 /// A model that predicts the data, `x̂₀ ≈ E[x₀ | x_t]`, whatever its network predicts.
 ///
-/// Usually a [`Model`](crate::Model); wrappers (clipping, guidance) are denoisers that hold
-/// denoisers, and a closure is one through [`from_fn`](crate::from_fn). It has one prediction
-/// method, so that a wrapper cannot forget a part of what its inner denoiser predicts.
+/// Usually a [`Model`](crate::Model). Wrappers (clipping, guidance) are denoisers that hold
+/// denoisers, and [`from_fn`](crate::from_fn) makes one of a closure. The trait has a single
+/// prediction method, so that a wrapper cannot drop a part of its inner denoiser's prediction.
 #[auto_impl(&, Box, Arc)]
 pub trait Denoiser<const D: usize>: Send + Sync {
-    /// x̂₀ for x, of the shape of x, and the variance if the model learns one. `at` is one level for
-    /// the whole batch, or one per sample. A denoiser that can take only one at a time calls
-    /// [`Denoised::per_level`].
+    /// Returns x̂₀ for x, of the shape of x, and the variance if the model learns one. `at` is one
+    /// level for the whole batch, or one per sample. A denoiser that takes only one level at a time
+    /// calls [`Denoised::per_level`].
     fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D>;
 
-    /// x̂₀ where the whole batch is at one level.
+    /// Returns x̂₀ for a batch that is at one level.
     fn denoise(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
         self.predict_x0(x, &[at]).x0
     }
 
-    /// Whether a run may start from x at level `noisiest`. Called once before a run; may call the
-    /// model.
+    /// Checks that a run may start from x at level `noisiest`. Called once before a run; may call
+    /// the model.
     ///
     /// # Errors
-    /// A shape, a condition or a level that the model cannot take.
+    /// Returns an error if the shape, the condition or the level is invalid for the model.
     fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
         let _ = (x, noisiest);
         Ok(())

@@ -14,7 +14,7 @@ use crate::{ModelError, Parameterization};
 /// ```
 ///
 /// Computed from α and σ, so that all but c_noise stay finite at σ = 0 and α = 0. c_noise is
-/// infinite at both: samplers do not evaluate the network at σ = 0, and α = 0 is refused.
+/// infinite at both: samplers do not evaluate the network at σ = 0, and α = 0 is an error.
 ///
 /// As a target: p = (1 − c_skip)/c_out, q = −c_skip s/c_out. Inputs and targets of the network
 /// have unit variance at every level, for data of std σ_d. Source: Karras et al.,
@@ -37,10 +37,10 @@ pub struct EdmPrediction {
 }
 
 impl EdmPrediction {
-    /// For data of standard deviation σ_d, finite and above 0.
+    /// Creates the preconditioning for data of standard deviation σ_d, finite and above 0.
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] if σ_d is outside that range.
+    /// Returns [`ModelError::Invalid`] if σ_d is outside that range.
     pub fn new(sigma_data: f64) -> Result<Self, ModelError> {
         let holds = sigma_data > 0.0 && sigma_data.is_finite();
         Invalid::require(holds, "sigma_data", sigma_data, "finite and above 0")?;
@@ -87,7 +87,7 @@ impl Parameterization for EdmPrediction {
         0.25 * (at.sigma / at.alpha).ln()
     }
 
-    /// Refuses α = 0, where c_noise is infinite.
+    /// Returns an error at α = 0, where c_noise is infinite.
     fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
         let NoiseLevel { alpha, sigma, .. } = at;
         if alpha > 0.0 && (sigma / alpha).is_finite() {

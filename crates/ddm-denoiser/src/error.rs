@@ -1,13 +1,13 @@
-//! What can be wrong with a model before a run starts.
+//! The errors of models, found before a run starts.
 
 use ddm_schedule::Invalid;
 use thiserror::Error;
 
-/// A model that does not fit the run it is asked for.
+/// The error of a model that does not fit the requested run.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// A shape or size does not fit.
+    /// A shape or size is invalid.
     #[error("{what} is {found}, but the model needs {expected}")]
     Shape {
         /// Which quantity.
@@ -17,16 +17,16 @@ pub enum ModelError {
         /// What is allowed.
         expected: String,
     },
-    /// Guidance or a condition was asked of a network that takes none.
+    /// A condition or guidance was used with a network that takes no condition.
     #[error(
         "a condition was given, but this network was configured without one; \
          configure it with a number of classes, or sample without guidance"
     )]
     NoCondition,
-    /// The level holds no signal, and the parameterization cannot find x₀ from noise alone.
+    /// The level has no signal, and the parameterization cannot recover x₀ from noise alone.
     #[error(
         "the run starts at alpha = {alpha}, sigma = {sigma}, where {parameterization} prediction \
-         says nothing about x0; predict v, x0 or flow there, or start below zero terminal SNR"
+         does not determine x0; predict v, x0 or flow instead, or start at a level with signal"
     )]
     NoSignal {
         /// Signal scale at the start.
@@ -36,10 +36,10 @@ pub enum ModelError {
         /// Name of the parameterization.
         parameterization: &'static str,
     },
-    /// Guidance by a gradient was asked for where x holds no signal.
+    /// The run starts where x holds no signal, and guidance by a gradient is undefined.
     #[error(
-        "the run starts at alpha = {alpha}, sigma = {sigma}, where x says nothing about x0 and \
-         {what} cannot act; let its scale be 0 there, or start below zero terminal SNR"
+        "the run starts at alpha = {alpha}, sigma = {sigma}, where x does not depend on x0 and \
+         {what} is undefined; set its scale to 0 there, or start below zero terminal SNR"
     )]
     NoSignalToGuide {
         /// Which guidance.
@@ -49,10 +49,10 @@ pub enum ModelError {
         /// Noise std at the start.
         sigma: f64,
     },
-    /// What guides by its gradient has none.
+    /// A function whose gradient guides the model cannot be differentiated.
     #[error(
-        "{what} has no gradient with respect to its input; make its answer from the input by \
-         tensor operations that burn can differentiate, without `detach` or `inner`"
+        "{what} has no gradient with respect to its input; compute its output from the input \
+         with tensor operations that burn can differentiate, without `detach` or `inner`"
     )]
     NoGradient {
         /// Which function.
@@ -63,7 +63,7 @@ pub enum ModelError {
     Read {
         /// Which values.
         what: &'static str,
-        /// What the device says.
+        /// The error of the device.
         reason: String,
     },
     /// A setting is outside its range.
@@ -72,15 +72,15 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// The error for `what` that the device does not give back, from burn's own.
+    /// Returns a function that turns an error of burn into [`ModelError::Read`] for `what`.
     pub fn read<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |reason| Self::Read { what, reason: reason.to_string() }
     }
 
-    /// Refuses a prediction of shape `found` where `wanted` is needed: broadcasting would hide it.
+    /// Checks that a prediction has the shape `wanted`: broadcasting would hide a difference.
     ///
     /// # Errors
-    /// [`ModelError::Shape`] where the two differ.
+    /// Returns [`ModelError::Shape`] if the two shapes differ.
     pub fn require_prediction<const D: usize>(
         found: [usize; D],
         wanted: [usize; D],
@@ -92,7 +92,10 @@ impl ModelError {
         Err(Self::Shape { what: "the shape of the prediction", found, expected })
     }
 
-    /// Refuses `found` samples of `what` in a batch of `batch`.
+    /// Checks that `what` has one entry per sample of the batch.
+    ///
+    /// # Errors
+    /// Returns [`ModelError::Shape`] if `found` is not `batch`.
     pub fn require_batch(what: &'static str, found: usize, batch: usize) -> Result<(), Self> {
         if found == batch {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Closures as networks, as denoisers and as what guides them.
+//! Closures as networks, denoisers, classifiers and operators.
 
 use std::fmt;
 
@@ -7,10 +7,11 @@ use ddm_schedule::NoiseLevel;
 
 use crate::{Denoised, Denoiser, ModelError, NoisePredictor, full_precision};
 
-/// A closure as a [`NoisePredictor`] (`|x, t: Tensor<1>| …`) or, where it takes a level, as a
-/// [`Denoiser`] (`|x, at: NoiseLevel| …`). This is also how conditions are bound by hand. What
-/// guides is had in the same way: a [`Classifier`](crate::Classifier) or an
-/// [`Operator`](crate::Operator).
+/// Wraps a closure as a [`NoisePredictor`] (`|x, t: Tensor<1>| …`) or, if it takes a level, as a
+/// [`Denoiser`] (`|x, at: NoiseLevel| …`).
+///
+/// The closure may capture a condition. A [`Classifier`](crate::Classifier) and an
+/// [`Operator`](crate::Operator) can be made in the same way.
 ///
 /// ```
 /// use burn::tensor::Tensor;
@@ -25,7 +26,7 @@ pub fn from_fn<F>(function: F) -> FromFn<F> {
     FromFn(function)
 }
 
-/// See [`from_fn`].
+/// The wrapper of a closure that [`from_fn`] returns.
 #[derive(Clone, Copy)]
 pub struct FromFn<F>(pub(crate) F);
 

@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 
-/// f(x), and `∇ₓ f` sample by sample, for an f that answers one number a sample (`[batch]`).
+/// Returns f(x) and `∇ₓ f` per sample, for an f that returns one number per sample (`[batch]`).
 ///
-/// None if the answer does not depend on x in a way that can be differentiated. First order: what f
-/// itself takes the gradient of is constant to it, and so are its weights. Both answers are free of
-/// the graph.
+/// The gradient is `None` if f(x) does not depend on x differentiably. Only first order: gradients
+/// computed inside f are constants, and so are its weights. Both results are detached from the
+/// graph.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

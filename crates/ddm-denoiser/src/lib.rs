@@ -1,10 +1,10 @@
-//! The model side of diffusion: networks that predict noise, and the denoisers samplers see.
+//! The models of diffusion: networks that predict noise, and the denoisers that samplers call.
 //!
-//! * [`NoisePredictor`] is what people implement on their burn module;
-//! * a [`Parameterization`] says what it predicts: ε, x₀, v, the score or a velocity;
-//! * [`Model`] joins the two into a [`Denoiser`], which answers x̂₀ whatever the network predicts;
-//! * [`ClassifierFree`] and [`Composed`] guide a network, [`ClassifierGuided`], [`Reconstruction`] and
-//!   [`Autoguidance`] a denoiser, at a [`Scale`] that may depend on the level;
+//! * [`NoisePredictor`] is the trait to implement on a burn module;
+//! * a [`Parameterization`] is the quantity it predicts: ε, x₀, v, the score or a velocity;
+//! * [`Model`] joins the two into a [`Denoiser`], which returns x̂₀ whatever the network predicts;
+//! * [`ClassifierFree`] and [`Composed`] guide a network; [`ClassifierGuided`], [`Reconstruction`]
+//!   and [`Autoguidance`] guide a denoiser, at a [`Scale`] that may depend on the level;
 //! * [`Clipped`] and [`DynamicThreshold`] keep x̂₀ in range.
 //!
 //! ```

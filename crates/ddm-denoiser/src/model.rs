@@ -1,4 +1,4 @@
-//! A network and what it predicts, as a denoiser.
+//! A network with its parameterization, as a denoiser.
 
 use burn::tensor::{FloatDType, Tensor};
 use ddm_schedule::NoiseLevel;
@@ -6,7 +6,7 @@ use ddm_schedule::NoiseLevel;
 use crate::per_sample::{per_sample, times};
 use crate::{Denoised, Denoiser, ModelError, NoisePredictor, Parameterization, full_precision};
 
-/// A network and what it predicts: together a [`Denoiser`].
+/// A network with its parameterization, as a [`Denoiser`].
 ///
 /// ```
 /// use burn::tensor::{FloatDType, Tensor};
@@ -21,32 +21,32 @@ use crate::{Denoised, Denoiser, ModelError, NoisePredictor, Parameterization, fu
 pub struct Model<N, P> {
     /// The network F.
     pub network: N,
-    /// What F predicts.
+    /// The quantity F predicts.
     pub parameterization: P,
-    /// The float type of the network, where it is another one than that of x.
+    /// The float type of the network, if it differs from that of x.
     pub dtype: Option<FloatDType>,
     learned_variance: bool,
 }
 
 impl<N, P> Model<N, P> {
-    /// A network that computes in the float type of x, f32 or f64.
+    /// Creates a model whose network computes in the float type of x, f32 or f64.
     pub fn new(network: N, parameterization: P) -> Self {
         Self { network, parameterization, dtype: None, learned_variance: false }
     }
 
-    /// The network takes and gives x in `dtype` (f16, bf16, …); x is cast on its way in and out, and
-    /// only there. t stays in single precision: bf16 cannot tell timestep 998 from 1000, and f16 can
-    /// do so up to 2048 only.
+    /// Sets the float type of the network's input x and output (f16, bf16, …). Only these two are
+    /// cast. t stays in single precision: bf16 cannot represent timestep 998 (it becomes 1000), and
+    /// f16 is exact up to 2048 only.
     #[must_use]
     pub fn network_dtype(self, dtype: FloatDType) -> Self {
         Self { dtype: Some(dtype), ..self }
     }
 
-    /// The network gives twice the channels of x (axis 1): the first half is F, the second half u
-    /// says how much noise a step of DDPM with learned variance adds.
+    /// Sets that the network learns its variance: it outputs twice the channels of x (axis 1), F in
+    /// the first half, and in the second half u, the noise of a DDPM step.
     ///
-    /// u is read as `v = (u + 1)/2`, see [`Denoised::variance`]. Samplers that choose their own
-    /// noise use F alone. Of a guided model F is guided, and u that of the conditional prediction.
+    /// u means `v = (u + 1)/2`, see [`Denoised::variance`]. Samplers that set their noise themselves
+    /// use F alone. In a guided model, F is guided, and u is that of the conditional prediction.
     /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, eq. 15,
     /// arXiv 2102.09672.
     ///
@@ -66,7 +66,7 @@ impl<N, P> Model<N, P> {
         Self { learned_variance: true, ..self }
     }
 
-    /// What the network sees: x, scaled and cast, and the time of each sample.
+    /// Returns the network's inputs: x, scaled and cast, and the timestep of each sample.
     pub(crate) fn input<const D: usize>(
         &self,
         x: &Tensor<D>,
@@ -77,11 +77,11 @@ impl<N, P> Model<N, P> {
     {
         let t = per_sample(x, at.iter().map(|&at| self.parameterization.time(at)));
         let scale: Vec<f64> = at.iter().map(|&at| self.parameterization.input_scale(at)).collect();
-        let seen = times(x.clone(), &scale);
-        (self.dtype.map_or_else(|| seen.clone(), |dtype| seen.clone().cast(dtype)), t)
+        let input = times(x.clone(), &scale);
+        (self.dtype.map_or_else(|| input.clone(), |dtype| input.clone().cast(dtype)), t)
     }
 
-    /// The prediction of the data that the network's output means for x.
+    /// Returns the prediction of the data for x, from the network's output.
     pub(crate) fn denoised<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -103,8 +103,8 @@ impl<N, P> Model<N, P> {
         Denoised { x0: times(x, &a) + times(prediction, &b), variance }
     }
 
-    /// Refuses a network whose output has not the shape that x needs. `output` is the shape that the
-    /// network declares, or else that of a trial call.
+    /// Checks that the network's output has the shape required for x: the declared shape, or else
+    /// that of a trial call.
     pub(crate) fn check_output<const D: usize>(
         &self,
         x: &Tensor<D>,
@@ -125,14 +125,14 @@ impl<N, P> Model<N, P> {
     }
 }
 
-/// The two halves of the output of a network that [learns its variance](Model::learned_variance):
-/// (F, v) with `v = (u + 1)/2`.
+/// Splits the output of a network that [learns its variance](Model::learned_variance) into (F, v)
+/// with `v = (u + 1)/2`.
 pub fn split_variance<const D: usize>(output: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
     let channels = output.dims()[1] / 2;
     split(output, channels)
 }
 
-/// F of so many channels, and v of as many.
+/// F and v, each of `channels` channels.
 fn split<const D: usize>(output: Tensor<D>, channels: usize) -> (Tensor<D>, Tensor<D>) {
     let v = (output.clone().narrow(1, channels, channels) + 1.0) * 0.5;
     (output.narrow(1, 0, channels), v)
@@ -141,8 +141,8 @@ fn split<const D: usize>(output: Tensor<D>, channels: usize) -> (Tensor<D>, Tens
 impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for Model<N, P> {
     fn predict_x0(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Denoised<D> {
         let x = full_precision(x);
-        let (seen, t) = self.input(&x, at);
-        let output = self.network.predict(seen, t);
+        let (input, t) = self.input(&x, at);
+        let output = self.network.predict(input, t);
         self.denoised(x, output, at)
     }
 
@@ -150,8 +150,8 @@ impl<const D: usize, N: NoisePredictor<D>, P: Parameterization> Denoiser<D> for 
         self.parameterization.check(noisiest)?;
         self.network.check(x.dims())?;
         self.check_output(x, self.network.output_shape(x.dims()), |x| {
-            let (seen, t) = self.input(&x, &[noisiest]);
-            self.network.predict(seen, t)
+            let (input, t) = self.input(&x, &[noisiest]);
+            self.network.predict(input, t)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Parameterizations: the quantity that a network predicts, in one form for all.
+//! Parameterizations: the quantities a network may predict, in one common form.
 
 use auto_impl::auto_impl;
 use ddm_schedule::NoiseLevel;
@@ -8,7 +8,7 @@ use crate::ModelError;
 
 /// The quantity that a network predicts, `target = p x₀ + q ε`.
 ///
-/// (p, q) gives both the target of the loss and, with `x = α x₀ + σ ε`, the guess at the data:
+/// (p, q) gives both the target of the loss and, with `x = α x₀ + σ ε`, the prediction of the data:
 ///
 /// ```text
 /// x̂₀ = (q x − σ F)/(q α − σ p)
@@ -23,15 +23,15 @@ use crate::ModelError;
 /// ```
 #[auto_impl(&, Box, Arc)]
 pub trait Parameterization: Send + Sync {
-    /// (p, q) of `target = p x₀ + q ε`.
+    /// Returns (p, q) of `target = p x₀ + q ε`.
     fn target(&self, at: NoiseLevel) -> (f64, f64);
 
-    /// Its name in error messages.
+    /// Returns the name used in error messages.
     fn name(&self) -> &'static str {
         "this"
     }
 
-    /// (a, b) of `x̂₀ = a x + b F`: `a = q/(qα − σp)`, `b = −σ/(qα − σp)`.
+    /// Returns (a, b) of `x̂₀ = a x + b F`: `a = q/(qα − σp)`, `b = −σ/(qα − σp)`.
     ///
     /// |b| is the factor from an error of the network to one of x̂₀. At σ = 0, (1/α, 0) or x₀ itself.
     fn x0_from(&self, at: NoiseLevel) -> (f64, f64) {
@@ -40,24 +40,25 @@ pub trait Parameterization: Send + Sync {
         (q / determinant, -at.sigma / determinant)
     }
 
-    /// The factor of the network's input x: 1, but for preconditioned networks.
+    /// Returns the factor of the network's input x: 1, except for preconditioned networks.
     fn input_scale(&self, at: NoiseLevel) -> f64 {
         let _ = at;
         1.0
     }
 
-    /// The time input of the network: the level's timestep, but for networks conditioned on σ.
+    /// Returns the time input of the network: the level's timestep, except for networks conditioned
+    /// on σ.
     fn time(&self, at: NoiseLevel) -> f64 {
         at.timestep
     }
 
     /// Checks that x̂₀ can be computed from F at a level. An error of F, relative to the size of
-    /// its target, counts `|b| √(p² + q²)` times in x̂₀, at most a million times. That is σ/α for ε
-    /// and the score, so both are refused at (or all but at) zero signal, and at most 1 or so for
-    /// x₀, v, flow and EDM.
+    /// its target, is amplified `|b| √(p² + q²)` times in x̂₀, which may be a million at most. The
+    /// factor is σ/α for ε and the score, so both are invalid at (or very near) zero signal. It is
+    /// about 1 at most for x₀, v, flow and EDM.
     ///
     /// # Errors
-    /// [`ModelError::NoSignal`] if it cannot.
+    /// Returns [`ModelError::NoSignal`] if it cannot.
     fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
         let ((p, q), (_, b)) = (self.target(at), self.x0_from(at));
         if at.sigma == 0.0 || b.abs() * p.hypot(q) <= 1e6 {
@@ -68,9 +69,9 @@ pub trait Parameterization: Send + Sync {
     }
 }
 
-/// The noise: target ε, (p, q) = (0, 1); `x̂₀ = (x − σ ε̂)/α`.
+/// Prediction of the noise: target ε, (p, q) = (0, 1); `x̂₀ = (x − σ ε̂)/α`.
 ///
-/// Undefined x̂₀ where α = 0. Source: Ho et al., eq. 14, arXiv 2006.11239.
+/// x̂₀ is undefined where α = 0. Source: Ho et al., eq. 14, arXiv 2006.11239.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpsilonPrediction;
 
@@ -83,7 +84,7 @@ impl Parameterization for EpsilonPrediction {
     }
 }
 
-/// The data: target x₀, (p, q) = (1, 0). Diffusers calls it "sample".
+/// Prediction of the data: target x₀, (p, q) = (1, 0). Diffusers calls it "sample".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct X0Prediction;
 
@@ -100,7 +101,7 @@ impl Parameterization for X0Prediction {
     }
 }
 
-/// The velocity on the circle: target `v = α ε − σ x₀`, (p, q) = (−σ, α).
+/// Prediction of the velocity on the circle: target `v = α ε − σ x₀`, (p, q) = (−σ, α).
 ///
 /// Well-behaved at both ends of the schedule. Source: Salimans & Ho, *Progressive Distillation*,
 /// sec. 4, arXiv 2202.00512.
@@ -116,9 +117,9 @@ impl Parameterization for VPrediction {
     }
 }
 
-/// The score of the noisy data: target `∇ log p(x_t | x₀) = −ε/σ`, (p, q) = (0, −1/σ).
+/// Prediction of the score of the noisy data: target `∇ log p(x_t | x₀) = −ε/σ`, (p, q) = (0, −1/σ).
 ///
-/// Source: Song et al., eq. 7, arXiv 2011.13456. Undefined x̂₀ where α = 0.
+/// Source: Song et al., eq. 7, arXiv 2011.13456. x̂₀ is undefined where α = 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScorePrediction;
 
@@ -135,8 +136,8 @@ impl Parameterization for ScorePrediction {
     }
 }
 
-/// A parameterization whose network takes `x/√(α² + σ²)`, of unit variance for data of unit
-/// variance: for the large σ of a variance-exploding process.
+/// A parameterization whose network takes `x/√(α² + σ²)`, which has unit variance for data of unit
+/// variance. Use it for the large σ of a variance-exploding process.
 ///
 /// Where variance is preserved it changes nothing. Around [`EpsilonPrediction`] it is NCSNv2's
 /// score network `s(x, σ) = f(x)/σ` (there `f = σ s = −ε̂`, so the network's last layer has the
@@ -177,7 +178,7 @@ impl<P: Parameterization> Parameterization for ScaledInput<P> {
     }
 }
 
-/// The velocity of the straight path: target `dx/dt = ε − x₀`, (p, q) = (−1, 1).
+/// Prediction of the velocity of the straight path: target `dx/dt = ε − x₀`, (p, q) = (−1, 1).
 ///
 /// With [`RectifiedFlow`](ddm_schedule::RectifiedFlow) this is flow matching.
 /// Source: Liu et al., eq. 1, arXiv 2209.03003.

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-/// One number per sample, `[batch, 1, …]`, of the device and float type of x: a factor to broadcast.
+/// Returns one number per sample as `[batch, 1, …]`, with the device and float type of x: a factor
+/// to broadcast.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -19,21 +20,21 @@ pub fn column<const D: usize>(x: &Tensor<D>, values: impl IntoIterator<Item = f6
     Tensor::from_data(TensorData::new(values, shape), (&x.device(), x.dtype()))
 }
 
-/// The sum over all but the first axis, `[batch]`.
+/// Returns the sum over all but the first axis, `[batch]`.
 pub fn sum_each<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let batch = x.dims()[0];
     let rows: Tensor<2> = x.reshape([batch as i64, -1]);
     rows.sum_dim(1).squeeze_dim(1)
 }
 
-/// `‖x‖²` of each sample, `[batch, 1, …]`: a factor to broadcast.
+/// Returns `‖x‖²` per sample, `[batch, 1, …]`: a factor to broadcast.
 pub fn norm_square<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let mut shape = [1; D];
     shape[0] = x.dims()[0];
     sum_each(x.square()).reshape(shape)
 }
 
-/// One number per sample, `[batch]`, where one alone is the same for all samples of x.
+/// One number per sample, `[batch]`; a single value is repeated for all samples of x.
 pub(crate) fn per_sample<const D: usize>(
     x: &Tensor<D>,
     values: impl IntoIterator<Item = f64>,

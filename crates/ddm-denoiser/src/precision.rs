@@ -1,13 +1,13 @@
-//! Half precision at the door.
+//! Conversion of half precision to single precision.
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
-/// x in single precision if it is in half precision (f16, bf16), else as it is.
+/// Returns x in single precision if it is in half precision (f16, bf16), else unchanged.
 ///
 /// Coefficients and timesteps are as exact as the type of x: bf16 holds 8 bits, so that timestep 998
-/// would become 1000, and ε̂ = (x − α x̂₀)/σ would lose its digits in the difference. So runs,
-/// guidance, objectives and likelihoods compute in f32 or f64; a network in half precision is what
-/// [`Model::network_dtype`](crate::Model::network_dtype) is for.
+/// would become 1000, and ε̂ = (x − α x̂₀)/σ would lose its digits by cancellation. So runs,
+/// guidance, objectives and likelihoods compute in f32 or f64. For a network in half precision, use
+/// [`Model::network_dtype`](crate::Model::network_dtype).
 ///
 /// ```
 /// use burn::tensor::{DType, Device, FloatDType, Tensor};

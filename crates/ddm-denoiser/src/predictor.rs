@@ -1,12 +1,12 @@
-//! The network, as people implement it on their burn module.
+//! The traits of networks, to implement on burn modules.
 
 use auto_impl::auto_impl;
 use burn::tensor::Tensor;
 
 use crate::{Condition, ModelError};
 
-/// A network `F(x_t, t)`: it predicts ε, or x₀, v, the score, a velocity — which of them, its
-/// [`Parameterization`](crate::Parameterization) says.
+/// A network `F(x_t, t)`. Its [`Parameterization`](crate::Parameterization) states what it predicts:
+/// ε, x₀, v, the score or a velocity.
 ///
 /// `x` is `[batch, …]` of any rank D; `t` is `[batch]`, in the unit of
 /// [`NoiseSchedule::timestep`](ddm_schedule::NoiseSchedule::timestep) (0 … 1000). The prediction has
@@ -25,21 +25,21 @@ use crate::{Condition, ModelError};
 /// ```
 #[auto_impl(&, Box, Arc)]
 pub trait NoisePredictor<const D: usize>: Send + Sync {
-    /// `F(x, t)`, of the shape of x; of twice its channels if it
+    /// Returns `F(x, t)`, of the shape of x, or of twice its channels if it
     /// [learns a variance](crate::Model::learned_variance).
     fn predict(&self, x: Tensor<D>, t: Tensor<1>) -> Tensor<D>;
 
-    /// Whether the network can take x of this shape. Called once before a run starts.
+    /// Checks that the network accepts x of this shape. Called once before a run starts.
     ///
     /// # Errors
-    /// A shape that the network cannot take.
+    /// Returns an error if the shape is invalid for the network.
     fn check(&self, shape: [usize; D]) -> Result<(), ModelError> {
         let _ = shape;
         Ok(())
     }
 
-    /// The shape of the prediction for x of this shape. `None`, the default, is found out by one call
-    /// of the network before each run; declare it to save that call.
+    /// Returns the shape of the prediction for x of this shape. If it is `None`, the default, the
+    /// network is called once before each run to determine it.
     fn output_shape(&self, shape: [usize; D]) -> Option<[usize; D]> {
         let _ = shape;
         None
@@ -53,23 +53,24 @@ pub trait NoisePredictor<const D: usize>: Send + Sync {
 /// several.
 #[auto_impl(&, Box, Arc)]
 pub trait ConditionalPredictor<const D: usize>: Send + Sync {
-    /// The condition, with one row per sample.
+    /// The type of the condition, with one row per sample.
     type Condition: Condition;
 
-    /// `F(x, t, c)`, of the shape of x; of twice its channels if it
+    /// Returns `F(x, t, c)`, of the shape of x, or of twice its channels if it
     /// [learns a variance](crate::Model::learned_variance).
     fn predict_with(&self, x: Tensor<D>, t: Tensor<1>, condition: Self::Condition) -> Tensor<D>;
 
-    /// Whether the network can take x of this shape with this condition. Called once before a run.
+    /// Checks that the network accepts x of this shape with this condition. Called once before a
+    /// run.
     ///
     /// # Errors
-    /// A shape or a condition that the network cannot take.
+    /// Returns an error if the shape or the condition is invalid for the network.
     fn check_with(&self, shape: [usize; D], condition: &Self::Condition) -> Result<(), ModelError> {
         let _ = (shape, condition);
         Ok(())
     }
 
-    /// As [`NoisePredictor::output_shape`].
+    /// Returns the shape of the prediction, see [`NoisePredictor::output_shape`].
     fn output_shape_with(&self, shape: [usize; D]) -> Option<[usize; D]> {
         let _ = shape;
         None

@@ -6,10 +6,10 @@ use burn::tensor::{Tensor, try_read_sync};
 
 use crate::ModelError;
 
-/// The numbers of a tensor, row by row, read back from the device; `what` names them in the error.
+/// Reads the values of a tensor back from the device, row by row; `what` names them in the error.
 ///
 /// # Errors
-/// [`ModelError::Read`] where the device does not give them back.
+/// Returns [`ModelError::Read`] if the values cannot be read.
 pub async fn read_back<const D: usize>(
     what: &'static str,
     values: Tensor<D>,
@@ -18,8 +18,9 @@ pub async fn read_back<const D: usize>(
     data.try_into_vec_as().map_err(ModelError::read(what))
 }
 
-/// The result of a computation that reads from the device, waited for: what turns an `async`
-/// function into its blocking twin.
+/// Blocks until a computation that reads from the device has finished, and returns its result.
+///
+/// It turns an `async` function into a blocking one.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -31,13 +32,13 @@ pub async fn read_back<const D: usize>(
 /// ```
 ///
 /// # Errors
-/// Those of the computation, and [`ModelError::Read`] where a platform cannot wait (a browser): call
-/// the `async` twin there.
+/// Returns the errors of the computation, and [`ModelError::Read`] on platforms that cannot block
+/// (a browser): call the `async` function there.
 pub fn wait_for<T, E: From<ModelError>>(
     future: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let cannot_wait = || {
-        let reason = "this platform cannot wait for it; call the async twin".to_owned();
+        let reason = "this platform cannot block; call the async function instead".to_owned();
         Err(ModelError::Read { what: "the result", reason }.into())
     };
     try_read_sync(future).unwrap_or_else(cannot_wait)

@@ -1,12 +1,12 @@
-//! Dynamic thresholding: keeping strongly guided images from saturating.
+//! Dynamic thresholding, which keeps strongly guided images from saturating.
 
 use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
 
 use crate::{Denoised, Denoiser, ModelError};
 
-/// Scales each sample of x̂₀ down by a quantile of its own magnitudes:
-/// `s = clamp(quantile_p(|x̂₀|), 1, max)`, then `x̂₀ ← clip(x̂₀, −s, s)/s`.
+/// A denoiser with dynamic thresholding: each sample of x̂₀ is scaled down by a quantile of its
+/// magnitudes, `s = clamp(quantile_p(|x̂₀|), 1, max)`, then `x̂₀ ← clip(x̂₀, −s, s)/s`.
 ///
 /// For pixels in [−1, 1]. Source: Saharia et al., *Photorealistic Text-to-Image Diffusion Models*
 /// (Imagen), sec. 2.3, arXiv 2205.11487. With max = 1 it is [`Clipped`](crate::Clipped) at ±1.
@@ -18,10 +18,11 @@ pub struct DynamicThreshold<M> {
 }
 
 impl<M> DynamicThreshold<M> {
-    /// Quantile p in [0, 1] (0.995 is usual) and largest scale, at least 1 (infinity: no limit).
+    /// Wraps `inner`, with quantile p in [0, 1] (0.995 is usual) and a largest scale of at least 1
+    /// (infinity: no limit).
     ///
     /// # Errors
-    /// Where one of the two is outside its range.
+    /// Returns an error if `quantile` or `max` is outside its range.
     pub fn new(inner: M, quantile: f64, max: f64) -> Result<Self, ModelError> {
         let good = (0.0..=1.0).contains(&quantile);
         Invalid::require(good, "the threshold's quantile", quantile, "in [0, 1]")?;
@@ -41,7 +42,7 @@ impl<M> DynamicThreshold<M> {
     }
 }
 
-/// The p-quantile of each row of `[batch, n]`, between neighbours linearly; `[batch, 1]`.
+/// The p-quantile of each row of `[batch, n]`, linearly interpolated; `[batch, 1]`.
 fn quantile(values: Tensor<2>, p: f64) -> Tensor<2> {
     let sorted = values.sort(1);
     let place = p * (sorted.dims()[1] - 1) as f64;

@@ -9,9 +9,9 @@ use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 
 use crate::{Context, Sampler, SamplingError};
 
-/// Any sampler behind one type, for programs that choose it at run time.
+/// A sampler of any type, for programs that choose it at run time.
 ///
-/// It takes the same steps as what is in it; cloning shares it.
+/// It takes the same steps as the sampler in it. Clones share that sampler.
 ///
 /// ```
 /// use ddm_samplers::{BoxedSampler, Ddim, Ddpm};
@@ -26,7 +26,7 @@ use crate::{Context, Sampler, SamplingError};
 pub struct BoxedSampler<const D: usize>(Arc<dyn Sampler<D, State = BoxedState>>);
 
 impl<const D: usize> BoxedSampler<D> {
-    /// Hides the type of `sampler`.
+    /// Wraps `sampler`, whose type is erased.
     pub fn new<S>(sampler: S) -> Self
     where
         S: Sampler<D, State: 'static> + 'static,
@@ -47,7 +47,7 @@ impl<const D: usize> fmt::Debug for BoxedSampler<D> {
     }
 }
 
-/// The state of a [`BoxedSampler`]: that of the sampler in it, from the first step on.
+/// The state of a [`BoxedSampler`]: the state of the sampler in it, from the first step on.
 #[derive(Default)]
 pub struct BoxedState(Option<Box<dyn State>>);
 
@@ -63,7 +63,7 @@ impl fmt::Debug for BoxedState {
     }
 }
 
-/// A state that can be cloned without knowing what it is.
+/// A state that can be cloned without knowing its type.
 trait State: Send {
     fn boxed_clone(&self) -> Box<dyn State>;
     fn as_any(&mut self) -> &mut dyn Any;

@@ -1,4 +1,4 @@
-//! EDM's churn: up a little with fresh noise, then down.
+//! EDM's churn: steps that first add a little fresh noise.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::Parameterization;
@@ -9,16 +9,16 @@ use crate::prediction::{prediction_of, x0_of};
 use crate::settings::NonNegative;
 use crate::{Context, Ddim, Sampler, SamplingError};
 
-/// EDM's churn around any one-step sampler: before a step, the forward kernel raises s = σ/α to
+/// EDM's churn around any one-step sampler. Before a step, the forward kernel raises s = σ/α to
 ///
 /// ```text
 /// ŝ = (1 + γ) s,   γ = min(S_churn/n, √2 − 1) where S_tmin ≤ s ≤ S_tmax, else 0
 /// ```
 ///
 /// with noise of std S_noise, and the sampler takes the step from there. n is the number of steps of
-/// the run. It raises to the schedule's end at most. Not for multistep methods, whose old answers
-/// know nothing of the new noise: their samples spread too far. Stochastic; model calls and state
-/// are the inner sampler's; S_churn = 0 changes nothing. Source: Karras et al., *Elucidating the
+/// the run. ŝ is limited by the schedule's end. Do not use it with multistep methods: their old
+/// predictions do not include the new noise, and their samples spread too far. Stochastic; model
+/// calls and state are the inner sampler's; S_churn = 0 changes nothing. Source: Karras et al., *Elucidating the
 /// Design Space of Diffusion-Based Generative Models*, algorithm 2, arXiv 2206.00364 (Heun).
 ///
 /// ```
@@ -38,24 +38,33 @@ pub struct Churn<S> {
 }
 
 impl<S> Churn<S> {
-    /// Around `inner`, with `S_churn ≥ 0`, at every s, with S_noise = 1.
+    /// Wraps `inner`, with churn `S_churn ≥ 0` at every s and S_noise = 1.
+    ///
+    /// # Errors
+    /// Returns an error if S_churn is not finite and at least 0.
     pub fn new(inner: S, s_churn: f64) -> Result<Self, SamplingError> {
         let NonNegative(s_churn) = NonNegative::new("s_churn", s_churn)?;
         Ok(Self { inner, s_churn, s_tmin: 0.0, s_tmax: None, s_noise: 1.0 })
     }
 
-    /// Only where s = σ/α is in `[s_tmin, s_tmax]`.
+    /// Sets the range `[s_tmin, s_tmax]` of s = σ/α with churn.
+    ///
+    /// # Errors
+    /// Returns an error if s_tmin is not finite and at least 0, or if s_tmax is below s_tmin.
     pub fn between(self, s_tmin: f64, s_tmax: f64) -> Result<Self, SamplingError> {
         let NonNegative(s_tmin) = NonNegative::new("s_tmin", s_tmin)?;
         if s_tmax >= s_tmin {
-            // No bound is none: JSON has no infinity.
+            // An infinite bound is stored as `None`, since JSON has no infinity.
             let s_tmax = Some(s_tmax).filter(|s| s.is_finite());
             return Ok(Self { s_tmin, s_tmax, ..self });
         }
         Err(Invalid { name: "s_tmax", value: s_tmax, allowed: "at least s_tmin" }.into())
     }
 
-    /// With `S_noise ≥ 0`: a little above 1 makes up for detail that denoising loses.
+    /// Sets the noise scale `S_noise ≥ 0`: a little above 1 restores detail that denoising loses.
+    ///
+    /// # Errors
+    /// Returns an error if S_noise is not finite and at least 0.
     pub fn s_noise(self, s_noise: f64) -> Result<Self, SamplingError> {
         let NonNegative(s_noise) = NonNegative::new("s_noise", s_noise)?;
         Ok(Self { s_noise, ..self })
@@ -139,17 +148,17 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for Churn<S> {
     }
 }
 
-/// Churn as diffusers' Euler schedulers have it: the network is asked before the noise is raised,
-/// and what it predicted there is taken for what it would predict after.
+/// The churn of diffusers' Euler schedulers: the network is called before the noise is raised, and
+/// its prediction is used at the raised level.
 ///
-/// With S_churn = 0 it is [`Ddim`]. To reproduce their samples; else take [`Churn`], which asks at
-/// the raised level, as the paper does. One model call a step; no state. `parameterization` is the
-/// model's own.
+/// With S_churn = 0 it is [`Ddim`]. Use it to reproduce diffusers' samples. Otherwise use [`Churn`],
+/// which calls the network at the raised level, as the paper does. One model call per step; no
+/// state. `parameterization` must be the model's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LaggingChurn<P> {
-    /// How much is raised, and the sampler that follows.
+    /// The churn, and the sampler it wraps.
     pub churn: Churn<Ddim>,
-    /// What the network predicts.
+    /// The quantity the network predicts.
     pub parameterization: P,
 }
 

@@ -1,4 +1,4 @@
-//! Consistency models: one call to the data, then noise again.
+//! Samplers of consistency models: prediction of the data, then fresh noise.
 
 use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::settings::{Fraction, NonNegative};
 use crate::{Context, Sampler, SamplingError};
 
-/// Consistency sampling: x̂₀ with all its noise fresh, `x' = α_to x̂₀ + c z`.
+/// The sampler of consistency models: x̂₀ with fresh noise, `x' = α_to x̂₀ + c z`.
 ///
 /// With c = σ_to (the default) this is the sampler of latent consistency models, and on
 /// [`RectifiedFlow`](ddm_schedule::RectifiedFlow) the stochastic Euler step of flow matching: the
-/// reverse kernel that forgets x. With [`floor`](Self::floor) σ_min the model's answer counts as
-/// data with noise σ_min on it, `c² = σ_to² − α_to² σ_min²`, the multistep sampling of consistency
-/// models. For models that map every x to the end of its path; give latent consistency models the
-/// wrapper [`Consistent`](ddm_denoiser::Consistent). Stochastic; one model call a step; no order; no state. Source: Song et
-/// al., *Consistency Models*, algorithm 1, arXiv 2303.01469; Luo et al., *Latent Consistency
-/// Models*, arXiv 2310.04378.
+/// reverse kernel whose result does not depend on x. With [`floor`](Self::floor) σ_min the model's
+/// prediction is treated as data with noise σ_min, `c² = σ_to² − α_to² σ_min²`, which is the
+/// multistep sampling of consistency models. The model must map every x to the end of its path; wrap
+/// latent consistency models in [`Consistent`](ddm_denoiser::Consistent). Stochastic; one model call
+/// per step; no order; no state. Source: Song et al., *Consistency Models*, algorithm 1,
+/// arXiv 2303.01469; Luo et al., *Latent Consistency Models*, arXiv 2310.04378.
 ///
 /// ```
 /// use ddm_samplers::Lcm;
@@ -31,7 +31,10 @@ pub struct Lcm {
 }
 
 impl Lcm {
-    /// For a model whose answers have noise `σ_min ≥ 0` (in units of σ/α) left on them.
+    /// Creates the sampler for a model whose predictions keep noise `σ_min ≥ 0` (in units of σ/α).
+    ///
+    /// # Errors
+    /// Returns an error if σ_min is not finite and at least 0.
     pub fn floor(sigma_min: f64) -> Result<Self, SamplingError> {
         Ok(Self { sigma_min: NonNegative::new("sigma_min", sigma_min)? })
     }
@@ -50,7 +53,7 @@ impl<const D: usize> Sampler<D> for Lcm {
     ) -> Tensor<D> {
         let x0 = cx.denoise(x, from);
         let floor = NoiseLevel { timestep: from.timestep, alpha: 1.0, sigma: self.sigma_min.0 };
-        // Where the floor is reached, nothing is to be added.
+        // At or below the floor no noise is added.
         if to.lambda() >= floor.lambda() { x0 * to.alpha } else { cx.forward(x0, floor, to) }
     }
 
@@ -63,11 +66,12 @@ impl<const D: usize> Sampler<D> for Lcm {
     }
 }
 
-/// Trajectory consistency distillation's sampler: down to `s = (1 − γ) t_to`, and up again.
+/// The sampler of trajectory consistency distillation: down to `s = (1 − γ) t_to`, and up again.
 ///
-/// In one step of the reverse kernel: c is the noise of the forward kernel from the level at
-/// timestep s (rounded down where t_to is whole, as in a table) to `to`. γ = 0 is [`crate::Ddim`]
-/// at η = 0, γ = 1 almost [`Lcm`]. Stochastic; one model call a step; no order; no state. Source:
+/// Both moves are one step of the reverse kernel, where c is the noise of the forward kernel from
+/// the level at timestep s (rounded down if t_to is whole, as in a table) to `to`. γ = 0 is
+/// [`crate::Ddim`] at η = 0, γ = 1 almost [`Lcm`]. Stochastic; one model call per step; no order; no
+/// state. Source:
 /// Zheng et al., *Trajectory Consistency Distillation* (strategic stochastic sampling),
 /// arXiv 2402.19159.
 ///
@@ -82,7 +86,10 @@ pub struct Tcd {
 }
 
 impl Tcd {
-    /// With `γ ∈ [0, 1]`; diffusers calls it eta.
+    /// Creates the sampler with `γ ∈ [0, 1]`; diffusers calls it eta.
+    ///
+    /// # Errors
+    /// Returns an error if γ is outside [0, 1].
     pub fn new(gamma: f64) -> Result<Self, SamplingError> {
         Ok(Self { gamma: Fraction::new("gamma", gamma)? })
     }
@@ -117,7 +124,7 @@ impl<const D: usize> Sampler<D> for Tcd {
             // By the schedule's own time: a timestep may be any function of it, as EDM's ¼ ln σ is.
             None => cx.schedule().level(part * cx.time_of(to)),
         };
-        // At γ = 0, and at the data, the two are one.
+        // At γ = 0, and at the data, the two levels are equal.
         let above = below.lambda() > to.lambda();
         let c = if above { kernel::forward(below, to).noise } else { 0.0 };
         cx.reverse(x, x0, from, to, c)

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Context, Sampler, SamplingError};
 
-/// DDIM(η): `x' = α_to x̂₀ + √(σ_to² − c²) ε̂ + c z` with `c = η σ_to √(1 − e^(−2h))`.
+/// The DDIM sampler: `x' = α_to x̂₀ + √(σ_to² − c²) ε̂ + c z` with `c = η σ_to √(1 − e^(−2h))`.
 ///
-/// One model call a step; order 1; no state. η = 0 (the default) is deterministic: it is Euler's
+/// One model call per step; order 1; no state. η = 0 (the default) is deterministic: it is Euler's
 /// method in σ/α, DPM-Solver-1, and on [`RectifiedFlow`](ddm_schedule::RectifiedFlow) the Euler
 /// step of flow matching. η = 1 is [`Ddpm`](crate::Ddpm) with the posterior's variance, and Euler
 /// ancestral. Source: Song et al., *Denoising Diffusion Implicit Models*, eq. 12 and 16,
@@ -32,7 +32,7 @@ impl Ddim {
     /// With y = x/α and s = σ/α the ODE is `dy/ds = ε̂`, and its Euler step
     /// `y' = y + (s_to − s_from) ε̂` is `x' = α_to x̂₀ + σ_to ε̂`. On
     /// [`RectifiedFlow`](ddm_schedule::RectifiedFlow) it is also `x' = x + (t_to − t_from) v`, the
-    /// Euler step of flow matching; its stochastic form is [`Lcm`](crate::Lcm). One model call a
+    /// Euler step of flow matching; its stochastic form is [`Lcm`](crate::Lcm). One model call per
     /// step; order 1; no state. Source: Karras et al., algorithm 1 without
     /// its lines 6 to 8, arXiv 2206.00364; with churn: [`Churn`](crate::Churn).
     ///
@@ -44,14 +44,18 @@ impl Ddim {
     /// ```
     pub const EULER: Self = Self { eta: 0.0 };
 
-    /// k-diffusion's ancestral Euler: DDIM at η = 1.
+    /// The ancestral Euler method of k-diffusion: DDIM at η = 1.
     ///
     /// An Euler step to `s_down = s_to²/s_from`, then noise `s_up = √(s_to² − s_down²)`:
-    /// α_to s_up is exactly the posterior's std of DDPM. Stochastic; one model call a step; order
-    /// 1; no state.
+    /// α_to s_up is exactly the posterior's std of DDPM. Stochastic; one model call per step;
+    /// order 1; no state.
     pub const EULER_ANCESTRAL: Self = Self { eta: 1.0 };
 
-    /// With `η ∈ [0, 1]`: more noise than the posterior's would exceed σ where steps are large.
+    /// Creates the sampler with `η ∈ [0, 1]`: more noise than the posterior's would exceed σ in
+    /// large steps.
+    ///
+    /// # Errors
+    /// Returns an error if η is outside [0, 1].
     pub fn new(eta: f64) -> Result<Self, SamplingError> {
         if (0.0..=1.0).contains(&eta) {
             return Ok(Self { eta });

@@ -7,27 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Context, Sampler};
 
-/// The ancestral sampler: the mean of the posterior `q(x_to | x_from, x̂₀)` plus noise.
+/// The DDPM ancestral sampler: the mean of the posterior `q(x_to | x_from, x̂₀)` plus noise.
 ///
-/// One model call a step; order 1; no state. With the posterior's variance it is
-/// [`Ddim`](crate::Ddim) at η = 1. Nothing is added in the last step, to σ = 0.
+/// One model call per step; order 1; no state. With the posterior's variance it is
+/// [`Ddim`](crate::Ddim) at η = 1. The last step, to σ = 0, adds no noise.
 /// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, eq. 6–7 and sec. 3.2,
 /// arXiv 2006.11239.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ddpm {
-    /// How much noise a step adds.
+    /// The variance of the noise that a step adds.
     pub variance: Variance,
 }
 
 /// The variance of an ancestral step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Variance {
-    /// The posterior's, `β̃ = σ_to² (1 − e^(−2h))`: right if the data is one point.
+    /// The posterior's variance, `β̃ = σ_to² (1 − e^(−2h))`: exact if the data is one point.
     #[default]
     Small,
-    /// The chain's own, `β = σ_from² − (α_from/α_to)² σ_to²`: right if the data is N(0, I).
+    /// The chain's variance, `β = σ_from² − (α_from/α_to)² σ_to²`: exact if the data is N(0, I).
     Large,
-    /// `β^v β̃^(1−v)` with the v that the model gives for each element; β̃ where it gives none.
+    /// The learned variance, `β^v β̃^(1−v)` with v predicted by the model for each element; β̃ if the
+    /// model predicts none.
     /// Source: Nichol & Dhariwal, eq. 15, arXiv 2102.09672.
     Learned,
 }

@@ -1,4 +1,4 @@
-//! DEIS: exponential integrators by exact integrals.
+//! DEIS: exponential integrators with exact integrals.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Context, DpmSolver, Ending, History, Sampler, SamplingError, SolverType};
 
-/// DEIS of order 1 to 3 in log ρ, multistep:
+/// The DEIS sampler of order 1 to 3 in log ρ, multistep:
 ///
 /// ```text
 /// x' = α_to (x/α_from + Σᵢ Cᵢ ε̂ᵢ),      Cᵢ = ∫ ℓᵢ(ln ρ) dρ from ρ_from to ρ_to,   ρ = σ/α
 /// ```
 ///
-/// with ℓᵢ the Lagrange polynomials of the last answers. Since ln ρ = −λ, it is
-/// [`DpmSolver`] with [`SolverType::Exact`], and that is what it is made of. One model call a step;
-/// deterministic, of the stated order; the state is the last `order` answers.
+/// with ℓᵢ the Lagrange polynomials of the last predictions. Since ln ρ = −λ, it equals
+/// [`DpmSolver`] with [`SolverType::Exact`], and is implemented by it. One model call per step;
+/// deterministic, of the stated order; the state is the last `order` predictions.
 /// Source: Zhang & Chen, *Fast Sampling of Diffusion Models with Exponential Integrator*, eq. 14–15,
 /// arXiv 2204.13902.
 ///
@@ -29,12 +29,16 @@ use crate::{Context, DpmSolver, Ending, History, Sampler, SamplingError, SolverT
 pub struct Deis(DpmSolver);
 
 impl Deis {
-    /// Of order 1 to 3.
+    /// Creates a solver of order 1, 2 or 3.
+    ///
+    /// # Errors
+    /// Returns an error for any other order.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
         Ok(Self(DpmSolver::new(order)?.solver_type(SolverType::Exact)))
     }
 
-    /// With another order towards the end: by default lower in short runs.
+    /// Sets the order towards the end of the run: by default lower in short runs.
+    #[must_use]
     pub fn ending(self, ending: Ending) -> Self {
         Self(self.0.ending(ending))
     }

@@ -1,4 +1,4 @@
-//! DPM-Solver: multistep in the noise.
+//! DPM-Solver: multistep, in the predicted noise.
 
 use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
@@ -8,22 +8,22 @@ use crate::multistep::{Move, nodes};
 use crate::settings::Order;
 use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, SolverType};
 
-/// DPM-Solver of order 1 to 3, multistep: the ODE written in the noise, and its SDE.
+/// DPM-Solver of order 1 to 3, multistep, for the ODE written in the noise and for the SDE.
 ///
 /// ```text
 /// ODE: x' = (α_to/α_from) x − σ_to (e^h − 1) ε̄
 /// SDE: x' = (α_to/α_from) x − 2 σ_to (e^h − 1) ε̄ + σ_to √(e^(2h) − 1) z
 /// ```
 ///
-/// where ε̄ weighs the last ε̂ by the polynomial through them under `e^(−λ)`. The ODE is the reverse
-/// kernel with the x̂₀ that ε̄ implies. The SDE is not ([`kernel::noise_sde`]); where its factors do
-/// not exist (σ_to = 0, α_from = 0) it takes the ancestral step.
+/// where ε̄ is the mean, under `e^(−λ)`, of the polynomial through the last ε̂. The ODE is the reverse
+/// kernel with the x̂₀ that ε̄ implies. The SDE is not ([`kernel::noise_sde`]); where its factors are
+/// undefined (σ_to = 0, α_from = 0) it takes the ancestral step.
 ///
-/// One model call a step; the state is the last `order` answers. The ODE is of the stated order,
+/// One model call per step; the state is the last `order` predictions. The ODE is of the stated order,
 /// order 3 with [`SolverType::Exact`] (its default, and the same as [`Deis`](crate::Deis)); order 1
 /// is [`Ddim`](crate::Ddim). The SDE, in mean and variance on Gaussian data, is of order 1, 2 and 2
-/// (measured 1.0, 1.9 and 1.8): a third answer makes the error smaller only. For guided or few-step
-/// sampling [`DpmSolverPp`](crate::DpmSolverPp) is the better one.
+/// (measured 1.0, 1.9 and 1.8): a third prediction only makes the error smaller. For guided or
+/// few-step sampling prefer [`DpmSolverPp`](crate::DpmSolverPp).
 /// Source: Lu et al., *DPM-Solver*, eq. 3.4 and prop. 3.1, arXiv 2206.00927; the SDE: Lu et al.,
 /// *DPM-Solver++*, arXiv 2211.01095.
 ///
@@ -42,24 +42,32 @@ pub struct DpmSolver {
 }
 
 impl DpmSolver {
-    /// The ODE solver, of order 1 to 3.
+    /// Creates the ODE solver of order 1, 2 or 3.
+    ///
+    /// # Errors
+    /// Returns an error for any other order.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
         let solver_type = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
         let (order, ending) = (Order::new("order", order)?, Ending::default());
         Ok(Self { order, stochastic: false, solver_type, ending })
     }
 
-    /// The SDE solver, with 1 to 3 answers.
+    /// Creates the SDE solver that combines the last 1 to 3 predictions.
+    ///
+    /// # Errors
+    /// Returns an error for any other number.
     pub fn sde(order: usize) -> Result<Self, SamplingError> {
         Ok(Self { stochastic: true, ..Self::new(order)? })
     }
 
-    /// With other weights: by default `Midpoint`, at order 3 `Exact`.
+    /// Sets the weights: by default `Midpoint`, at order 3 `Exact`.
+    #[must_use]
     pub fn solver_type(self, solver_type: SolverType) -> Self {
         Self { solver_type, ..self }
     }
 
-    /// With another order towards the end: by default lower in short runs.
+    /// Sets the order towards the end of the run: by default lower in short runs.
+    #[must_use]
     pub fn ending(self, ending: Ending) -> Self {
         Self { ending, ..self }
     }
@@ -95,7 +103,7 @@ impl<const D: usize> Sampler<D> for DpmSolver {
     }
 
     fn order(&self) -> Option<usize> {
-        // A third prediction of the SDE makes its error smaller only.
+        // A third prediction only makes the error of the SDE smaller.
         let order = self.solver_type.order(self.order.0);
         Some(if self.stochastic { order.min(2) } else { order })
     }

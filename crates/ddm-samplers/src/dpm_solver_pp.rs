@@ -1,4 +1,4 @@
-//! DPM-Solver++: multistep in the data.
+//! DPM-Solver++: multistep, in the predicted data.
 
 use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
@@ -8,18 +8,18 @@ use crate::multistep::{Move, nodes};
 use crate::settings::{NonNegative, Order};
 use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, SolverType};
 
-/// DPM-Solver++ of order 1 to 3, multistep: the ODE, and the SDE with its noise scaled by η.
+/// DPM-Solver++ of order 1 to 3, multistep, for the ODE and for the SDE with its noise scaled by η.
 ///
 /// ```text
 /// x' = e^(−ηh) (σ_to/σ_from) x + α_to (1 + η) ∫ e^((1+η)(λ − λ_to)) x̂₀(λ) dλ + c z
 ///    = reverse(x, Σ wᵢ x̂₀ᵢ, from → to; c),      c = σ_to √(1 − e^(−2ηh)),  h = λ_to − λ_from
 /// ```
 ///
-/// with x̂₀(λ) the polynomial through the last answers, whence the weights w. One model call a step;
-/// the state is the last `order` answers, and the first steps are of lower order.
+/// where x̂₀(λ) is the polynomial through the last predictions, which gives the weights w. One model
+/// call per step; the state is the last `order` predictions, and the first steps are of lower order.
 ///
 /// The ODE is of the stated order, order 3 with [`SolverType::Exact`] (its default). The SDE is
-/// stochastic; in mean and variance on Gaussian data it is of the stated order, too. Order 1 is
+/// stochastic; in mean and variance on Gaussian data it too is of the stated order. Order 1 is
 /// [`Ddim`](crate::Ddim) at η = 0 and at η = 1. Order 2 is known as DPM++ 2M and DPM++ 2M SDE,
 /// order 3 as 3M.
 /// Source: Lu et al., *DPM-Solver++*, algorithm 2, arXiv 2211.01095.
@@ -40,30 +40,38 @@ pub struct DpmSolverPp {
 }
 
 impl DpmSolverPp {
-    /// The ODE solver, of order 1 to 3.
+    /// Creates the ODE solver of order 1, 2 or 3.
+    ///
+    /// # Errors
+    /// Returns an error for any other order.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
         Self::sde(order, 0.0)
     }
 
-    /// The SDE solver with its noise scaled by η ≥ 0; 0 is the ODE, 1 the reverse process itself.
+    /// Creates the SDE solver with its noise scaled by η ≥ 0: 0 is the ODE, 1 the reverse SDE.
+    ///
+    /// # Errors
+    /// Returns an error if the order is not 1, 2 or 3, or if η is not finite and at least 0.
     pub fn sde(order: usize, eta: f64) -> Result<Self, SamplingError> {
         let solver_type = if order == 3 { SolverType::Exact } else { SolverType::Midpoint };
         let (order, eta) = (Order::new("order", order)?, NonNegative::new("eta", eta)?);
         Ok(Self { order, eta, solver_type, ending: Ending::default() })
     }
 
-    /// With other weights: by default `Midpoint`, at order 3 `Exact`.
+    /// Sets the weights: by default `Midpoint`, at order 3 `Exact`.
+    #[must_use]
     pub fn solver_type(self, solver_type: SolverType) -> Self {
         Self { solver_type, ..self }
     }
 
-    /// With another order towards the end: by default lower in short runs.
+    /// Sets the order towards the end of the run: by default lower in short runs.
+    #[must_use]
     pub fn ending(self, ending: Ending) -> Self {
         Self { ending, ..self }
     }
 }
 
-/// The ODE solver of order 2, 2M.
+/// The ODE solver of order 2, known as 2M.
 impl Default for DpmSolverPp {
     fn default() -> Self {
         let (solver_type, ending) = (SolverType::default(), Ending::default());

@@ -8,21 +8,21 @@ use crate::multistep::{Move, nodes};
 use crate::settings::{NonNegative, Order};
 use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, SolverType, integral};
 
-/// DPM-Solver++ of order 1 to 3, singlestep, on the grid's own points.
+/// DPM-Solver++ of order 1 to 3, singlestep, whose inner points are the levels of the grid.
 ///
-/// The run is cut into blocks of `order` steps. Every step of a block sets out again from the x at
-/// the block's begin, and weighs all answers of the block so far:
+/// The run is cut into blocks of `order` steps. Every step of a block restarts from the x at the
+/// block's start, and combines all predictions of the block so far:
 ///
 /// ```text
-/// x' = reverse(x_begin, Σ wᵢ x̂₀ᵢ, begin → to; c),      c = σ_to √(1 − e^(−2ηH)),  H = λ_to − λ_begin
+/// x' = reverse(x_start, Σ wᵢ x̂₀ᵢ, start → to; c),      c = σ_to √(1 − e^(−2ηH)),  H = λ_to − λ_start
 /// ```
 ///
-/// so that the steps inside a block serve as the inner points of a Runge–Kutta method. One model
-/// call a step; the state is the block's first x and its answers. The ODE is of the stated order in
-/// runs of whole blocks, where [`Ending::Keep`] leaves the last one whole; [`sde`](Self::sde) adds
-/// noise as [`DpmSolverPp::sde`](crate::DpmSolverPp::sde) does, afresh at each inner point, and so
-/// is of weak order 1. Inside [`RePaint`](crate::RePaint) jump by whole blocks: what is done to x
-/// within one, which starts from its first x, is lost.
+/// so that the steps inside a block are the inner points of a Runge–Kutta method. One model call per
+/// step; the state is the block's first x and its predictions. The ODE is of the stated order in
+/// runs of whole blocks, where [`Ending::Keep`] keeps the last one whole. [`sde`](Self::sde) adds
+/// noise as [`DpmSolverPp::sde`](crate::DpmSolverPp::sde) does, fresh at each inner point, and so is
+/// of weak order 1. Inside [`RePaint`](crate::RePaint) jump by whole blocks: changes to x within a
+/// block are lost, since its steps restart from its first x.
 /// Source: Lu et al., *DPM-Solver*, algorithms 1–2, arXiv 2206.00927; *DPM-Solver++*,
 /// algorithm 1, arXiv 2211.01095.
 ///
@@ -42,39 +42,48 @@ pub struct DpmSolverSingle {
 }
 
 impl DpmSolverSingle {
-    /// The ODE solver, of order 1 to 3.
+    /// Creates the ODE solver of order 1, 2 or 3.
+    ///
+    /// # Errors
+    /// Returns an error for any other order.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
         Self::sde(order, 0.0)
     }
 
-    /// The SDE solver with its noise scaled by η ≥ 0.
+    /// Creates the SDE solver with its noise scaled by η ≥ 0.
+    ///
+    /// # Errors
+    /// Returns an error if the order is not 1, 2 or 3, or if η is not finite and at least 0.
     pub fn sde(order: usize, eta: f64) -> Result<Self, SamplingError> {
         let (order, eta) = (Order::new("order", order)?, NonNegative::new("eta", eta)?);
         let (extrapolate, solver_type, ending) = Default::default();
         Ok(Self { order, extrapolate, eta, solver_type, ending })
     }
 
-    /// In x̂₀ (DPM-Solver++, the default) or in ε̂ (DPM-Solver).
+    /// Sets the interpolated quantity: x̂₀ (DPM-Solver++, the default) or ε̂ (DPM-Solver).
+    #[must_use]
     pub fn extrapolate(self, extrapolate: Extrapolate) -> Self {
         Self { extrapolate, ..self }
     }
 
-    /// With other weights. `Midpoint` (the default): at order 2 the slope counts half, at order 3
-    /// the slope between the block's first and newest answer is integrated. `Heun` and `Exact`: the
-    /// polynomial through all answers is integrated; but at order 3 of the SDE `Heun` has
-    /// diffusers' wrong sign at the curvature.
+    /// Sets the weights. `Midpoint` (the default): at order 2 the slope has weight ½; at order 3 the
+    /// slope between the block's first and newest prediction is integrated. `Heun` and `Exact`: the
+    /// polynomial through all predictions is integrated, but at order 3 of the SDE `Heun` has
+    /// diffusers' wrong sign of the curvature.
+    #[must_use]
     pub fn solver_type(self, solver_type: SolverType) -> Self {
         Self { solver_type, ..self }
     }
 
-    /// With another ending. By default a whole block at the very end is cut short, so that the last
-    /// step is of order 1; `Keep` keeps it whole; the others make the last step one of order 1
-    /// always. A step to σ = 0 is of order 1 in any case.
+    /// Sets the ending. By default a whole block at the end of the run is cut short, so that the last
+    /// step is of order 1. `Keep` keeps it whole. With the others the last step is always of order 1.
+    /// A step to σ = 0 is of order 1 in any case.
+    #[must_use]
     pub fn ending(self, ending: Ending) -> Self {
         Self { ending, ..self }
     }
 
-    /// Order of step `done` of `steps`, that is its place in its block.
+    /// The order of step `done` of `steps`, which is its place in its block.
     fn order_at(&self, done: usize, steps: usize) -> usize {
         let place = done % self.order.0 + 1;
         let last = done + 1 >= steps;
@@ -101,7 +110,8 @@ impl DpmSolverSingle {
     }
 }
 
-/// The state of [`DpmSolverSingle`]: x at the begin of the block, where it has come to, and answers.
+/// The state of [`DpmSolverSingle`]: x at the start of the block, the level reached, and the
+/// predictions.
 #[derive(Clone, Debug)]
 pub struct Block<const D: usize> {
     begin: Option<(NoiseLevel, Tensor<D>, NoiseLevel)>,
@@ -125,7 +135,7 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
         to: NoiseLevel,
         block: &mut Block<D>,
     ) -> Tensor<D> {
-        // λ must be finite at both ends of a block, and x be where the last step left it.
+        // λ must be finite at both ends of a block, and x must be at the level the last step reached.
         let inside = self.order_at(cx.done(), cx.steps()) > 1 && to.sigma > 0.0;
         let (begin, start) = match block.begin.take() {
             Some((begin, start, at)) if inside && begin.alpha > 0.0 && at == from => (begin, start),

@@ -1,42 +1,42 @@
-//! What can be wrong with a run before it starts.
+//! The errors of runs, found before they start.
 
 use ddm_denoiser::ModelError;
 use ddm_schedule::GridError;
 use ddm_schedule::Invalid;
 use thiserror::Error;
 
-/// A run that cannot start. Once it has started, it cannot fail.
+/// The error of a run that cannot start. A run that has started cannot fail.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum SamplingError {
-    /// The grid cannot give the steps.
+    /// The grid cannot produce the requested steps.
     #[error(transparent)]
     Grid(#[from] GridError),
-    /// The model does not fit.
+    /// The model does not fit the run.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A shape with an empty axis.
-    #[error("the shape to sample is {shape:?}, but every axis must be at least 1 long")]
+    /// The shape to sample has an empty axis.
+    #[error("the shape to sample is {shape:?}, but every axis must have length 1 or more")]
     EmptyShape {
-        /// The shape that was asked for.
+        /// The requested shape.
         shape: Vec<usize>,
     },
-    /// Levels were given, and also a grid or another number of steps.
-    #[error("both levels of {levels} steps and {with} were given; give one of the two")]
+    /// Both levels and a grid, or both levels and another number of steps, were given.
+    #[error("levels with {levels} steps and {with} were both given; give only one of them")]
     LevelsAndGrid {
-        /// Steps of the given levels.
+        /// Number of steps of the given levels.
         levels: usize,
-        /// What was given beside them.
+        /// The other setting that was given.
         with: String,
     },
-    /// A tensor of a sampler cannot be stretched to the shape that it has to fit.
+    /// A tensor of a sampler does not broadcast against the shape it is used with.
     #[error("the shape of {what} is {found:?}, which does not broadcast against {wanted:?}")]
     Shape {
-        /// Which tensor, and against what.
+        /// Which tensor, and what it is compared with.
         what: &'static str,
         /// Its shape.
         found: Vec<usize>,
-        /// The shape to fit.
+        /// The shape to broadcast against.
         wanted: Vec<usize>,
     },
     /// A setting is outside its range.

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::prediction::{prediction_from, sum};
 use crate::{Context, Sampler};
 
-/// Heun's method: an Euler step, a second model call where it ends, and the step again with the
-/// mean of the two slopes. To σ = 0 it is the Euler step alone.
+/// Heun's method: an Euler step, a second model call at its end, and the step again with the mean of
+/// the two slopes. A step to σ = 0 is an Euler step.
 ///
-/// Two model calls a step, one in the last; order 2 (measured 2.0); no state. Source: Karras et al., *Elucidating
-/// the Design Space of Diffusion-Based Generative Models*, algorithm 1, arXiv 2206.00364;
-/// its algorithm 2 is [`Churn`](crate::Churn) around this.
+/// Two model calls per step, one in the last; order 2 (measured 2.0); no state. Source: Karras et
+/// al., *Elucidating the Design Space of Diffusion-Based Generative Models*, algorithm 1,
+/// arXiv 2206.00364; its algorithm 2 is [`Churn`](crate::Churn) around this sampler.
 ///
 /// ```
 /// use ddm_samplers::{Heun, Slope};
@@ -22,7 +22,7 @@ use crate::{Context, Sampler};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heun {
-    /// Which slopes are averaged.
+    /// The slope that is averaged.
     pub slope: Slope,
 }
 
@@ -31,8 +31,8 @@ pub struct Heun {
 /// Euler's step is the same in both; means of slopes are not. Both are of order 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Slope {
-    /// `dy/ds = ε̂` with y = x/α, s = σ/α: EDM's and k-diffusion's. Where α_from = 0 it says
-    /// nothing, and the step is Euler's.
+    /// `dy/ds = ε̂` with y = x/α, s = σ/α: the slope of EDM and k-diffusion. It is undefined where
+    /// α_from = 0, and the step is Euler's there.
     #[default]
     Noise,
     /// `dy/ds = ε̂ − x̂₀` with y = x/(α + σ), s = σ/(α + σ): on the straight path, where α + σ = 1,

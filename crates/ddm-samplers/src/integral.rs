@@ -1,10 +1,10 @@
-//! The integrals behind the multistep methods, written once.
+//! The integrals used by the multistep methods.
 
 /// `μ_k = ∫₀¹ e^(es) s^k ds / ∫₀¹ e^(es) ds` for k = 0 … 3: the moments of an exponential weight
-/// on a step, whose begin is s = 0 and whose end is s = 1. With e = 0 they are 1/(k + 1).
+/// on a step from s = 0 to s = 1. With e = 0 they are 1/(k + 1).
 pub(crate) fn moments(e: f64) -> [f64; 4] {
     let integral: [f64; 4] = if e.abs() < 1.0 {
-        // Σ_j e^j / (j! (j + k + 1)); by parts it would cancel.
+        // Σ_j e^j / (j! (j + k + 1)); integration by parts would cancel.
         std::array::from_fn(|k| {
             let (mut term, mut sum) = (1.0, 0.0);
             for j in 0..20 {
@@ -14,9 +14,9 @@ pub(crate) fn moments(e: f64) -> [f64; 4] {
             sum
         })
     } else {
-        // By parts, with both ends scaled so that neither overflows.
-        let (begin, end) = ((-e.max(0.0)).exp(), (e - e.max(0.0)).exp());
-        let mut last = (end - begin) / e;
+        // Integration by parts, with both ends scaled so that neither overflows.
+        let (start, end) = ((-e.max(0.0)).exp(), (e - e.max(0.0)).exp());
+        let mut last = (end - start) / e;
         std::array::from_fn(|k| {
             if k > 0 {
                 last = (end - k as f64 * last) / e;
@@ -27,8 +27,8 @@ pub(crate) fn moments(e: f64) -> [f64; 4] {
     integral.map(|value| value / integral[0])
 }
 
-/// Weights of values at `nodes` in the mean of their interpolating polynomial, for a weight with
-/// these moments: `w_i = Σ_k ℓ_ik μ_k`, where `Σ_k ℓ_ik s^k` is the i-th Lagrange polynomial. They
+/// The weights of values at `nodes` in the mean of their interpolating polynomial, under a weight
+/// with these moments: `w_i = Σ_k ℓ_ik μ_k`, where `Σ_k ℓ_ik s^k` is the i-th Lagrange polynomial. They
 /// add up to 1.
 pub(crate) fn weights(nodes: &[f64], moments: [f64; 4]) -> Vec<f64> {
     let weight = |i: usize| {

@@ -1,4 +1,4 @@
-//! DDIM inversion: from data up to the noise that it comes from.
+//! DDIM inversion: from data to the noise that DDIM maps to it.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use ddm_schedule::{Invalid, Levels, NoiseLevel};
 use crate::Frame;
 use crate::prediction::prediction_of;
 
-/// Walks `levels` backwards from data `x0`, last level to first: the DDIM step (η = 0) upwards. A
-/// [`Ddim`](crate::Ddim) run on the same levels from its last x leads back to `x0`, the closer the
-/// finer the levels.
+/// Inverts DDIM: goes from data `x0` through `levels` in reverse, with DDIM steps (η = 0) to noisier
+/// levels. A [`Ddim`](crate::Ddim) run on the same levels from the last x returns to `x0`, up to an
+/// error that falls as the levels get finer.
 ///
-/// In each step the network is told the timestep that the step goes to, so that up and down ask it
-/// the same times. Deterministic; one model call a step; order 1. Source: Song et al., *Denoising
+/// In each step the network's timestep is that of the level the step goes to, so that inversion and
+/// sampling use the same timesteps. Deterministic; one model call per step; order 1. Source: Song et al., *Denoising
 /// Diffusion Implicit Models*, sec. 4.3, arXiv 2010.02502; Mokady et al., sec. 3.1,
 /// arXiv 2211.09794.
 ///
@@ -35,7 +35,7 @@ use crate::prediction::prediction_of;
 /// ```
 ///
 /// # Errors
-/// A shape that the model cannot take.
+/// Returns an error if the shape of x₀ or the first level is invalid for the model.
 pub fn invert<'a, const D: usize, M: Denoiser<D>>(
     model: M,
     levels: &Levels,
@@ -47,7 +47,7 @@ pub fn invert<'a, const D: usize, M: Denoiser<D>>(
     Ok(Inversion { model, levels, x, done: 0, predicts: None, limit, start: None })
 }
 
-/// The [`Frame`]s of [`invert`], one a step.
+/// The iterator that [`invert`] returns, with one [`Frame`] per step.
 pub struct Inversion<'a, const D: usize, M> {
     model: M,
     levels: Levels,
@@ -59,26 +59,32 @@ pub struct Inversion<'a, const D: usize, M> {
 }
 
 impl<'a, const D: usize, M> Inversion<'a, D, M> {
-    /// Told what the network predicts, F, the model's own. The data's noise, where σ = 0, is then
-    /// `ε̂ = (F − p x₀)/q` exactly; else the model is asked as if the data had a little noise, which
-    /// is exact for ε only. Refuses predictions that say nothing of it: of x₀, the score, and EDM's.
+    /// Sets the quantity F that the network predicts, which must be the model's. The noise of the
+    /// data, where σ = 0, is then exactly `ε̂ = (F − p x₀)/q`. By default the model is called as if
+    /// the data had a little noise, which is exact for ε only.
+    ///
+    /// # Errors
+    /// Returns an error if F does not determine the noise at the last level: predictions of x₀, of
+    /// the score and of EDM at σ = 0.
     pub fn predicting(self, predicts: impl Parameterization + 'a) -> Result<Self, ModelError> {
         let last = self.levels[self.levels.len() - 1];
         let (p, q) = predicts.target(last);
         let known = last.sigma > 0.0 || ((p / q).is_finite() && q.is_finite());
-        let allowed = "above 0 for this prediction, which says nothing of the noise there";
+        let allowed = "above 0 for this prediction, which does not determine the noise at 0";
         Invalid::require(known, "the last sigma", last.sigma, allowed)?;
         Ok(Self { predicts: Some(Box::new(predicts)), ..self })
     }
 
-    /// With each x̂₀ limited, to the range of the data say, and ε̂ left alone.
+    /// Sets a function that is applied to each x̂₀, such as clipping to the range of the data. It
+    /// does not change ε̂.
+    #[must_use]
     pub fn limit(self, limit: impl Fn(Tensor<D>) -> Tensor<D> + Send + Sync + 'a) -> Self {
         Self { limit: Box::new(limit), ..self }
     }
 
-    /// With steps that start, but for the first, at another level than the one before has reached:
-    /// at `start` of the level that the step goes to. For walks whose rows do not meet, as diffusers
-    /// has them where the number of steps does not divide that of the rows.
+    /// Sets the level at which each step but the first starts, as a function `start` of the level it
+    /// goes to, in place of the level that the previous step has reached. It reproduces diffusers,
+    /// whose steps do not join if the number of steps does not divide the number of rows.
     #[must_use]
     pub fn starting_at(self, start: impl Fn(NoiseLevel) -> NoiseLevel + Send + Sync + 'a) -> Self {
         Self { start: Some(Box::new(start)), ..self }
@@ -86,7 +92,7 @@ impl<'a, const D: usize, M> Inversion<'a, D, M> {
 }
 
 impl<const D: usize, M: Denoiser<D>> Inversion<'_, D, M> {
-    /// ε̂ at `from`, of a network that is told the timestep of `to`.
+    /// ε̂ at `from`, of a network called with the timestep of `to`.
     fn noise(&self, from: NoiseLevel, to: NoiseLevel) -> Tensor<D> {
         let x = self.x.clone();
         match &self.predicts {
@@ -97,7 +103,7 @@ impl<const D: usize, M: Denoiser<D>> Inversion<'_, D, M> {
                 prediction * q.recip() - x * (p / (q * from.alpha))
             }
             _ => {
-                // As if data had next to no noise, where it has none.
+                // Data without noise is treated as data with very little noise.
                 let sigma = from.sigma.max(1e-3_f64.min(to.sigma / 8.0));
                 let at = NoiseLevel { timestep: to.timestep, sigma, ..from };
                 let x0 = self.model.denoise(x.clone(), at);

@@ -1,4 +1,4 @@
-//! iPNDM: PNDM without its costly start.
+//! iPNDM: PNDM without its expensive first steps.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
@@ -9,17 +9,17 @@ use crate::pndm::adams_bashforth;
 use crate::settings::Order;
 use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 
-/// iPNDM: the reverse kernel with Adams and Bashforth's weights for evenly spaced steps on ε̂.
+/// The iPNDM sampler: the reverse kernel with Adams–Bashforth weights for evenly spaced steps on ε̂.
 ///
 /// ```text
 /// ε̄ = (55 ε̂₀ − 59 ε̂₁ + 37 ε̂₂ − 9 ε̂₃)/24,      x' = reverse(x, (x − σ ε̄)/α, from → to; 0)
 /// ```
 ///
-/// One model call a step; deterministic; the state is the last four answers, and the first steps
-/// use the methods of fewer answers. The weights take the steps as even, which they never are in
-/// σ/α, so the order is 2 from two answers on (1 with one). [`Pndm`](crate::Pndm) differs in its
-/// start only; with the true spacing it is [`Lms`](crate::Lms).
-/// At α = 0 the noise says nothing about the data, and x̂₀ counts as 0, as in diffusers.
+/// One model call per step; deterministic; the state is the last four predictions, and the first
+/// steps use the methods of fewer predictions. The weights assume even steps, which they never are
+/// in σ/α, so the order is 2 with two or more predictions (1 with one). [`Pndm`](crate::Pndm) differs
+/// only in its first steps; with the true spacing it is [`Lms`](crate::Lms).
+/// At α = 0 the noise does not determine the data, and x̂₀ is taken as 0, as in diffusers.
 /// Source: Zhang & Chen, *Fast Sampling of Diffusion Models with Exponential Integrator*, arXiv
 /// 2204.13902, which improves on Liu et al., *Pseudo Numerical Methods*, arXiv 2202.09778.
 ///
@@ -30,20 +30,24 @@ use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ipndm {
-    answers: Order<4>,
+    #[serde(rename = "answers")]
+    predictions: Order<4>,
 }
 
 impl Ipndm {
-    /// With the last 1 to 4 answers.
-    pub fn new(answers: usize) -> Result<Self, SamplingError> {
-        Ok(Self { answers: Order::new("answers", answers)? })
+    /// Creates a sampler that combines the last 1 to 4 predictions.
+    ///
+    /// # Errors
+    /// Returns an error for any other number.
+    pub fn new(predictions: usize) -> Result<Self, SamplingError> {
+        Ok(Self { predictions: Order::new("predictions", predictions)? })
     }
 }
 
-/// With the last four answers.
+/// Combines the last four predictions.
 impl Default for Ipndm {
     fn default() -> Self {
-        Self { answers: Order(4) }
+        Self { predictions: Order(4) }
     }
 }
 
@@ -58,7 +62,7 @@ impl<const D: usize> Sampler<D> for Ipndm {
         to: NoiseLevel,
         history: &mut History<D>,
     ) -> Tensor<D> {
-        let x0 = Extrapolate::Noise.predict(cx, &x, from, history, self.answers.0);
+        let x0 = Extrapolate::Noise.predict(cx, &x, from, history, self.predictions.0);
         if from.alpha == 0.0 {
             return x * (to.sigma / from.sigma);
         }
@@ -67,6 +71,6 @@ impl<const D: usize> Sampler<D> for Ipndm {
     }
 
     fn order(&self) -> Option<usize> {
-        Some(self.answers.0.min(2))
+        Some(self.predictions.0.min(2))
     }
 }

@@ -1,9 +1,9 @@
-//! Samplers: from noise to data, level by level.
+//! Samplers of diffusion models, which move x from noise to data, level by level.
 //!
-//! * a [`Sampler`] moves x from one level to the next, asking the model through its [`Context`];
-//! * [`Sampling`] is the short way to a [`Run`], which is an iterator of [`Frame`]s;
-//! * noise is an argument: [`HostNoise`] is the same for sample i whatever the batch, the backend
-//!   and other threads do; [`RecordedNoise`] replays; [`DeviceNoise`] is drawn on the device.
+//! * a [`Sampler`] moves x from one level to the next, and calls the model through its [`Context`];
+//! * [`Sampling`] is a builder that starts a [`Run`], an iterator of [`Frame`]s;
+//! * noise is an argument: [`HostNoise`] gives sample i the same noise whatever the batch, the
+//!   backend and other threads; [`RecordedNoise`] replays; [`DeviceNoise`] is drawn on the device.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

@@ -1,4 +1,4 @@
-//! Linear multistep in σ/α.
+//! The linear multistep method in σ/α.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
@@ -8,16 +8,16 @@ use crate::multistep::{Move, nodes};
 use crate::settings::Order;
 use crate::{Context, Extrapolate, History, Sampler, SamplingError, integral};
 
-/// Linear multistep of order 1 to 4 in ρ = σ/α: Adams and Bashforth's method on the ODE
+/// The linear multistep method of order 1 to 4 in ρ = σ/α: the Adams–Bashforth method for the ODE
 /// `d(x/α)/dρ = ε̂`, with the true spacing of the levels.
 ///
 /// ```text
 /// x'/α_to = x/α_from + Σᵢ Cᵢ ε̂ᵢ,      Cᵢ = ∫ ℓᵢ(ρ) dρ from ρ_from to ρ_to
 /// ```
 ///
-/// One model call a step; deterministic, of the stated order; the state is the last `order`
-/// answers. It keeps its order down to σ = 0. Order 1 is [`Ddim`](crate::Ddim) and Euler; in ln ρ
-/// it would be [`Deis`](crate::Deis). K-diffusion and diffusers call it LMS, at order 4.
+/// One model call per step; deterministic, of the stated order; the state is the last `order`
+/// predictions. It keeps its order down to σ = 0. Order 1 is [`Ddim`](crate::Ddim) and Euler; in
+/// ln ρ it would be [`Deis`](crate::Deis). K-diffusion and diffusers call it LMS, at order 4.
 /// Source: Karras et al., eq. 4 (the ODE), arXiv 2206.00364; Hairer et al., *Solving Ordinary
 /// Differential Equations I*, sec. III.1 and III.5.
 ///
@@ -33,13 +33,16 @@ pub struct Lms {
 }
 
 impl Lms {
-    /// Of order 1 to 4.
+    /// Creates a sampler of order 1, 2, 3 or 4.
+    ///
+    /// # Errors
+    /// Returns an error for any other order.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
         Ok(Self { order: Order::new("order", order)? })
     }
 }
 
-/// Of order 4.
+/// The method of order 4.
 impl Default for Lms {
     fn default() -> Self {
         Self { order: Order(4) }

@@ -1,4 +1,4 @@
-//! Methods of two calls, at the start and in the middle: DPM2 and DPM-Solver++(2S).
+//! Methods with two model calls, at the start and at the midpoint: DPM2 and DPM-Solver++(2S).
 
 use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
@@ -8,12 +8,12 @@ use crate::prediction::{prediction_from, sum};
 use crate::settings::Fraction;
 use crate::{Context, Extrapolate, Sampler, SamplingError};
 
-/// The midpoint methods: a step with what the model answers in the middle of it, in λ.
+/// The midpoint methods: steps with the model's prediction at their midpoint in λ.
 ///
-/// With noise, η > 0, the ODE is followed to `√(σ_to² − c²)`, where the middle is taken too, and
-/// noise of std c is added, with c of [`Ddim`](crate::Ddim). Two model calls a step, one in the
-/// last, to σ = 0, which is DDIM's; order 2 without noise (measured 2.0 for both answers), and with
-/// noise in mean and variance on Gaussian data (measured 1.9 to 2.0); no state. Source: Lu et al.,
+/// With noise, η > 0, the ODE is followed down to σ = `√(σ_to² − c²)`, which also defines the
+/// midpoint, and noise of std c is added, with c of [`Ddim`](crate::Ddim). Two model calls per step,
+/// one in the last, to σ = 0, which is DDIM's. Order 2 without noise (measured 2.0 for x̂₀ and ε̂), and
+/// with noise in mean and variance on Gaussian data (measured 1.9 to 2.0); no state. Source: Lu et al.,
 /// *DPM-Solver*, algorithm 1, arXiv 2206.00927 (ε̂), and *DPM-Solver++*, algorithm 1 with r = ½,
 /// arXiv 2211.01095 (x̂₀).
 ///
@@ -30,17 +30,21 @@ pub struct Midpoint {
 }
 
 impl Midpoint {
-    /// DPM2, diffusers' KDPM2: ε̂ of the middle, no noise; nearly DPM-Solver-2.
+    /// DPM2, called KDPM2 in diffusers: ε̂ at the midpoint, no noise; nearly DPM-Solver-2.
     pub const KDPM2: Self = Self { extrapolate: Extrapolate::Noise, eta: Fraction(0.0) };
-    /// DPM2 ancestral: ε̂ of the middle, all of the ancestral noise.
+    /// DPM2 ancestral: ε̂ at the midpoint, with the full ancestral noise.
     pub const KDPM2_ANCESTRAL: Self = Self { extrapolate: Extrapolate::Noise, eta: Fraction(1.0) };
-    /// DPM-Solver++(2S): x̂₀ of the middle, no noise.
+    /// DPM-Solver++(2S): x̂₀ at the midpoint, no noise.
     pub const DPM_PP_2S: Self = Self { extrapolate: Extrapolate::Data, eta: Fraction(0.0) };
-    /// DPM++ 2S ancestral of k-diffusion: x̂₀ of the middle, all of the ancestral noise.
+    /// DPM++ 2S ancestral of k-diffusion: x̂₀ at the midpoint, with the full ancestral noise.
     pub const DPM_PP_2S_ANCESTRAL: Self =
         Self { extrapolate: Extrapolate::Data, eta: Fraction(1.0) };
 
-    /// With the x̂₀ or the ε̂ of the middle, and `η ∈ [0, 1]`, the share of the ancestral noise.
+    /// Creates a method with x̂₀ or ε̂ at the midpoint, and a share `η ∈ [0, 1]` of the ancestral
+    /// noise.
+    ///
+    /// # Errors
+    /// Returns an error if η is outside [0, 1].
     pub fn new(extrapolate: Extrapolate, eta: f64) -> Result<Self, SamplingError> {
         Ok(Self { extrapolate, eta: Fraction::new("eta", eta)? })
     }
@@ -67,7 +71,7 @@ impl<const D: usize> Sampler<D> for Midpoint {
         let middle = cx.level_at(lambda);
         let x_middle = cx.reverse(x.clone(), x0, from, middle, 0.0);
         let x0_middle = cx.denoise(x_middle.clone(), middle);
-        // The reverse kernel with x̂₀ = a x + b (answer of the middle), sorted by tensors.
+        // The reverse kernel with x̂₀ = a x + b (prediction at the midpoint), sorted by tensors.
         let (kind, step) = (self.extrapolate.kind(), kernel::reverse(from, to, c));
         let (a, b) = kind.x0_from(from);
         let (x_in, x0_in) = prediction_from(kind, middle);

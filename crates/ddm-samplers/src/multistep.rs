@@ -1,9 +1,9 @@
-//! What the multistep methods have in common.
+//! The common part of the multistep methods.
 //!
-//! Each remembers its last answers, gives them weights that add up to 1, and plugs the weighted sum
-//! into the reverse kernel. The weights are those of an integral over the step: of the polynomial
-//! through the answers, times an exponential that the kernel itself brings along
-//! (`crate::integral`). A method is a choice of answer, of coordinate, and of exponential.
+//! Each stores its last predictions, gives them weights that add up to 1, and inserts the weighted
+//! sum into the reverse kernel. The weights are those of an integral over the step: of the
+//! polynomial through the predictions, times an exponential that comes from the kernel
+//! (`crate::integral`). A method is a choice of prediction, of coordinate, and of exponential.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{EpsilonPrediction, Parameterization, X0Prediction};
@@ -13,33 +13,33 @@ use serde::{Deserialize, Serialize};
 use crate::prediction::prediction_of;
 use crate::{Context, History, integral};
 
-/// How the solvers of the DPM family weigh what they remember.
+/// The weights of past predictions in the solvers of the DPM family.
 ///
 /// With x̂₀ = m₀ + s m₁ + s² m₂ along the step (s from 0 to 1), exact weights are those of
 /// `∫ e^(es) x̂₀ ds`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SolverType {
-    /// The slope m₁ counts half, as at the middle of the step: the published DPM-Solver++(2M).
+    /// The slope m₁ has weight ½, as at the midpoint of the step: the published DPM-Solver++(2M).
     #[default]
     Midpoint,
     /// The slope is integrated exactly.
     Heun,
-    /// Slope and curvature are integrated exactly; at order 2 the same as `Heun`.
+    /// The slope and the curvature are integrated exactly; at order 2 the same as `Heun`.
     ///
-    /// At order 3 the published programs (diffusers and DPM-Solver's own) differ, and `Midpoint`
-    /// and `Heun` follow diffusers: the slope is integrated, but the curvature counts half, which
-    /// leaves an error of order 2, and on the SDE it counts with the wrong sign. So order 3 wants
-    /// `Exact`, and replays want the others.
+    /// At order 3 the published implementations (diffusers and DPM-Solver's) differ, and `Midpoint`
+    /// and `Heun` follow diffusers: the slope is integrated, but the curvature is halved, which
+    /// leaves an error of order 2, and for the SDE it has the wrong sign. So use `Exact` at order 3,
+    /// and the others to reproduce diffusers.
     Exact,
 }
 
 impl SolverType {
-    /// The order of a multistep solver that combines so many predictions with these weights.
+    /// The order of a multistep solver that combines `predictions` predictions with these weights.
     pub(crate) fn order(self, predictions: usize) -> usize {
         if self == Self::Exact { predictions } else { predictions.min(2) }
     }
 
-    /// Weights for answers at `nodes`, newest first, with the exponential's rate `e`.
+    /// The weights of predictions at `nodes`, newest first, with the exponential's rate `e`.
     pub(crate) fn weights(self, nodes: &[f64], e: f64, noisy: bool) -> Vec<f64> {
         if nodes.len() < 2 {
             return vec![1.0];
@@ -57,20 +57,20 @@ impl SolverType {
     }
 }
 
-/// What order a multistep method keeps towards the end of a run.
+/// The order of a multistep method towards the end of a run.
 ///
-/// Whatever this says, a step to σ = 0 is of order 1 where h = λ_to − λ_from would be infinite.
+/// In every case, a step to σ = 0 is of order 1 where h = λ_to − λ_from would be infinite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
-    /// Its own.
+    /// The order of the method.
     Keep,
-    /// Lower in runs of under 15 steps: 1 in the last step, at most 2 in the one before.
-    /// (`lower_order_final` of diffusers.)
+    /// A lower order in runs of fewer than 15 steps: 1 in the last step, at most 2 in the one before
+    /// (`lower_order_final` of diffusers).
     #[default]
     Lower,
-    /// 1 in the last step (`euler_at_final`).
+    /// Order 1 in the last step (`euler_at_final` of diffusers).
     Euler,
-    /// As `Lower`, and in runs of 15 steps and more as `Euler`.
+    /// As `Lower` in runs of fewer than 15 steps, and as `Euler` in longer ones.
     LowerAndEuler,
 }
 
@@ -87,7 +87,7 @@ impl Ending {
     }
 }
 
-/// What is remembered of a model's answer, and so what is interpolated.
+/// The form in which predictions are stored, and so the quantity that is interpolated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Extrapolate {
     /// x̂₀.
@@ -98,7 +98,7 @@ pub enum Extrapolate {
 }
 
 impl Extrapolate {
-    /// Calls the model, remembers its answer among the last `keep`, and gives x̂₀ itself.
+    /// Calls the model, stores its prediction among the last `keep`, and returns x̂₀.
     pub(crate) fn predict<const D: usize>(
         self,
         cx: &mut Context<'_, D>,
@@ -128,8 +128,8 @@ pub(crate) struct Move {
 }
 
 impl Move {
-    /// The reverse kernel on x with the weighted sum of the answers plugged in: as x̂₀, or as the x̂₀
-    /// that it implies. Where one answer has all the weight, the model's own `x0`.
+    /// The reverse kernel on x with the weighted sum of the predictions, as x̂₀ or as the x̂₀ that it
+    /// implies. With a single prediction, the model's `x0` is used.
     pub(crate) fn take<const D: usize>(
         self,
         cx: &mut Context<'_, D>,
@@ -144,7 +144,7 @@ impl Move {
             return cx.reverse(x, x0, from, to, c);
         }
         let step = kernel::reverse(from, to, c);
-        // Sorted by x and answers on the host: one multiplication less for each tensor.
+        // Sorted by x and predictions on the host: one multiplication less per tensor.
         let (a, b) = kind.x0_from(from);
         let (of_x, of_prediction) = (step.x + step.x0 * a, step.x0 * b);
         let weights: Vec<f64> = weights.iter().map(|weight| weight * of_prediction).collect();
@@ -153,8 +153,8 @@ impl Move {
     }
 }
 
-/// Where the remembered answers lie on the way from level `from` (0) to level `to` (1) in a
-/// coordinate, newest first, at most `order`; only the newest where that is not finite.
+/// The positions of at most `order` stored predictions, newest first, in a coordinate that is 0 at
+/// level `from` and 1 at level `to`; only the newest if that is not finite.
 pub(crate) fn nodes<const D: usize>(
     history: &History<D>,
     order: usize,

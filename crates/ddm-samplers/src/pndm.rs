@@ -1,4 +1,4 @@
-//! PNDM: pseudo numerical methods on the manifold of the diffusion.
+//! PNDM: pseudo numerical methods for diffusion models on manifolds.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{EpsilonPrediction, Parameterization};
@@ -9,12 +9,12 @@ use crate::multistep::Move;
 use crate::prediction::{prediction_of, x0_of};
 use crate::{Context, History, Sampler, integral};
 
-/// PNDM: classical methods for even steps, with the reverse kernel as their transfer.
+/// The PNDM sampler: classical methods for even steps, with the reverse kernel as their transfer.
 ///
-/// After its start it is PLMS, `ε̄ = (55 ε̂₀ − 59 ε̂₁ + 37 ε̂₂ − 9 ε̂₃)/24` plugged in as
-/// `x̂₀ = (x − σ ε̄)/α`: one model call a step. How it starts, [`PndmStart`] says. Deterministic;
-/// order 2, since the steps are not even in σ/α; the state is the last four answers.
-/// [`Ipndm`](crate::Ipndm) does without the start.
+/// After its first steps it is PLMS, `ε̄ = (55 ε̂₀ − 59 ε̂₁ + 37 ε̂₂ − 9 ε̂₃)/24` inserted as
+/// `x̂₀ = (x − σ ε̄)/α`: one model call per step. [`PndmStart`] sets the first steps. Deterministic;
+/// order 2, since the steps are not even in σ/α; the state is the last four predictions.
+/// [`Ipndm`](crate::Ipndm) has no special first steps.
 /// Source: Liu et al., *Pseudo Numerical Methods for Diffusion Models on Manifolds*, algorithm 2,
 /// arXiv 2202.09778.
 ///
@@ -24,26 +24,27 @@ use crate::{Context, History, Sampler, integral};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pndm<P = EpsilonPrediction> {
-    /// How the first steps are taken.
+    /// The method of the first steps.
     pub start: PndmStart,
-    /// What is averaged: ε̂, or whatever the network predicts (diffusers: v, if it predicts v).
+    /// The averaged quantity: ε̂, or what the network predicts (in diffusers v, if it predicts v).
     pub parameterization: P,
 }
 
-/// The first steps of [`Pndm`].
+/// The method of the first steps of [`Pndm`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PndmStart {
-    /// One step with the mean of ε̂ at both its ends (two model calls), then the multistep methods
-    /// of two and three answers. Diffusers calls it `skip_prk_steps`.
+    /// One step with the mean of ε̂ at both ends (two model calls), then the multistep methods of two
+    /// and three predictions (`skip_prk_steps` of diffusers).
     #[default]
     Heun,
-    /// Three steps of the classical Runge–Kutta method (four model calls each), halfway in time.
+    /// Three steps of the classical Runge–Kutta method (four model calls each), whose midpoint is halfway
+    /// in time.
     RungeKutta,
 }
 
-/// Adams and Bashforth's weights for 1 to 4 evenly spaced answers, newest first.
-pub(crate) fn adams_bashforth(answers: usize) -> Vec<f64> {
-    integral::weights(&[0.0, -1.0, -2.0, -3.0][..answers], integral::moments(0.0))
+/// The Adams–Bashforth weights of 1 to 4 evenly spaced predictions, newest first.
+pub(crate) fn adams_bashforth(predictions: usize) -> Vec<f64> {
+    integral::weights(&[0.0, -1.0, -2.0, -3.0][..predictions], integral::moments(0.0))
 }
 
 impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
@@ -61,7 +62,7 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
         let x0 = cx.denoise(x.clone(), from);
         let first = prediction_of(kind, x.clone(), x0.clone(), from);
         history.push(from, first.clone(), 4);
-        // At the ends of the schedule ε̂ and x̂₀ do not follow from each other.
+        // At the ends of the schedule ε̂ and x̂₀ do not determine each other.
         let inside = from.alpha > 0.0 && to.sigma > 0.0 && cx.steps() > 1;
         let starts = match self.start {
             PndmStart::Heun => history.len() == 1,
@@ -90,7 +91,7 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
     }
 }
 
-/// The answer at level `to`, where x gets to from level `from` if `answer` is right.
+/// The prediction at level `to`, after a step from level `from` with `prediction`.
 fn slope<const D: usize>(
     kind: &dyn Parameterization,
     cx: &mut Context<'_, D>,

@@ -1,16 +1,16 @@
-//! What a run starts from, where the data is not of mean 0 and variance 1.
+//! The starting distribution of a run, for data of any mean and variance.
 
 use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
-/// Mean and standard deviation of the data, which decide the start of a run:
+/// The mean and standard deviation of the data, which determine the start of a run:
 ///
 /// ```text
 /// x = α m + √(α² s² + σ²) z
 /// ```
 ///
-/// The default, mean 0 and std 1, is what schedules are made for; latents may have others. It
-/// matters where the schedule leaves signal at its end (α > 0).
+/// Schedules are designed for the default, mean 0 and std 1; latents may have others. It matters if
+/// the schedule leaves signal at its end (α > 0).
 ///
 /// ```
 /// use ddm_samplers::Prior;
@@ -29,10 +29,11 @@ pub struct Prior {
 }
 
 impl Prior {
-    /// Of data with this mean, finite, and standard deviation, finite and at least 0.
+    /// Creates the prior of data with this mean and standard deviation.
     ///
     /// # Errors
-    /// A value outside these ranges.
+    /// Returns an error if the mean is not finite, or if the standard deviation is not finite and at
+    /// least 0.
     pub fn new(mean: f64, std: f64) -> Result<Self, Invalid> {
         Invalid::require(mean.is_finite(), "the prior's mean", mean, "finite")?;
         let good = std.is_finite() && std >= 0.0;
@@ -40,12 +41,12 @@ impl Prior {
         Ok(Self { mean, std })
     }
 
-    /// The mean of x at a level, α m.
+    /// Returns the mean of x at a level, α m.
     pub fn mean_at(&self, at: NoiseLevel) -> f64 {
         at.alpha * self.mean
     }
 
-    /// The standard deviation of x at a level, √(α² s² + σ²).
+    /// Returns the standard deviation of x at a level, √(α² s² + σ²).
     pub fn std_at(&self, at: NoiseLevel) -> f64 {
         (at.alpha * self.std).hypot(at.sigma)
     }

@@ -1,4 +1,4 @@
-//! RePaint: inpainting with a model that knows nothing of masks.
+//! RePaint: inpainting with an unconditional model.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::ModelError;
@@ -7,21 +7,22 @@ use ddm_schedule::{Invalid, Levels, NoiseLevel, NoiseSchedule};
 use crate::settings::Count;
 use crate::{Context, Sampler, SamplingError};
 
-/// RePaint around any sampler: after each step the known region is replaced by the known data with
-/// the level's noise on it,
+/// RePaint around any sampler. After each step the known region is replaced by the known data with
+/// the noise of the level,
 ///
 /// ```text
 /// x' = m (α_to x_known + σ_to z) + (1 − m) step(x)
 /// ```
 ///
-/// and every j steps, and at the end of the run, x goes back up to where these steps began by the
-/// forward kernel, to take them again, until they have been taken r times: so the unknown region
-/// has the time to fit the known one. At σ_to = 0 the known region is exact. Stochastic; r times
-/// the model calls of the inner sampler, which takes the j steps from the same state each time.
+/// and every j steps, and at the end of the run, the forward kernel moves x back up to the level at
+/// which these steps started, and they are repeated, until they have been taken r times. This
+/// harmonizes the unknown region with the known one. At σ_to = 0 the known region is exact.
+/// Stochastic; r times the model calls of the inner sampler, which takes the j steps from the same
+/// state each time.
 ///
-/// Source: Lugmayr et al., *RePaint*, sec. 4.2 and algorithm 1, arXiv 2201.09865:
-/// there around [`Ddpm`](crate::Ddpm), with j = r = 10 and 250 steps; the step to the data is taken
-/// once, jumps are counted from there, and go up step by step, the forward kernel in law.
+/// Source: Lugmayr et al., *RePaint*, sec. 4.2 and algorithm 1, arXiv 2201.09865. The paper wraps
+/// [`Ddpm`](crate::Ddpm), with j = r = 10 and 250 steps. There the step to the data is taken once,
+/// and jumps are counted from it and go up step by step, which in law is the forward kernel.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -47,7 +48,7 @@ pub struct RePaint<S, const D: usize> {
     jump: usize,
 }
 
-/// Refuses shapes with an axis on which `fits` does not hold.
+/// Checks that `fits` holds for every axis of two shapes.
 fn shapes<const D: usize>(
     what: &'static str,
     found: [usize; D],
@@ -60,8 +61,8 @@ fn shapes<const D: usize>(
     Err(SamplingError::Shape { what, found: found.to_vec(), wanted: wanted.to_vec() })
 }
 
-/// Refuses a mask with values outside [0, 1]. In a browser, where values cannot be read back at once,
-/// the check is left out.
+/// Checks that all values of a mask are in [0, 1]. The check is left out in a browser, where values
+/// cannot be read back synchronously.
 fn require_mask<const D: usize>(mask: Tensor<D>) -> Result<(), SamplingError> {
     if cfg!(target_family = "wasm") {
         return Ok(());
@@ -76,12 +77,13 @@ fn require_mask<const D: usize>(mask: Tensor<D>) -> Result<(), SamplingError> {
 }
 
 impl<S, const D: usize> RePaint<S, D> {
-    /// Around `inner`, with data that is known where `mask` is 1 and of no matter where it is 0,
-    /// each step r = `times ≥ 1` times. Both broadcast against x, and are cast to its type: `[1, …]`
-    /// serves a whole batch. Between 0 and 1 the mask blends.
+    /// Wraps `inner`, with data that is known where `mask` is 1 and ignored where it is 0; each step
+    /// is taken r = `times ≥ 1` times. Both tensors broadcast against x, so `[1, …]` serves a whole
+    /// batch, and are cast to its type. Values of the mask between 0 and 1 blend.
     ///
     /// # Errors
-    /// Shapes that do not broadcast, a mask outside [0, 1], `times` of 0.
+    /// Returns an error if the shapes do not broadcast, if the mask has values outside [0, 1] or
+    /// cannot be read back from the device, or if `times` is 0.
     pub fn new(
         inner: S,
         known: Tensor<D>,
@@ -89,17 +91,20 @@ impl<S, const D: usize> RePaint<S, D> {
         times: usize,
     ) -> Result<Self, SamplingError> {
         let either = |known, mask| known == mask || known == 1 || mask == 1;
-        shapes("the known data (beside the mask)", known.dims(), mask.dims(), either)?;
+        shapes("the known data (compared with the mask)", known.dims(), mask.dims(), either)?;
         require_mask(mask.clone())?;
         Ok(Self { inner, known, mask, times: Count::new("times", times)?.0, jump: 1 })
     }
 
-    /// With jumps of j ≥ 1 steps; by default 1.
+    /// Sets the length j ≥ 1 of the jumps in steps; by default 1.
+    ///
+    /// # Errors
+    /// Returns an error if j is 0.
     pub fn jump(self, steps: usize) -> Result<Self, SamplingError> {
         Ok(Self { jump: Count::new("jump", steps)?.0, ..self })
     }
 
-    /// x with the known region in its place, at level `to`.
+    /// x at level `to`, with the known region replaced.
     fn replaced(&self, cx: &mut Context<'_, D>, x: Tensor<D>, to: NoiseLevel) -> Tensor<D> {
         let of_x = |tensor: &Tensor<D>| tensor.clone().cast(x.dtype()).expand(x.dims());
         let (known, mask) = (of_x(&self.known), of_x(&self.mask));
@@ -108,17 +113,17 @@ impl<S, const D: usize> RePaint<S, D> {
             _ => cx.forward(known, NoiseLevel::DATA, to),
         };
         let blend = known * mask.clone() + x.clone() * (-mask.clone() + 1.0);
-        // Not by multiplication alone, which keeps what is NaN in the part that does not count.
+        // Multiplication alone would keep NaN values of the unknown part of `known`.
         blend.mask_where(mask.equal_elem(0.0), x)
     }
 }
 
-/// The state of [`RePaint`]: the inner sampler's, now and where the present jump began, and the
-/// levels that the steps since then set out from.
+/// The state of [`RePaint`]: the inner sampler's state, now and at the start of the current jump, and
+/// the levels at which the steps since then started.
 #[derive(Clone, Debug, Default)]
 pub struct Jump<T> {
     now: T,
-    begin: T,
+    start: T,
     from: Vec<NoiseLevel>,
 }
 
@@ -131,10 +136,10 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for RePaint<S, D> {
         x: Tensor<D>,
         from: NoiseLevel,
         to: NoiseLevel,
-        Jump { now, begin, from: levels }: &mut Jump<S::State>,
+        Jump { now, start, from: levels }: &mut Jump<S::State>,
     ) -> Tensor<D> {
         if levels.is_empty() {
-            *begin = now.clone();
+            *start = now.clone();
         }
         levels.push(from);
         let x = self.inner.step(cx, x, from, to, now);
@@ -145,7 +150,7 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for RePaint<S, D> {
         }
         for _ in 1..self.times {
             x = cx.forward(x, to, levels[0]);
-            *now = begin.clone();
+            *now = start.clone();
             for (k, &from) in levels.iter().enumerate() {
                 let number = (done + 1 + k).saturating_sub(levels.len());
                 let to = levels.get(k + 1).copied().unwrap_or(to);
@@ -176,8 +181,8 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for RePaint<S, D> {
         schedule: &dyn NoiseSchedule,
     ) -> Result<(), SamplingError> {
         let stretches = |found, wanted| found == wanted || found == 1;
-        shapes("the known data (beside x)", self.known.dims(), shape, stretches)?;
-        shapes("the mask (beside x)", self.mask.dims(), shape, stretches)?;
+        shapes("the known data (compared with x)", self.known.dims(), shape, stretches)?;
+        shapes("the mask (compared with x)", self.mask.dims(), shape, stretches)?;
         self.inner.check(shape, levels, schedule)
     }
 }

@@ -1,4 +1,4 @@
-//! A run: an iterator over the steps from noise to data.
+//! Runs: iterators over the steps from noise to data.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use crate::{Context, NoiseSource, Sampler};
 /// The result of one step.
 #[derive(Clone, Debug)]
 pub struct Frame<const D: usize> {
-    /// x at `level`; after the last step, the sample.
+    /// x at `level`; the sample after the last step.
     pub x: Tensor<D>,
-    /// The model's last x̂₀: a preview.
+    /// The model's last x̂₀, a preview of the sample.
     pub denoised: Tensor<D>,
     /// The level that the step went to.
     pub level: NoiseLevel,
-    /// Model calls of the run so far.
+    /// Number of model calls of the run so far.
     pub evaluations: usize,
 }
 
 /// A sampling run: an iterator of [`Frame`]s of exact length, one per step.
 ///
-/// Progress bars, previews and early stopping are `inspect`, `map` and `take_while`. It holds no
-/// more than the current x and the sampler's state, and it can be cloned in the middle: both
-/// copies then go the same way. It owns the model, or a reference or an `Arc`, and is `Send`.
-/// Made by [`Sampling::start`](crate::Sampling::start).
+/// Progress bars, previews and early stopping are `inspect`, `map` and `take_while`. It holds only
+/// the current x and the sampler's state. It can be cloned in the middle: both copies then take the
+/// same steps. It owns the model, or a reference or an `Arc`, and is `Send`.
+/// [`Sampling::start`](crate::Sampling::start) creates it.
 #[derive(Clone)]
 pub struct Run<'a, const D: usize, M, S: Sampler<D>, N> {
     pub(crate) model: M,
@@ -36,27 +36,27 @@ pub struct Run<'a, const D: usize, M, S: Sampler<D>, N> {
     pub(crate) levels: Levels,
     pub(crate) noise: N,
     pub(crate) state: S::State,
-    /// Away only while a step is taken, so that the step owns it and may work in place.
+    /// `None` only during a step, so that the step owns x and may work in place.
     pub(crate) x: Option<Tensor<D>>,
     pub(crate) done: usize,
     pub(crate) evaluations: usize,
 }
 
 impl<const D: usize, M: Denoiser<D>, S: Sampler<D>, N: NoiseSource> Run<'_, D, M, S, N> {
-    /// The levels that the run visits.
+    /// Returns the levels of the run.
     pub fn levels(&self) -> &Levels {
         &self.levels
     }
 
-    /// The noise source, as it is now: to save, and to go on with later.
+    /// Returns the noise source in its current state, for example to save it and resume later.
     pub fn noise(&self) -> &N {
         &self.noise
     }
 
-    /// Takes all remaining steps and gives the sample.
+    /// Takes all remaining steps and returns the sample.
     pub fn finish(mut self) -> Tensor<D> {
         self.by_ref().for_each(drop);
-        self.x.expect("x is away only while a step is taken")
+        self.x.expect("x is None only during a step")
     }
 }
 
@@ -73,7 +73,7 @@ impl<const D: usize, M: Denoiser<D>, S: Sampler<D>, N: NoiseSource> Iterator
         let x = self.sampler.step(&mut cx, self.x.take()?, from, to, &mut self.state);
         self.done += 1;
         self.evaluations += cx.evaluations();
-        // A sampler that never called the model has no prediction but x itself.
+        // Without a model call in the step, x stands in for the prediction.
         let denoised = cx.into_denoised().unwrap_or_else(|| x.clone());
         self.x = Some(x.clone());
         Some(Frame { x, denoised, level: to, evaluations: self.evaluations })

@@ -6,11 +6,12 @@ use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 
 use crate::{Context, SamplingError};
 
-/// A rule that moves x from one noise level to a less noisy one.
+/// A sampler: a method that moves x from one noise level to a less noisy one.
 ///
 /// The sampler calls the model through the [`Context`] (pull, not push), so a method with several
-/// model calls per step is straight-line code. It is a plain value; what one step hands to the next
-/// lives in `State`, so a sampler can serve many runs at once and a run can be cloned in the middle.
+/// model calls per step is straight-line code. It is a plain value, and `State` carries what one step
+/// passes to the next. So a sampler can serve many runs at once, and a run can be cloned in the
+/// middle.
 ///
 /// ```
 /// use burn::tensor::Tensor;
@@ -35,10 +36,10 @@ use crate::{Context, SamplingError};
 #[doc(alias = "scheduler")]
 #[auto_impl(&, Box, Arc)]
 pub trait Sampler<const D: usize>: Send + Sync {
-    /// What one step hands to the next: `()` if nothing.
+    /// The state that one step passes to the next: `()` if there is none.
     type State: Default + Clone + Send;
 
-    /// Moves x from level `from` to level `to`; x keeps its shape.
+    /// Moves x from level `from` to level `to`, without changing its shape.
     fn step(
         &self,
         cx: &mut Context<'_, D>,
@@ -48,27 +49,27 @@ pub trait Sampler<const D: usize>: Send + Sync {
         state: &mut Self::State,
     ) -> Tensor<D>;
 
-    /// The order p: the error at the end of n steps falls as n⁻ᵖ, of a stochastic sampler the error
-    /// of mean and variance. `None` where it solves no equation.
+    /// Returns the order p: the error after n steps falls as n⁻ᵖ. For a stochastic sampler it is the
+    /// error of mean and variance. `None` if the sampler does not solve an equation.
     fn order(&self) -> Option<usize> {
         Some(1)
     }
 
-    /// Whether the steps draw noise.
+    /// Returns whether the steps draw noise.
     fn is_stochastic(&self) -> bool {
         false
     }
 
-    /// Model calls per step, in the middle of a run.
+    /// Returns the number of model calls per step, in the middle of a run.
     fn calls(&self) -> usize {
         1
     }
 
-    /// Whether a run of x of this shape on these levels is possible. Called once before a run. A
-    /// sampler around another calls that of the inner one too.
+    /// Checks that x of this shape can be sampled on these levels. Called once before a run. A
+    /// sampler that wraps another also calls `check` of the inner one.
     ///
     /// # Errors
-    /// A shape or levels that the steps cannot take.
+    /// Returns an error if the shape or the levels are invalid for the sampler.
     fn check(
         &self,
         shape: [usize; D],

@@ -1,4 +1,4 @@
-//! The short way to a run.
+//! The builder of runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use ddm_schedule::{Grid, Levels, NoiseSchedule, Trailing};
 
 use crate::{Ddim, HostNoise, NoiseSource, Prior, Run, Sampler, SamplingError, Stream};
 
-/// How to sample: a model and a schedule, and then what should differ from the defaults
-/// ([`Ddim`] at η = 0, 50 steps on the [`Trailing`] grid, [`HostNoise`] of seed 0).
+/// The builder of a run: a model, a schedule, and settings with defaults ([`Ddim`] at η = 0, 50
+/// steps on the [`Trailing`] grid, [`HostNoise`] of seed 0).
 ///
 /// Model and schedule are given by value, by reference or by `Arc`.
 ///
@@ -38,7 +38,7 @@ pub struct Sampling<'a, M, S = Ddim, N = HostNoise> {
     prior: Prior,
 }
 
-/// Which levels a run visits: those of a grid, or given ones.
+/// The levels of a run: those of a grid, or given ones.
 #[derive(Clone, Default)]
 struct Visits<'a> {
     grid: Option<Arc<dyn Grid + 'a>>,
@@ -57,7 +57,7 @@ impl<M, S: fmt::Debug, N: fmt::Debug> fmt::Debug for Sampling<'_, M, S, N> {
 }
 
 impl<'a, M> Sampling<'a, M> {
-    /// With the defaults.
+    /// Creates a builder with the default settings.
     pub fn new(model: M, schedule: impl NoiseSchedule + 'a) -> Self {
         Self {
             model,
@@ -71,42 +71,42 @@ impl<'a, M> Sampling<'a, M> {
 }
 
 impl<'a, M, S, N> Sampling<'a, M, S, N> {
-    /// With another sampler.
+    /// Sets the sampler.
     pub fn sampler<T>(self, sampler: T) -> Sampling<'a, M, T, N> {
         let Self { model, schedule, visits, noise, prior, .. } = self;
         Sampling { model, schedule, visits, sampler, noise, prior }
     }
 
-    /// With another number of steps.
+    /// Sets the number of steps.
     pub fn steps(mut self, steps: usize) -> Self {
         self.visits.steps = Some(steps);
         self
     }
 
-    /// With another grid.
+    /// Sets the grid.
     pub fn grid(mut self, grid: impl Grid + 'a) -> Self {
         self.visits.grid = Some(Arc::new(grid));
         self
     }
 
-    /// With these levels and no others, in place of a grid and a number of steps.
+    /// Sets the levels, in place of a grid and a number of steps.
     pub fn levels(mut self, levels: Levels) -> Self {
         self.visits.levels = Some(levels);
         self
     }
 
-    /// With [`HostNoise`] of this seed.
+    /// Sets the noise source to [`HostNoise`] of this seed.
     pub fn seed(self, seed: u64) -> Sampling<'a, M, S, HostNoise> {
         self.noise(HostNoise::new(seed))
     }
 
-    /// With another noise source.
+    /// Sets the noise source.
     pub fn noise<T>(self, noise: T) -> Sampling<'a, M, S, T> {
         let Self { model, schedule, visits, sampler, prior, .. } = self;
         Sampling { model, schedule, visits, sampler, noise, prior }
     }
 
-    /// For data of another mean and standard deviation than 0 and 1.
+    /// Sets the mean and standard deviation of the data, by default 0 and 1.
     pub fn prior(self, prior: Prior) -> Self {
         Self { prior, ..self }
     }
@@ -115,8 +115,8 @@ impl<'a, M, S, N> Sampling<'a, M, S, N> {
     /// deviation at the first level (0 and 1 if variance is preserved).
     ///
     /// # Errors
-    /// An empty shape, levels that the schedule does not have, a model or a sampler that cannot take
-    /// the shape or the levels.
+    /// Returns an error if the shape has an empty axis, if the schedule does not have the levels, or
+    /// if the shape or the levels are invalid for the model or the sampler.
     pub fn start<const D: usize>(
         mut self,
         shape: [usize; D],
@@ -140,11 +140,11 @@ impl<'a, M, S, N> Sampling<'a, M, S, N> {
         self.run(levels, x)
     }
 
-    /// Starts a run from an x that is already at the first level: image-to-image, or a latent. In
-    /// half precision it is taken to single precision, in which the run goes on.
+    /// Starts a run from an x that is already at the first level, as in image-to-image. x in half
+    /// precision is converted to single precision, in which the run computes.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// Returns the errors of [`start`](Self::start).
     pub fn start_from<const D: usize>(
         self,
         x: Tensor<D>,
@@ -176,10 +176,10 @@ impl<'a, M, S, N> Sampling<'a, M, S, N> {
         Ok(Run { model, schedule, sampler, levels, noise, state, x, done: 0, evaluations: 0 })
     }
 
-    /// The whole run in one go: the samples.
+    /// Takes the whole run and returns the samples.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// Returns the errors of [`start`](Self::start).
     pub fn sample<const D: usize>(
         self,
         shape: [usize; D],

@@ -1,4 +1,4 @@
-//! Numbers that are checked when they are made, also when they come through serde.
+//! Numbers whose range is checked on creation, including deserialization.
 
 use serde::{Deserialize, Serialize};
 

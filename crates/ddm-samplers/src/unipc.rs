@@ -1,4 +1,4 @@
-//! UniPC, and the predictor-corrector scheme that it shares with SA-Solver.
+//! UniPC, and the predictor-corrector scheme it shares with SA-Solver.
 
 use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
@@ -9,17 +9,18 @@ use crate::prediction::prediction_of;
 use crate::settings::Order;
 use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 
-/// UniPC of order 1 to 3: multistep predictor and corrector on one history, one model call a step.
+/// UniPC of order 1 to 3: a multistep predictor and corrector with one history and one model call
+/// per step.
 ///
-/// A step first does the last one over, with the model's answer at its end now known (corrector
-/// UniC-p), then extrapolates through the last p answers (predictor UniP-p). Both are a first-order
-/// step with a mean of answers whose weights integrate their polynomial exactly; where one
-/// difference is all there is (UniP-2 and UniC-1), [`Basis`] sets its weight. UniP-2 with
+/// A step first repeats the previous one, with the prediction at its end now known (corrector
+/// UniC-p), then extrapolates through the last p predictions (predictor UniP-p). Both are a
+/// first-order step with a mean of predictions whose weights integrate their polynomial exactly.
+/// With a single difference (UniP-2 and UniC-1), [`Basis`] sets its weight. UniP-2 with
 /// [`Basis::B2`] is DPM-Solver++(2M).
 ///
-/// Order p + 1, by the corrector (measured 1.9, 2.9 and 4.2). With `lower_order_final` (the
-/// default) the last steps go down to order 1, which steadies short runs and costs long ones their
-/// order; a step to σ = 0 is always of order 1. State: the last x and answers. Source: Zhao et al.,
+/// The corrector raises the order to p + 1 (measured 1.9, 2.9 and 4.2). With `lower_order_final` (the
+/// default) the order falls to 1 in the last steps, which stabilizes short runs but lowers the order
+/// of long ones. A step to σ = 0 is always of order 1. State: the last x and predictions. Source: Zhao et al.,
 /// *UniPC: A Unified Predictor-Corrector Framework*, algorithms 1 and 2, arXiv 2302.04867.
 ///
 /// ```
@@ -37,7 +38,7 @@ pub struct UniPc {
     without_corrector: Vec<usize>,
 }
 
-/// The function B(h) of UniPC, which scales a lone difference; z = −h for x̂₀, h for ε̂.
+/// The function B(h) of UniPC, which scales a single difference; z = −h for x̂₀, h for ε̂.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Basis {
     /// `B₁ = z`: better at few steps without guidance.
@@ -48,29 +49,36 @@ pub enum Basis {
 }
 
 impl UniPc {
-    /// Of order 1, 2 or 3, with B₂, x̂₀ and lower order in the last steps.
+    /// Creates a solver of order 1, 2 or 3, with B₂, x̂₀ and lower order in the last steps.
+    ///
+    /// # Errors
+    /// Returns an error for any other order.
     pub fn new(order: usize) -> Result<Self, SamplingError> {
         let order = Order::new("order", order)?;
         Ok(Self { order, lower_order_final: true, ..Self::default() })
     }
 
-    /// With another B(h).
+    /// Sets the function B(h).
+    #[must_use]
     pub fn basis(self, basis: Basis) -> Self {
         Self { basis, ..self }
     }
 
-    /// With x̂₀ or ε̂.
+    /// Sets the interpolated quantity: x̂₀ (the default) or ε̂.
+    #[must_use]
     pub fn extrapolate(self, extrapolate: Extrapolate) -> Self {
         Self { extrapolate, ..self }
     }
 
-    /// Whether the last steps go down to order 1.
+    /// Sets whether the order falls to 1 in the last steps.
+    #[must_use]
     pub fn lower_order_final(self, lower_order_final: bool) -> Self {
         Self { lower_order_final, ..self }
     }
 
-    /// Leaves where these steps (from 0) end uncorrected: with strong guidance the first may be
-    /// better so. (`disable_corrector` of diffusers.)
+    /// Sets the steps (from 0) without a corrector at their end (`disable_corrector` of diffusers).
+    /// With strong guidance this may improve the first steps.
+    #[must_use]
     pub fn without_corrector(self, steps: impl IntoIterator<Item = usize>) -> Self {
         Self { without_corrector: steps.into_iter().collect(), ..self }
     }
@@ -109,21 +117,21 @@ impl<const D: usize> Sampler<D> for UniPc {
     }
 
     fn order(&self) -> Option<usize> {
-        // The corrector adds one; where the last steps go down to order 1, so does the whole run.
+        // The corrector adds one. If the order falls to 1 in the last steps, the run's is 2 at most.
         Some(if self.lower_order_final { 2.min(self.order.0 + 1) } else { self.order.0 + 1 })
     }
 }
 
-/// The state of [`UniPc`] and [`SaSolver`](crate::SaSolver): the last answers, and the last step,
-/// to do it over.
+/// The state of [`UniPc`] and [`SaSolver`](crate::SaSolver): the last predictions, and the last step,
+/// which the corrector repeats.
 #[derive(Clone, Debug, Default)]
 pub struct MultistepState<const D: usize> {
     history: History<D>,
-    /// And where it led.
+    /// The last step and its result.
     last: Option<(Step<D>, Tensor<D>)>,
 }
 
-/// A step that can be taken again with another mean of answers.
+/// A step that can be repeated with another mean of predictions.
 #[derive(Clone, Debug)]
 struct Step<const D: usize> {
     x: Tensor<D>,
@@ -132,7 +140,7 @@ struct Step<const D: usize> {
     extrapolate: Extrapolate,
     eta: f64,
     z: Option<Tensor<D>>,
-    /// How many answers before its end the corrector takes; `None` if it is not to be corrected.
+    /// The number of predictions before its end that the corrector uses; `None` for no corrector.
     corrector: Option<usize>,
 }
 
@@ -141,7 +149,7 @@ impl<const D: usize> Step<D> {
         self.to.lambda() - self.from.lambda()
     }
 
-    /// The factors of x, of the mean of the answers, and of z.
+    /// The factors of x, of the mean of the predictions, and of z.
     fn coefficients(&self) -> [f64; 3] {
         let &Self { from, to, eta, .. } = self;
         if self.extrapolate == Extrapolate::Noise && eta > 0.0 {
@@ -152,24 +160,24 @@ impl<const D: usize> Step<D> {
         [reverse.x + reverse.x0 * a, reverse.x0 * b, reverse.noise]
     }
 
-    /// Where the newest answers lie: 0 is the start of the step, 1 its end.
+    /// The positions of the newest predictions: 0 is the start of the step, 1 its end.
     fn nodes(&self, history: &History<D>, count: usize) -> Vec<f64> {
         let node = |level: NoiseLevel| (level.lambda() - self.from.lambda()) / self.h();
         history.levels().take(count).map(node).collect()
     }
 }
 
-/// A predictor and a corrector with any number of answers, and the noise of the reverse SDE.
+/// A predictor and a corrector with any number of predictions, and the noise of the reverse SDE.
 pub(crate) struct Scheme {
-    /// How many answers the predictor takes, at most.
+    /// The largest number of predictions of the predictor.
     pub(crate) predictor: usize,
-    /// How many answers the corrector takes beside the one at the end, at most.
+    /// The largest number of predictions of the corrector, beside the one at the end.
     pub(crate) corrector: Option<usize>,
-    /// The weight of a lone difference; if there is none, its exact integral.
+    /// The weight of a single difference; `None` for its exact integral.
     pub(crate) basis: Option<Basis>,
     pub(crate) extrapolate: Extrapolate,
     pub(crate) lower_order_final: bool,
-    /// η of the SDE. Where it is given, every step draws noise, also at η = 0.
+    /// η of the SDE. If it is given, every step draws noise, also at η = 0.
     pub(crate) eta: Option<f64>,
 }
 
@@ -183,18 +191,18 @@ impl Scheme {
         MultistepState { history, last }: &mut MultistepState<D>,
     ) -> Tensor<D> {
         let x0 = cx.denoise(x.clone(), from);
-        // From pure noise, where ε̂ says nothing of x̂₀, the step is one with x̂₀.
+        // From pure noise, where ε̂ does not determine x̂₀, the step uses x̂₀.
         let extrapolate = if from.alpha > 0.0 { self.extrapolate } else { Extrapolate::Data };
-        let found = prediction_of(extrapolate.kind(), x.clone(), x0.clone(), from);
-        let x = match last.take().map(|(step, led_to)| (step.corrector, step, led_to)) {
-            // By the difference, so that what was done to x since then (RePaint, ...) is not undone.
-            Some((Some(order), step, led_to)) if step.to == from => {
-                x + (self.take(&step, history, order, Some(found.clone())) - led_to)
+        let prediction = prediction_of(extrapolate.kind(), x.clone(), x0.clone(), from);
+        let x = match last.take().map(|(step, result)| (step.corrector, step, result)) {
+            // Only the difference is added, which keeps later changes of x (RePaint, ...).
+            Some((Some(order), step, result)) if step.to == from => {
+                x + (self.take(&step, history, order, Some(prediction.clone())) - result)
             }
             _ => x,
         };
-        history.push(from, found, self.predictor.max(self.corrector.unwrap_or(1)));
-        // Answers at levels of infinite λ have no place on the axis.
+        history.push(from, prediction, self.predictor.max(self.corrector.unwrap_or(1)));
+        // Predictions at levels of infinite λ have no position on the axis.
         let mut most = history.levels().take_while(|at| at.lambda().is_finite()).count();
         if self.lower_order_final {
             most = most.min(cx.steps().saturating_sub(cx.done()));
@@ -228,7 +236,7 @@ impl Scheme {
         weights(nodes, moments)
     }
 
-    /// Takes the step with the newest `order` answers, and with that at its end if it is known.
+    /// Takes the step with the newest `order` predictions, and with that at its end if it is known.
     fn take<const D: usize>(
         &self,
         step: &Step<D>,
@@ -236,11 +244,11 @@ impl Scheme {
         order: usize,
         end: Option<Tensor<D>>,
     ) -> Tensor<D> {
-        let [of_x, of_answers, of_z] = step.coefficients();
+        let [of_x, of_predictions, of_z] = step.coefficients();
         let nodes: Vec<f64> =
             step.nodes(history, order).into_iter().chain(end.is_some().then_some(1.0)).collect();
         let weights: Vec<f64> =
-            self.weights(&nodes, step).iter().map(|weight| weight * of_answers).collect();
+            self.weights(&nodes, step).iter().map(|weight| weight * of_predictions).collect();
         let mut next = history.add_to(step.x.clone() * of_x, &weights[..order]);
         if let Some(end) = end {
             next = next + end * weights[order];

@@ -78,7 +78,7 @@ fn orders() {
     has_order("3M, Heun", 2.0, 2, DpmSolverPp::new(3).unwrap().solver_type(Heun));
     for order in 1..=4 {
         has_order("LMS", order as f64, order - 1, Lms::new(order).unwrap());
-        // With three answers and more the error changes sign on the way to its limit.
+        // With three or more predictions the error changes sign on the way to its limit.
         let n = if order > 2 { 1536 } else { 96 };
         has_order_from(n, "iPNDM", order.min(2) as f64, order - 1, Ipndm::new(order).unwrap());
     }

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
 
-/// The variational bound on the negative log-likelihood of data under a chain of T steps, term by
-/// term:
+/// The variational bound on the negative log-likelihood of data under a chain of T steps, with its
+/// terms:
 ///
 /// ```text
 /// −ln p(x₀) ≤ E[ L_T + Σ_{t>1} L_{t−1} + L₀ ]
@@ -27,10 +27,10 @@ use crate::ScoreError;
 /// ```
 ///
 /// where the steps of p are those of [`Ddpm`](ddm_samplers::Ddpm), of the same [`Variance`]. The
-/// expectation is over the noise in x_t, of which one draw is taken for each term. As in the
-/// hybrid loss of `ddm-train`, which has the same terms, the posterior's variance of the second
-/// row stands in for that of the first, which is 0. The large variance is β in every row, as in the
-/// papers; their programs take the small one in the first, which shifts L₀ a little.
+/// expectation is over the noise in x_t, estimated with one draw per term. As in the hybrid loss of
+/// `ddm-train`, which has the same terms, the posterior's variance of the second row replaces that
+/// of the first, which is 0. The large variance is β in every row, as in the papers; their code uses
+/// the small one in the first row, which shifts L₀ a little.
 ///
 /// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, eq. 5, arXiv 2006.11239; Nichol &
 /// Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, sec. 2.1 and 3.1,
@@ -61,39 +61,39 @@ pub struct VariationalBound<'a, M> {
     rows: Option<usize>,
 }
 
-/// What L₀ is.
+/// The definition of L₀.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DataTerm {
-    /// The probability of x₀'s own bin, of 256 that are centred on `k/127.5 − 1`; the outermost
-    /// reach to ±∞. For images in [−1, 1]: the bound is then in bits that a coder would need.
+    /// The probability of the bin of x₀, of 256 that are centred on `k/127.5 − 1`; the outermost
+    /// bins extend to ±∞. For images in [−1, 1]: the bound is then a lossless code length.
     /// Source: Ho et al., eq. 13, arXiv 2006.11239.
     #[default]
     Bins,
-    /// The density of x₀ itself: for data that is not quantized.
+    /// The density of x₀, for data that is not quantized.
     Density,
 }
 
-/// The terms of the bound in nats; all lists within are one number a sample.
+/// The terms of the bound in nats, one number per sample in each.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Bound {
-    /// L_T.
+    /// The terms L_T.
     pub prior: Vec<f64>,
-    /// The rows of the table, from 1 (x₂ to x₁) to T − 1, whose terms were taken.
+    /// The evaluated rows of the table, from 1 (x₂ to x₁) to T − 1.
     pub rows: Vec<usize>,
-    /// L_{t−1} of these rows.
+    /// The terms L_{t−1} of these rows.
     pub terms: Vec<Vec<f64>>,
-    /// L₀.
+    /// The terms L₀.
     pub data: Vec<f64>,
-    /// T − 1, the number of all rows from 1 on.
+    /// The number of all rows from 1 on, T − 1.
     pub all_rows: usize,
-    /// Number of elements of a sample.
+    /// The number of elements of a sample.
     pub dims: usize,
 }
 
 impl Bound {
-    /// The whole bound in nats, one a sample. Where only some rows were taken, their mean stands for
-    /// the others.
+    /// Returns the whole bound in nats, one per sample. If only some rows were evaluated, their mean
+    /// is used for the others.
     pub fn nats(&self) -> Vec<f64> {
         let share = self.all_rows as f64 / self.rows.len() as f64;
         let chain = |i: usize| self.terms.iter().map(|term| term[i]).sum::<f64>() * share;
@@ -101,7 +101,7 @@ impl Bound {
         (0..self.prior.len()).map(of).collect()
     }
 
-    /// The whole bound in bits a dimension, one a sample.
+    /// Returns the whole bound in bits per dimension, one per sample.
     pub fn bits_per_dim(&self) -> Vec<f64> {
         self.nats().into_iter().map(|nats| nats / (self.dims as f64 * LN_2)).collect()
     }
@@ -120,8 +120,10 @@ impl<M> fmt::Debug for VariationalBound<'_, M> {
 }
 
 impl<'a, M> VariationalBound<'a, M> {
-    /// Of all rows, with the posterior's variance and binned data. Refuses schedules that are no
-    /// table of at least 2 steps.
+    /// Creates the bound with all rows, the posterior's variance and binned data.
+    ///
+    /// # Errors
+    /// Returns an error if the schedule is not a table of at least 2 steps.
     pub fn new(model: M, schedule: impl NoiseSchedule + 'a) -> Result<Self, ScoreError> {
         let steps = ModelError::require_table(&schedule)?;
         let schedule = Arc::new(schedule);
@@ -129,29 +131,34 @@ impl<'a, M> VariationalBound<'a, M> {
         Ok(Self { model, schedule, steps, variance, data, rows: None })
     }
 
-    /// With another variance of the steps.
+    /// Sets the variance of the steps.
+    #[must_use]
     pub fn variance(self, variance: Variance) -> Self {
         Self { variance, ..self }
     }
 
-    /// With another L₀.
+    /// Sets the definition of L₀.
+    #[must_use]
     pub fn data(self, data: DataTerm) -> Self {
         Self { data, ..self }
     }
 
-    /// With K rows in place of all, drawn for each evaluation, each as likely as the others; from 1
-    /// to T − 1.
+    /// Sets the number K of rows to evaluate in place of all, drawn uniformly for each evaluation.
+    ///
+    /// # Errors
+    /// Returns an error if K is outside 1 to T − 1.
     pub fn rows(self, rows: usize) -> Result<Self, ScoreError> {
-        let holds = (1..self.steps).contains(&rows);
-        Invalid::require(holds, "the number of rows", rows as f64, "from 1 to T - 1")?;
+        let valid = (1..self.steps).contains(&rows);
+        Invalid::require(valid, "the number of rows", rows as f64, "from 1 to T - 1")?;
         Ok(Self { rows: Some(rows), ..self })
     }
 
-    /// The bound for data x₀ `[batch, …]`: one draw of the noise to choose rows, if not all are
-    /// taken, and one for each row. Reads back from the device once, at the end.
+    /// Evaluates the bound for data x₀ `[batch, …]`. Draws noise once to choose the rows, if not all
+    /// are evaluated, and once per row. Reads back from the device once, at the end.
     ///
     /// # Errors
-    /// A shape that the model cannot take, noise or results that cannot be read.
+    /// Returns an error if the shape of x₀ is empty or invalid for the model, or if the noise or the
+    /// results cannot be read.
     pub fn evaluate<const D: usize>(
         &self,
         x0: Tensor<D>,
@@ -163,10 +170,10 @@ impl<'a, M> VariationalBound<'a, M> {
         wait_for(self.evaluate_async(x0, noise))
     }
 
-    /// [`evaluate`](Self::evaluate) where waiting is not possible, as in a browser.
+    /// Evaluates the bound without blocking, for platforms such as browsers.
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate).
+    /// Returns the errors of [`evaluate`](Self::evaluate).
     pub async fn evaluate_async<const D: usize>(
         &self,
         x0: Tensor<D>,
@@ -209,7 +216,7 @@ impl<'a, M> VariationalBound<'a, M> {
         Ok(rows)
     }
 
-    /// The term of a row in nats, `[batch]`.
+    /// The term of one row in nats, `[batch]`.
     fn term<const D: usize>(
         &self,
         x0: &Tensor<D>,
@@ -223,20 +230,20 @@ impl<'a, M> VariationalBound<'a, M> {
         let at = self.schedule.level((row + 1) as f64 / self.steps as f64);
         let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
         let x = x0.clone() * at.alpha + epsilon * at.sigma;
-        let Denoised { x0: guess, variance: learned } = self.model.predict_x0(x, &[at]);
+        let Denoised { x0: prediction, variance: learned } = self.model.predict_x0(x, &[at]);
         let v = match (self.variance, learned) {
             (Variance::Large, _) => column(x0, [1.0]),
             (Variance::Learned, Some(v)) => v.inner(),
             (Variance::Small | Variance::Learned, _) => column(x0, [0.0]),
         };
         let log_variance = chain.log_variance(v);
-        let (x0, guess) = (x0.clone(), guess.inner());
+        let (x0, prediction) = (x0.clone(), prediction.inner());
         Ok(sum_each(match (row, self.data) {
             (0, DataTerm::Density) => {
-                let apart = (x0 - guess).square() * log_variance.clone().neg().exp();
-                (apart + log_variance + std::f64::consts::TAU.ln()) * 0.5
+                let error = (x0 - prediction).square() * log_variance.clone().neg().exp();
+                (error + log_variance + std::f64::consts::TAU.ln()) * 0.5
             }
-            _ => chain.nats(x0, guess, log_variance),
+            _ => chain.nats(x0, prediction, log_variance),
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! Correctors: Langevin moves between the steps of another sampler.
+//! Correctors: Langevin steps between the steps of another sampler.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::norm_square;
@@ -10,18 +10,18 @@ use crate::ScoreError;
 use crate::langevin::langevin_move;
 use crate::score::score;
 
-/// Any sampler with Langevin moves after each of its steps, which take x nearer to the marginal of
-/// the level that the step has reached:
+/// A predictor–corrector sampler: any sampler with Langevin moves after each of its steps, which move
+/// x towards the marginal of the level that the step has reached:
 ///
 /// ```text
 /// x = predictor(x, from → to),   then `times`:  x ← x + ε s(x) + √(2ε) z   at `to`
 /// ```
 ///
-/// Model calls: the predictor's and one a move. State: the predictor's. No moves at σ_to = 0, and 0
-/// moves or steps of size 0 change nothing, draw nothing and call nothing. Source: Song et al.,
-/// *Score-Based Generative Modeling through Stochastic Differential Equations*, algorithms 1, 4
-/// and 5, arXiv 2011.13456: there around [`ReverseDiffusion`](crate::ReverseDiffusion) and the
-/// ancestral samplers.
+/// Model calls: the predictor's and one per move. State: the predictor's. There are no moves at
+/// σ_to = 0. With 0 moves or steps of size 0, it draws no noise and calls no model. Source: Song et
+/// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, algorithms 1, 4
+/// and 5, arXiv 2011.13456, whose predictors are [`ReverseDiffusion`](crate::ReverseDiffusion) and
+/// the ancestral samplers.
 ///
 /// ```
 /// use ddm_samplers::Ddim;
@@ -39,18 +39,18 @@ pub struct PredictorCorrector<S> {
 }
 
 impl<S> PredictorCorrector<S> {
-    /// Around `predictor`, with `times` moves of this size after each of its steps.
+    /// Wraps `predictor`, with `times` moves of this size after each of its steps.
     pub fn new(predictor: S, step: CorrectorStep, times: usize) -> Self {
         Self { predictor, step, times }
     }
 
-    /// Moves after each step.
+    /// The number of moves after each step.
     fn moves(&self) -> usize {
         if self.step.0.is_nothing() { 0 } else { self.times }
     }
 }
 
-/// How far a corrector's move goes.
+/// The step size of a corrector.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Rule", into = "Rule")]
 pub struct CorrectorStep(Rule);
@@ -63,32 +63,38 @@ enum Rule {
 }
 
 impl CorrectorStep {
-    /// The published rule, by a signal-to-noise ratio r ≥ 0 of the move:
+    /// Creates the published rule, with a signal-to-noise ratio r ≥ 0 of the move:
     ///
     /// ```text
     /// ε = 2 a (r ‖z‖/‖s‖)²,   a = (α_from/α_to)²
     /// ```
     ///
-    /// r is about 0.16 for images. a is 1 where variance explodes, and 1 − β of the step just taken
-    /// where it is preserved (theirs: of the step to come), so 0 in a step from pure noise. Norms
-    /// are each sample's own, so that a sample does not depend on its batch mates; the authors'
-    /// program takes means over the batch.
-    /// ε is at most 2 σ², the bound of a stable move, which a vanishing score would break.
+    /// r is about 0.16 for images. a is 1 if variance explodes, and 1 − β of the step just taken if it
+    /// is preserved (in the paper, of the next step), so it is 0 in a step from pure noise. Norms are
+    /// per sample, so that a sample does not depend on the rest of its batch; the authors' code takes
+    /// means over the batch.
+    /// ε is limited to 2 σ², the bound of a stable move, which a vanishing score would exceed.
     ///
-    /// **For many elements only.** As ε depends on x and z, the moves do not leave the marginal as
-    /// it is: of a Gaussian of D elements small ones settle at `(1 + 2/D)²` times the variance. That
-    /// is 0.1 % too much for 32 × 32 × 3, but 3.5 times as much as there should be for points of a
-    /// plane (measured at r = 0.05, where the bound on ε begins to count). For few elements
-    /// take [`of_variance`](Self::of_variance): it is what the rule says on average where noise
-    /// prevails, ‖z‖ = √D and ‖s‖ = √D/σ, with δ = 2 a r².
+    /// **For many elements only.** As ε depends on x and z, the moves change the marginal: for a
+    /// Gaussian of D elements small moves settle at `(1 + 2/D)²` times the variance. That is 0.1 %
+    /// too much for 32 × 32 × 3, but 3.5 times the correct variance for points of a plane (measured
+    /// at r = 0.05, where the bound on ε starts to act). For few elements use
+    /// [`of_variance`](Self::of_variance): with δ = 2 a r² it is the average of this rule where noise
+    /// dominates, ‖z‖ = √D and ‖s‖ = √D/σ.
+    ///
+    /// # Errors
+    /// Returns an error if r is not finite and at least 0.
     pub fn snr(snr: f64) -> Result<Self, ScoreError> {
         let holds = snr >= 0.0 && snr.is_finite();
         Invalid::require(holds, "snr", snr, "finite and at least 0")?;
         Ok(Self(Rule::Snr(snr)))
     }
 
-    /// `ε = δ σ²`, with δ in [0, 2): the step of [`AnnealedLangevin`](crate::AnnealedLangevin). It
-    /// leaves the marginal as it is up to O(δ).
+    /// Creates the rule `ε = δ σ²`, with δ in [0, 2): the step of
+    /// [`AnnealedLangevin`](crate::AnnealedLangevin). It preserves the marginal up to O(δ).
+    ///
+    /// # Errors
+    /// Returns an error if δ is outside [0, 2).
     pub fn of_variance(step: f64) -> Result<Self, ScoreError> {
         let holds = (0.0..2.0).contains(&step);
         Invalid::require(holds, "step", step, "at least 0 and below 2")?;
@@ -115,7 +121,7 @@ impl Rule {
                 let score = score(x.clone(), x0, at);
                 let z = cx.noise_like(&x);
                 let ratio = norm_square(z.clone()) / norm_square(score.clone());
-                // 2σ² of a score that is 0, where the quotient is infinite.
+                // A score of 0 gives 2σ², since the quotient is infinite.
                 let size = (ratio * (2.0 * a * snr * snr)).clamp_max(2.0 * at.sigma * at.sigma);
                 x + score * size.clone() + z * (size * 2.0).sqrt()
             }

@@ -1,15 +1,15 @@
-//! The Dormand–Prince method of order 5(4), every sample at its own pace.
+//! The Dormand–Prince method of order 5(4), with a step size per sample.
 
 use ddm_denoiser::read_back;
 
 use crate::state::State;
 use crate::{ScoreError, step_controller::StepController};
 
-/// Nodes c, a row for each stage after the first.
+/// The nodes c, one per stage after the first.
 const NODES: [f64; 6] = [1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
 
-/// Weights a. The last row is the answer of order 5 itself, so that its slope, the last stage, is
-/// the first stage of the next step.
+/// The weights a. The last row is the solution of order 5, so that its slope, the last stage, is the
+/// first stage of the next step.
 const WEIGHTS: [&[f64]; 6] = [
     &[1.0 / 5.0],
     &[3.0 / 40.0, 9.0 / 40.0],
@@ -19,7 +19,7 @@ const WEIGHTS: [&[f64]; 6] = [
     &[35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
 ];
 
-/// The answer of order 5 minus that of order 4.
+/// The solution of order 5 minus that of order 4.
 const ERROR: [f64; 7] = [
     71.0 / 57600.0,
     0.0,
@@ -37,27 +37,27 @@ const ERROR: [f64; 7] = [
 /// Differential Equations I*, sec. II.4.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DormandPrince {
-    /// Relative and absolute.
+    /// The tolerance, both relative and absolute.
     pub(crate) tolerance: f64,
-    /// Evaluations that a sample may take part in.
+    /// The largest number of evaluations per sample.
     pub(crate) max_evaluations: usize,
 }
 
-/// Where the samples got to.
+/// The result of an integration.
 #[derive(Debug)]
 pub(crate) struct Arrival<S> {
     pub(crate) state: S,
     pub(crate) controllers: Vec<StepController>,
-    /// Evaluations of the whole batch.
+    /// The number of evaluations of the whole batch.
     pub(crate) calls: usize,
 }
 
 impl DormandPrince {
-    /// From `start` at θ = `from` along `dy/dθ = slope(y, θ)` to θ = `to`, up or down; `slope` is
-    /// given a θ for each sample.
+    /// Integrates `dy/dθ = slope(y, θ)` from `start` at θ = `from` to θ = `to`, up or down; `slope`
+    /// takes one θ per sample.
     ///
-    /// What a sample does depends on that sample alone: one that has arrived or given up stays in
-    /// the batch with h = 0.
+    /// The steps of a sample depend on that sample alone. A sample that has arrived or given up stays
+    /// in the batch with h = 0.
     pub(crate) async fn solve<S: State>(
         &self,
         start: S,
@@ -103,7 +103,7 @@ impl DormandPrince {
         }
     }
 
-    /// h from how large y, its slope and its curvature are: one evaluation.
+    /// Chooses the first h from the sizes of y, its slope and its curvature: one evaluation.
     async fn choose_first_steps<S: State>(
         &self,
         state: &S,

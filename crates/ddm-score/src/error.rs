@@ -1,41 +1,42 @@
-//! What can be wrong with a setting of this crate.
+//! The errors of this crate.
 
 use ddm_denoiser::ModelError;
 use ddm_noise::NoiseError;
 use ddm_schedule::Invalid;
 use thiserror::Error;
 
-/// A setting that is out of range, or a model that does not fit.
+/// The error of an invalid setting, level or batch, or of a model that does not fit.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ScoreError {
-    /// A batch without samples, or samples without elements.
-    #[error("x has shape {shape:?}, but every axis must be at least 1 long")]
+    /// The batch has no samples, or its samples have no elements.
+    #[error("x has shape {shape:?}, but every axis must have length 1 or more")]
     Empty {
         /// The shape that was given.
         shape: Vec<usize>,
     },
-    /// The model does not fit.
+    /// The model does not fit the batch or the level.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A level without noise, where there is no score.
+    /// The level has no noise, so the score is undefined.
     #[error(
-        "the flow was asked to go {way} a level where sigma = 0, and there is no score; go {way} \
-         the least noise there is (ProbabilityFlow::ends), or to a little (schedule.level(1e-3))"
+        "the flow was requested {way} a level with sigma = 0, where the score is undefined; use \
+         the least noisy level, ProbabilityFlow::ends()[1], or one with a little noise, such as \
+         schedule.level(1e-3)"
     )]
     NoNoise {
-        /// "from" or "to".
+        /// "from" if the flow starts at the level, "to" if it ends there.
         way: &'static str,
     },
-    /// The model's answer does not depend on x in a way that can be differentiated.
+    /// The model's prediction has no gradient with respect to x.
     #[error(
-        "the model's answer has no gradient with respect to x, which the likelihood needs; \
-         does it detach x, or answer the same whatever x is?"
+        "the model's prediction has no gradient with respect to x, which the likelihood \
+         requires; check that the model does not detach x and that its output depends on x"
     )]
     NoGradient,
-    /// A level that the schedule does not pass through.
+    /// The level does not lie on the schedule.
     #[error(
-        "the level alpha = {alpha}, sigma = {sigma} does not lie on the schedule; take one of \
+        "the level alpha = {alpha}, sigma = {sigma} does not lie on the schedule; use \
          schedule.level(t) or schedule.level_at(lambda)"
     )]
     OffSchedule {
@@ -44,13 +45,16 @@ pub enum ScoreError {
         /// Noise std.
         sigma: f64,
     },
-    /// Two latents that point in opposite directions, between which no way is the shortest.
-    #[error("the latents of sample {sample} are opposite: no arc between them is the shortest")]
+    /// Two latents point in opposite directions, so the shortest arc between them is not unique.
+    #[error(
+        "the latents of sample {sample} point in opposite directions, so the shortest arc \
+         between them is not unique; use other latents"
+    )]
     Opposite {
-        /// Its place in the batch.
+        /// Index of the sample in the batch.
         sample: usize,
     },
-    /// Random numbers cannot be had.
+    /// The noise source failed.
     #[error(transparent)]
     Noise(#[from] NoiseError),
     /// A setting is outside its range.
@@ -59,7 +63,7 @@ pub enum ScoreError {
 }
 
 impl ScoreError {
-    /// Refuses shapes with an empty axis.
+    /// Checks that no axis of the shape is empty.
     pub(crate) fn require_some(shape: &[usize]) -> Result<(), Self> {
         if shape.contains(&0) { Err(Self::Empty { shape: shape.to_vec() }) } else { Ok(()) }
     }

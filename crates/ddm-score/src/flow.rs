@@ -13,7 +13,7 @@ use crate::path::{Path, scaled, velocity};
 
 /// The probability-flow ODE: the deterministic path on which x has, at every level, the
 /// distribution of noisy data. Decoding goes from noise to data, encoding from data to noise, and
-/// each undoes the other.
+/// each inverts the other.
 ///
 /// ```text
 /// dx/dt = f(t) x − ½ g(t)² ∇ₓ ln p_t(x)
@@ -25,16 +25,16 @@ use crate::path::{Path, scaled, velocity};
 /// dy/dθ = (cos θ y − x̂₀)/sin θ,
 /// ```
 ///
-/// the velocity v̂ = cos θ ε̂ − sin θ x̂₀: finite where no signal is left, and known only where there
-/// is some noise. Solved by the Dormand–Prince method of order 5(4), with the error of a step kept
+/// the velocity v̂ = cos θ ε̂ − sin θ x̂₀. It is finite where no signal is left, and defined only where
+/// σ > 0. The ODE is solved by the Dormand–Prince method of order 5(4), with the error of a step kept
 /// below `tolerance (1 + |y|)` in the root mean square over a sample's elements.
 ///
-/// Every sample has an angle and a step size of its own, and the same answer and number of
-/// evaluations whoever else is in the batch. The batch stays whole (conditions are bound to it):
-/// samples that have arrived ride along. One step of the batch costs 6 evaluations and reads one
-/// number per sample back from the device. (An evaluation is [`Denoiser::predict_x0`]: one model call
-/// for a [`Model`](ddm_denoiser::Model), but one for every distinct level for a denoiser that has only
-/// `denoise`, such as a closure.)
+/// Angle and step size are per sample, so the result and the number of evaluations of a sample do not
+/// depend on the rest of the batch. The batch stays whole (conditions are bound to it), including
+/// samples that have arrived. One step of the batch costs 6 evaluations and reads one number per
+/// sample back from the device. (An evaluation is [`Denoiser::predict_x0`]: one model call for a
+/// [`Model`](ddm_denoiser::Model), but one per distinct level for a denoiser that takes one level at a
+/// time, such as a closure.)
 ///
 /// Source: Song et al., *Score-Based Generative Modeling through Stochastic Differential
 /// Equations*, eq. 13, arXiv 2011.13456; the angle is that of Salimans & Ho, *Progressive
@@ -61,20 +61,20 @@ pub struct ProbabilityFlow<'a, M> {
     solver: DormandPrince,
 }
 
-/// Where a flow has come to.
+/// The solution of a probability-flow ODE.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Solution<const D: usize> {
-    /// x, at the level that was asked for where it was reached; else at the one in `levels`.
+    /// x at the requested level if it was reached, else at the level in `levels`.
     pub x: Tensor<D>,
-    /// Whether each sample reached the level. One that did not would have needed more evaluations
-    /// than it may have, or steps too small to be any: its tolerance was out of reach.
+    /// Whether each sample reached the level. A sample that did not would have required more than
+    /// `max_evaluations` evaluations, or steps below the resolution of the floating-point numbers.
     pub reached: Vec<bool>,
     /// The level that each sample is at.
     pub levels: Vec<NoiseLevel>,
-    /// Model calls that each sample needed.
+    /// The number of model calls of each sample.
     pub evaluations: Vec<usize>,
-    /// Evaluations of the whole batch, [`Denoiser::predict_x0`] each.
+    /// The number of evaluations ([`Denoiser::predict_x0`]) of the whole batch.
     pub calls: usize,
 }
 
@@ -85,32 +85,38 @@ impl<M> fmt::Debug for ProbabilityFlow<'_, M> {
 }
 
 impl<'a, M> ProbabilityFlow<'a, M> {
-    /// With a tolerance of 1e-5 and at most 10 000 evaluations a sample.
+    /// Creates a flow with a tolerance of 1e-5 and at most 10 000 evaluations per sample.
     pub fn new(model: M, schedule: impl NoiseSchedule + 'a) -> Self {
         let solver = DormandPrince { tolerance: 1e-5, max_evaluations: 10_000 };
         Self { model, schedule: Arc::new(schedule), solver }
     }
 
-    /// With another tolerance of the error of one step, relative and absolute; finite, above 0.
+    /// Sets the tolerance of the error of one step, relative and absolute.
     ///
-    /// In f32, rounding hides whatever lies below about 1e-7.
+    /// In f32, tolerances below about 1e-7 are lost in rounding.
+    ///
+    /// # Errors
+    /// Returns an error if the tolerance is not finite and above 0.
     pub fn tolerance(mut self, tolerance: f64) -> Result<Self, ScoreError> {
-        let holds = tolerance.is_finite() && tolerance > 0.0;
-        Invalid::require(holds, "tolerance", tolerance, "finite and above 0")?;
+        let valid = tolerance.is_finite() && tolerance > 0.0;
+        Invalid::require(valid, "tolerance", tolerance, "finite and above 0")?;
         self.solver.tolerance = tolerance;
         Ok(self)
     }
 
-    /// With another number of evaluations at which a sample gives up; at least 1.
+    /// Sets the largest number of evaluations per sample, at which the sample gives up.
+    ///
+    /// # Errors
+    /// Returns an error if the number is 0.
     pub fn max_evaluations(mut self, n: usize) -> Result<Self, ScoreError> {
         Invalid::require(n > 0, "max_evaluations", n as f64, "at least 1")?;
         self.solver.max_evaluations = n;
         Ok(self)
     }
 
-    /// The ends of the schedule between which there is a flow: the noisiest level, and the least
-    /// noisy one that a network is told of. This is t = 0 if there is noise at t = 0; else t = 1e-3,
-    /// or the first row of a β table.
+    /// Returns the ends of the flow on the schedule: the noisiest level, and the least noisy one at
+    /// which the network is called. The latter is t = 0 if there is noise at t = 0, else t = 1e-3, or
+    /// the first row of a β table.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, VarianceExploding};
@@ -131,10 +137,13 @@ impl<'a, M> ProbabilityFlow<'a, M> {
         [self.schedule.level(1.0), data]
     }
 
-    /// From noise `x ~ N(0, scale² I)` to (all but) data, between the [`ends`](Self::ends).
+    /// Decodes noise `x ~ N(0, scale² I)` to nearly clean data, between the [`ends`](Self::ends).
     ///
-    /// The little noise that is left can be taken away by one `model.denoise(x, ends[1])`, at the
-    /// price that encoding no longer undoes it.
+    /// One `model.denoise(x, ends[1])` removes the remaining noise, but then encoding does not invert
+    /// decoding exactly.
+    ///
+    /// # Errors
+    /// Returns the errors of [`solve`](Self::solve).
     pub fn decode<const D: usize>(&self, x: Tensor<D>) -> Result<Solution<D>, ScoreError>
     where
         M: Denoiser<D>,
@@ -143,7 +152,10 @@ impl<'a, M> ProbabilityFlow<'a, M> {
         self.solve(x, noise, data)
     }
 
-    /// From (all but) data to the noise that decodes to it, between the [`ends`](Self::ends).
+    /// Encodes nearly clean data as the noise that decodes to it, between the [`ends`](Self::ends).
+    ///
+    /// # Errors
+    /// Returns the errors of [`solve`](Self::solve).
     pub fn encode<const D: usize>(&self, x: Tensor<D>) -> Result<Solution<D>, ScoreError>
     where
         M: Denoiser<D>,
@@ -152,12 +164,12 @@ impl<'a, M> ProbabilityFlow<'a, M> {
         self.solve(x, data, noise)
     }
 
-    /// From one level of the schedule to another, up or down; σ > 0 at both. In f64 where x is f64,
-    /// else in f32.
+    /// Solves the ODE from one level of the schedule to another, up or down, with σ > 0 at both; in
+    /// f64 if x is f64, else in f32.
     ///
     /// # Errors
-    /// A level off the schedule or without noise, a shape that the model cannot take, a device that
-    /// cannot be read.
+    /// Returns an error if a level has no noise or does not lie on the schedule, if the shape of x is
+    /// empty or invalid for the model, or if the device cannot be read.
     pub fn solve<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -170,10 +182,10 @@ impl<'a, M> ProbabilityFlow<'a, M> {
         wait_for(self.solve_async(x, from, to))
     }
 
-    /// [`solve`](Self::solve) where waiting is not possible, as in a browser.
+    /// Solves the ODE without blocking, for platforms such as browsers.
     ///
     /// # Errors
-    /// As [`solve`](Self::solve).
+    /// Returns the errors of [`solve`](Self::solve).
     pub async fn solve_async<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -212,7 +224,7 @@ impl<'a, M> ProbabilityFlow<'a, M> {
         &self.solver
     }
 
-    /// The way between two levels, if x of this shape can go it.
+    /// The path between two levels; an error if the levels or the shape of x are invalid.
     pub(crate) fn path<const D: usize>(
         &self,
         x: &Tensor<D>,

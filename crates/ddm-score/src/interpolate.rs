@@ -1,4 +1,4 @@
-//! Between two latents, along the sphere.
+//! Spherical interpolation between latents.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{
@@ -8,19 +8,18 @@ use ddm_schedule::Invalid;
 
 use crate::ScoreError;
 
-/// Spherical interpolation, sample by sample: from `a` (u = 0) to `b` (u = 1) along the great circle
+/// Interpolates spherically, per sample, from `a` (u = 0) to `b` (u = 1): along the great circle
 /// through both directions, with a norm between theirs.
 ///
 /// ```text
 /// x(u) = ((1 − u)|a| + u |b|) · ( sin((1 − u)Ω) â + sin(uΩ) b̂ )/sin Ω,   Ω = ∠(a, b)
 /// ```
 ///
-/// Where `|a| = |b|` this is the formula of DDIM. The straight line between two latents passes
-/// through points whose norm noise never has, and decodes to something washed out.
+/// If `|a| = |b|` this is the formula of DDIM. The straight line between two latents passes through
+/// points whose norm is much too small for noise, and its decoded samples look washed out.
 ///
-/// Refuses u outside [0, 1], latents of different shapes, and latents that point in opposite
-/// directions, between which every arc is as short. All but parallel latents are joined by the
-/// straight line, which is then the same. Reads two numbers per sample back from the device.
+/// Nearly parallel latents are interpolated along the straight line, which is then the same. Reads
+/// two numbers per sample back from the device.
 ///
 /// Source: Shoemake, *Animating Rotation with Quaternion Curves*, SIGGRAPH 1985; Song et al.,
 /// *Denoising Diffusion Implicit Models*, sec. 5.3 and app. D.5, arXiv 2010.02502.
@@ -37,15 +36,16 @@ use crate::ScoreError;
 /// ```
 ///
 /// # Errors
-/// What is refused above, and a device that cannot be read.
+/// Returns an error if u is outside [0, 1], if the latents have different or empty shapes, if two
+/// latents point in opposite directions, or if the device cannot be read.
 pub fn slerp<const D: usize>(a: Tensor<D>, b: Tensor<D>, u: f64) -> Result<Tensor<D>, ScoreError> {
     wait_for(slerp_async(a, b, u))
 }
 
-/// [`slerp`] where waiting is not possible, as in a browser.
+/// Interpolates as [`slerp`] without blocking, for platforms such as browsers.
 ///
 /// # Errors
-/// As [`slerp`].
+/// Returns the errors of [`slerp`].
 pub async fn slerp_async<const D: usize>(
     a: Tensor<D>,
     b: Tensor<D>,
@@ -63,7 +63,7 @@ pub async fn slerp_async<const D: usize>(
     // A latent of norm 0 has no direction: it stays 0.
     let direction = |x: Tensor<D>, norm: &Tensor<D>| x / norm.clone().clamp_min(1e-30);
     let (a, b) = (direction(a, &norm_a), direction(b, &norm_b));
-    // Ω = 2 atan2(|â − b̂|, |â + b̂|), which keeps its digits where Ω is near 0 or π.
+    // Ω = 2 atan2(|â − b̂|, |â + b̂|), which is accurate also near 0 and π.
     let (apart, along) = (a.clone() - b.clone(), a.clone() + b.clone());
     let apart = read_back("the distance of the latents", sum_each(apart.square())).await?;
     let along = read_back("the sum of the latents", sum_each(along.square())).await?;

@@ -1,4 +1,4 @@
-//! Langevin dynamics: noise and the score alone, level by level.
+//! Annealed Langevin dynamics: sampling with noise and the score alone, level by level.
 
 use burn::tensor::Tensor;
 use ddm_samplers::{Context, Sampler};
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
 
-/// Annealed Langevin dynamics: at each level T moves up the score with noise, then on to the next.
+/// Annealed Langevin dynamics: at each level, T noisy moves along the score.
 ///
 /// ```text
 /// T times:  x ← x + δ σ² s(x) + √(2δ) σ z      (s = (α x̂₀ − x)/σ²)
 /// ```
 ///
-/// The step of a level is `δ σ²`: the papers' ε of the least noisy level σ_L is `δ σ_L²`, and
-/// NCSN's, which has ε/2 before the score, is `2 δ σ_L²`. From level to level x is carried as it
-/// is, also where α is not 1. The step to σ = 0 ends with `α_to x̂₀`, the denoising of NCSNv2.
+/// The step size at a level is `δ σ²`: the papers' ε of the least noisy level σ_L is `δ σ_L²`, and
+/// NCSN's, which has ε/2 before the score, is `2 δ σ_L²`. x is not rescaled between levels, also
+/// where α is not 1. The step to σ = 0 ends with `α_to x̂₀`, the denoising of NCSNv2.
 ///
-/// T model calls a step, one more in the step to σ = 0; no state. Moves are made at the level where a
-/// step starts: a run that ends above σ = 0 makes none at its last level. It is no solver of an equation:
-/// levels must lie so close that T moves take x from one to the next, as on a
+/// T model calls per step, one more in the step to σ = 0; no state. Moves are made at the level where
+/// a step starts, so a run that ends above σ = 0 makes none at its last level. It does not solve an
+/// equation: levels must be so close that T moves take x from one to the next, as on a
 /// [`GeometricSigmas`](ddm_schedule::GeometricSigmas). At a level of total variance v = α² s² + σ²,
-/// the moves settle at variance `v/(1 − δ σ²/(2v))`, and get nearer by `(1 − δ σ²/v)` a move. Source:
+/// the moves converge to variance `v/(1 − δ σ²/(2v))`, with a factor `(1 − δ σ²/v)` per move. Source:
 /// Song & Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*,
 /// algorithm 1, arXiv 1907.05600; *Improved Techniques for Training Score-Based Generative Models*,
 /// algorithm 1, arXiv 2006.09011.
@@ -49,33 +49,39 @@ pub struct AnnealedLangevin {
 }
 
 impl AnnealedLangevin {
-    /// With step δ, in (0, 2), and T = `times` moves a level, at least 1.
+    /// Creates the sampler with step δ in (0, 2) and T = `times` moves per level.
     ///
-    /// From δ = 2 on, x would be thrown ever further off where the data is a point.
+    /// From δ = 2 on, x would diverge for data that is a point.
+    ///
+    /// # Errors
+    /// Returns an error if δ is outside (0, 2), or if `times` is 0.
     pub fn new(step: f64, times: usize) -> Result<Self, ScoreError> {
         require_step(step)?;
         Invalid::require(times > 0, "times", times as f64, "at least 1")?;
         Ok(Self { step, times })
     }
 
-    /// With the best δ for T = `times` moves a level on a ladder of `ratio` γ = σ_before/σ.
+    /// Creates the sampler with the best δ for T = `times` moves per level on a ladder of ratio
+    /// γ = σ_before/σ.
     ///
-    /// For data that is one point, x comes to a level of std σ with variance `γ² σ²` and leaves it,
-    /// with `q = 2δ/(1 − (1 − δ)²) = 1/(1 − δ/2)`, with
+    /// For data that is one point, x enters a level of std σ with variance `γ² σ²` and, with
+    /// `q = 2δ/(1 − (1 − δ)²) = 1/(1 − δ/2)`, leaves it with variance
     ///
     /// ```text
     /// σ² ( (1 − δ)^(2T) (γ² − q) + q )
     /// ```
     ///
-    /// which should be σ², but is above it for every δ in (0, 1), as γ² and q are: the best δ is
-    /// the one, and there is only one, that makes it least. γ must be finite and above 1. Source:
-    /// Song & Ermon, *Improved Techniques for Training Score-Based Generative Models*, technique 4
-    /// and proposition 3, arXiv 2006.09011.
+    /// which should be σ², but is larger for every δ in (0, 1), since γ² and q are above 1. The best
+    /// δ is its unique minimum. Source: Song & Ermon, *Improved Techniques for Training Score-Based
+    /// Generative Models*, technique 4 and proposition 3, arXiv 2006.09011.
+    ///
+    /// # Errors
+    /// Returns an error if γ is not finite and above 1, or if `times` is 0.
     ///
     /// ```
     /// use ddm_schedule::GeometricSigmas;
     /// use ddm_score::AnnealedLangevin;
-    /// // CIFAR-10 there: ε = δ σ_L² = 6.2e-6.
+    /// // The paper's CIFAR-10 setting: ε = δ σ_L² = 6.2e-6.
     /// let ladder = GeometricSigmas::new(0.01, 50.0, 232)?;
     /// let langevin = AnnealedLangevin::ncsn_v2(ladder.ratio(), 5)?;
     /// assert!((langevin.step_size() * 1e-4 - 6.2e-6).abs() < 0.05e-6);
@@ -86,7 +92,7 @@ impl AnnealedLangevin {
         let (square, moves) = (ratio * ratio, 2.0 * times as f64);
         let holds = square.is_finite() && ratio > 1.0;
         Invalid::require(holds, "ratio", ratio, "finite and above 1")?;
-        // The derivative in δ: below 0 at 0, above 0 at 1, and 0 once.
+        // The sign of the derivative in δ: below 0 at 0, above 0 at 1, with one zero.
         let rises = |step: f64| {
             let q = 1.0 / (1.0 - 0.5 * step);
             let left = (1.0 - step).powf(moves);
@@ -100,13 +106,13 @@ impl AnnealedLangevin {
         Self::new(high, times)
     }
 
-    /// The step δ, in units of σ².
+    /// Returns the step δ, in units of σ².
     pub fn step_size(&self) -> f64 {
         self.step
     }
 }
 
-/// δ in (0, 2).
+/// Checks that δ is in (0, 2).
 pub(crate) fn require_step(step: f64) -> Result<(), Invalid> {
     Invalid::require(step > 0.0 && step < 2.0, "step", step, "above 0 and below 2")
 }

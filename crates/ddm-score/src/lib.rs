@@ -1,15 +1,16 @@
-//! The other half of the story: the model as the score, `∇ₓ ln p_t(x)`, the gradient of the
-//! log-density of noisy data.
+//! Diffusion models as models of the score `∇ₓ ln p_t(x)`, the gradient of the log-density of noisy
+//! data.
 //!
 //! * [`AnnealedLangevin`] samples with the score and noise alone; [`PredictorCorrector`] adds such
 //!   moves to any sampler;
-//! * [`ReverseDiffusion`] and [`EulerMaruyama`] are the reverse SDE, discretised as it stands;
-//! * [`ProbabilityFlow`] goes from noise to data and back along one curve, as exactly as it is
-//!   told to; [`slerp`] goes from one noise to another;
-//! * [`Likelihood`] says how likely x is, and [`Dequantizer`] turns that into bits a dimension;
-//! * [`VariationalBound`] bounds the same for the chain of a β table.
+//! * [`ReverseDiffusion`] and [`EulerMaruyama`] discretise the reverse SDE directly;
+//! * [`ProbabilityFlow`] solves the ODE from noise to data and back to a tolerance; [`slerp`]
+//!   interpolates between latents;
+//! * [`Likelihood`] estimates the log-density of x, and [`Dequantizer`] converts it to bits per
+//!   dimension;
+//! * [`VariationalBound`] bounds the log-likelihood under the chain of a β table.
 //!
-//! All of it stands on the model's x̂₀: [`score_of`] is the score that it means.
+//! All of them use the model's x̂₀, which [`score_of`] converts to the score.
 
 mod bound;
 mod corrector;

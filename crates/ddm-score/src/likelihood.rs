@@ -1,4 +1,4 @@
-//! How likely x is, by the change of density along the flow.
+//! The log-density of x, from the change of density along the flow.
 
 use std::f64::consts::TAU;
 use std::fmt;
@@ -20,16 +20,15 @@ use crate::{ProbabilityFlow, ScoreError};
 ///
 /// with f the slope of the [`ProbabilityFlow`]. The traces are estimated with K random
 /// [probes](Probe) (Hutchinson), which are drawn once and kept along the path, so that the flow
-/// stays smooth and the estimate is unbiased. Each costs a model call and a gradient in every
-/// evaluation. With the probe's integral as part of what the solver controls, its error is at most
-/// about `tolerance (D + |ln p|)` nats a step, D being the number of elements.
+/// stays smooth and the estimate is unbiased. Each probe costs a model call and a gradient per
+/// evaluation. The solver controls the error of its integral too, which is at most about
+/// `tolerance (D + |ln p|)` nats per step, where D is the number of elements.
 ///
-/// It is the density of x at the level `from` (σ > 0), that is of data with that much noise, and
-/// not of the data itself. The prior p_T is what samplers start from,
-/// `N(0, (α_T² + σ_T²) I)`: exact where no signal is left, N(0, I) if variance is preserved, and
-/// `N(0, (1 + σ_max²) I)` if it explodes, where Song et al. take `N(0, σ_max² I)`. A model whose
-/// noisiest data is not distributed like this (its mean or variance differs, by about α_T) is given
-/// a log-density that differs by as much.
+/// It is the density of x at the level `from` (σ > 0), that is of data with that noise, and not of
+/// clean data. The prior p_T is the starting distribution of samplers, `N(0, (α_T² + σ_T²) I)`: exact
+/// where no signal is left, N(0, I) if variance is preserved, and `N(0, (1 + σ_max²) I)` if it
+/// explodes, where Song et al. use `N(0, σ_max² I)`. If the mean or variance of the noisiest data
+/// differs from it (by about α_T), the log-density has an error of the same size.
 ///
 /// Source: Chen et al., *Neural Ordinary Differential Equations*, eq. 8, arXiv 1806.07366;
 /// Grathwohl et al., *FFJORD*, sec. 3.1, arXiv 1810.01367; Song et al., eq. 39 and app. D.2,
@@ -56,33 +55,33 @@ pub struct Likelihood<'a, M> {
     seed: u64,
 }
 
-/// The random vectors v, `E v vᵀ = I`, with which a trace is estimated.
+/// The kind of random vectors v, `E v vᵀ = I`, that estimate a trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Probe {
-    /// Elements ±1: exact for a Jacobian that is diagonal. In two dimensions there are but two
-    /// different ones, and a few that happen to be alike show no error: take exact traces there.
+    /// Elements ±1: exact for a diagonal Jacobian. In two dimensions there are only two different
+    /// probes, and a few equal ones have a standard error of 0: use exact traces there.
     #[default]
     Rademacher,
     /// Elements N(0, 1).
     Gaussian,
-    /// No estimate but the trace itself, from all D unit vectors: for few dimensions.
+    /// The exact trace, from all D unit vectors: for few dimensions.
     Exact,
 }
 
-/// A log-density and how far it may be off.
+/// A log-density with its standard error.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// ln p(x) in nats, one a sample; NaN where the end of the flow was not reached.
+    /// ln p(x) in nats, one per sample; NaN if the end of the flow was not reached.
     pub log_density: Vec<f64>,
-    /// Its standard error over the probes, one a sample: 0 for exact traces, None where a single
-    /// probe tells nothing.
+    /// Its standard error over the probes, one per sample: 0 for exact traces, `None` for a single
+    /// probe.
     pub standard_error: Option<Vec<f64>>,
-    /// Model calls (each with a gradient) that each sample needed.
+    /// The number of model calls, each with a gradient, of each sample.
     pub evaluations: Vec<usize>,
     /// Whether each sample reached the end of the flow.
     pub reached: Vec<bool>,
-    /// Evaluations of the whole batch, [`Denoiser::predict_x0`] with a gradient each.
+    /// The number of evaluations of the whole batch, each [`Denoiser::predict_x0`] with a gradient.
     pub calls: usize,
 }
 
@@ -99,32 +98,38 @@ impl<M> fmt::Debug for Likelihood<'_, M> {
 }
 
 impl<'a, M> Likelihood<'a, M> {
-    /// By this flow and its tolerance, with one Rademacher probe.
+    /// Creates a likelihood with this flow and its tolerance, and one Rademacher probe.
     pub fn new(flow: ProbabilityFlow<'a, M>) -> Self {
         Self { flow, probe: Probe::default(), probes: 1, seed: 0 }
     }
 
-    /// With another kind of probe.
+    /// Sets the kind of probe.
+    #[must_use]
     pub fn probe(self, probe: Probe) -> Self {
         Self { probe, ..self }
     }
 
-    /// With K probes, at least 1; they do not count where traces are exact.
+    /// Sets the number K of probes, which exact traces ignore.
+    ///
+    /// # Errors
+    /// Returns an error if K is 0.
     pub fn probes(self, probes: usize) -> Result<Self, ScoreError> {
         Invalid::require(probes > 0, "the number of probes", 0.0, "at least 1")?;
         Ok(Self { probes, ..self })
     }
 
-    /// With probes of another seed; they are keyed by sample, like all noise of the host.
+    /// Sets the seed of the probes, which are keyed by sample like all [`HostNoise`].
+    #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// ln p(x) of each sample of x `[batch, …]` at level `from`.
+    /// Estimates ln p(x) of each sample of x `[batch, …]` at level `from`.
     ///
     /// # Errors
-    /// A level off the schedule or without noise, a shape that the model cannot take, a model
-    /// without a gradient, a device that cannot be read.
+    /// Returns an error if the level has no noise or does not lie on the schedule, if the shape of x
+    /// is empty or invalid for the model, if the model has no gradient, or if the device cannot be
+    /// read.
     pub fn log_density<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -136,10 +141,10 @@ impl<'a, M> Likelihood<'a, M> {
         wait_for(self.log_density_async(x, from))
     }
 
-    /// [`log_density`](Self::log_density) where waiting is not possible, as in a browser.
+    /// Estimates ln p(x) without blocking, for platforms such as browsers.
     ///
     /// # Errors
-    /// As [`log_density`](Self::log_density).
+    /// Returns the errors of [`log_density`](Self::log_density).
     pub async fn log_density_async<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -189,7 +194,7 @@ impl<'a, M> Likelihood<'a, M> {
 
     /// The probes, each of the shape of y.
     fn draw<const D: usize>(&self, y: &Tensor<D>) -> Vec<Tensor<D>> {
-        // A stream of their own: the probes must be independent of x, whatever seed made it.
+        // A separate stream, so that the probes are independent of x, even with the same seed.
         let mut noise = HostNoise::new(self.seed);
         noise.switch_to(Stream::Probe);
         let mut normal = || noise.draw(y.dims(), &y.device()).cast(y.dtype());

@@ -1,4 +1,4 @@
-//! The way between two levels, by the angle, and the slope along it.
+//! The path between two levels in the angle θ, and the slope along it.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::column;
@@ -8,7 +8,7 @@ use crate::ScoreError;
 use crate::dormand_prince::{Arrival, DormandPrince};
 use crate::state::State;
 
-/// The way of a batch between two levels, by the angle.
+/// The path of a batch between two levels, in the angle θ.
 pub(crate) struct Path<'a> {
     schedule: &'a dyn NoiseSchedule,
     from: NoiseLevel,
@@ -17,7 +17,7 @@ pub(crate) struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// Between two levels that lie on the schedule, with some noise at both.
+    /// A path between two levels that lie on the schedule and have noise.
     pub(crate) fn new(
         schedule: &'a dyn NoiseSchedule,
         [from, to]: [NoiseLevel; 2],
@@ -53,7 +53,7 @@ impl<'a> Path<'a> {
         angles.iter().map(level).collect()
     }
 
-    /// Follows the slope, a function of y and the samples' levels, to the end.
+    /// Integrates the slope, a function of y and the samples' levels, to the end.
     pub(crate) async fn follow<S: State>(
         &self,
         start: S,

@@ -1,4 +1,4 @@
-//! The reverse SDE, discretised as it stands.
+//! Direct discretisations of the reverse SDE.
 
 use burn::tensor::Tensor;
 use ddm_samplers::{Context, Sampler, SamplingError};
@@ -7,21 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::score::score;
 
-/// The reverse-diffusion predictor: the forward kernel's own coefficients, `x_from = r x_to + w z`,
-/// turned round.
+/// The reverse-diffusion sampler, with the coefficients of the forward kernel,
+/// `x_from = r x_to + w z`:
 ///
 /// ```text
 /// x' = (2 − r) x + w² s(x) + w z,   r = α_from/α_to,   w² = σ_from² − r² σ_to²
 /// ```
 ///
-/// One model call a step; weak order 1; stochastic; no state. The step to σ = 0 gives `α_to x̂₀`.
-/// Where variance explodes (r = 1) it is [`Ddpm`](ddm_samplers::Ddpm) with the large variance, and
-/// the ancestral sampler of the paper, of the same mean and less noise, is
-/// [`Ddim`](ddm_samplers::Ddim) at η = 1. Where variance is preserved, the paper's ancestral
-/// sampler, `(x + w² s)/r + w z`, is `Ddpm` with the large variance, from which this one differs in
-/// second order. Source: Song et al., *Score-Based Generative
-/// Modeling through Stochastic Differential Equations*, app. E and F, eq. 46 and 47,
-/// arXiv 2011.13456.
+/// One model call per step; weak order 1; stochastic; no state. The step to σ = 0 returns `α_to x̂₀`.
+/// If variance explodes (r = 1) it is [`Ddpm`](ddm_samplers::Ddpm) with the large variance. The
+/// paper's ancestral sampler, with the same mean and less noise, is then
+/// [`Ddim`](ddm_samplers::Ddim) at η = 1. If variance is preserved, the paper's ancestral sampler,
+/// `(x + w² s)/r + w z`, is `Ddpm` with the large variance, from which this one differs in second
+/// order. Source: Song et al., *Score-Based Generative Modeling through Stochastic Differential
+/// Equations*, app. E and F, eq. 46 and 47, arXiv 2011.13456.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -64,22 +63,21 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
     }
 }
 
-/// Euler and Maruyama's method on the reverse SDE, `dx = (f x − g² s) dt + g dw̄` with t running
-/// down:
+/// The Euler–Maruyama method for the reverse SDE, `dx = (f x − g² s) dt + g dw̄` with t running down:
 ///
 /// ```text
 /// x' = x − (f x − g² s(x)) Δt + g √Δt z,   Δt = t_from − t_to, f and g at t_from
 /// ```
 ///
 /// f and g are [`NoiseSchedule::drift`] and [`NoiseSchedule::diffusion`]; the times are those at
-/// which the run's schedule has the levels' λ. One model call a step; weak order 1; stochastic; no state. The step to
-/// σ = 0 gives `α_to x̂₀`: there the score has no value, and the authors too leave the last noise
-/// out. Small steps only: it is the plainest method, and less exact than
-/// [`Ddim`](ddm_samplers::Ddim) at η = 1, which takes the linear part exactly. f has no value where
-/// α = 0: on schedules that end so ([`Cosine`](ddm_schedule::Cosine),
-/// [`RectifiedFlow`](ddm_schedule::RectifiedFlow)), runs that start there are refused: start below. Source: Song et al., *Score-Based
-/// Generative Modeling through Stochastic Differential Equations*, eq. 6 and sec. 4.1,
-/// arXiv 2011.13456.
+/// which the run's schedule has the levels' λ. One model call per step; weak order 1; stochastic; no
+/// state. The step to σ = 0 returns `α_to x̂₀`: the score is undefined there, and the authors also
+/// omit the last noise. It requires small steps: it is the simplest method, and less accurate than
+/// [`Ddim`](ddm_samplers::Ddim) at η = 1, which solves the linear part exactly. f is undefined where
+/// α = 0, so on schedules that end there ([`Cosine`](ddm_schedule::Cosine),
+/// [`RectifiedFlow`](ddm_schedule::RectifiedFlow)), a run must start at a lower level. Source: Song
+/// et al., *Score-Based Generative Modeling through Stochastic Differential Equations*, eq. 6 and
+/// sec. 4.1, arXiv 2011.13456.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -132,7 +130,7 @@ impl<const D: usize> Sampler<D> for EulerMaruyama {
         let alpha = levels[0].alpha;
         let allowed = "above 0 for Euler-Maruyama, whose drift is infinite there";
         Invalid::require(alpha > 0.0, "alpha of the first level", alpha, allowed)?;
-        let allowed = "that of a level of the run's schedule, by whose drift Euler-Maruyama goes";
+        let allowed = "on the run's schedule, whose drift Euler-Maruyama uses";
         for level in levels.iter().filter(|level| level.sigma > 0.0) {
             let own = schedule.level_at(level.lambda());
             let near = (own.alpha / level.alpha - 1.0).abs() <= 1e-6;

@@ -1,4 +1,4 @@
-//! What an integrator carries: tensors that are combined sample by sample.
+//! The state of an integrator: tensors that are combined per sample.
 
 use burn::tensor::{Bool, Tensor, TensorData};
 use ddm_denoiser::{column, sum_each};
@@ -8,13 +8,13 @@ pub(crate) trait State: Clone {
     /// `Σ a_j k_j`; at least one term.
     fn sum(terms: &[(f64, &Self)]) -> Self;
 
-    /// `y + h k`, with an h for each sample.
+    /// `y + h k`, with one h per sample.
     fn advance(&self, h: &[f64], slope: Self) -> Self;
 
     /// The root mean square of `self_j/(1 + max(|before_j|, |after_j|))`, `[batch]`.
     fn size(&self, before: &Self, after: &Self) -> Tensor<1>;
 
-    /// `other` for the samples that take it.
+    /// `other` for the samples that are `taken`, else `self`.
     fn replaced(self, other: Self, taken: &[bool]) -> Self;
 }
 
@@ -41,8 +41,8 @@ impl<const D: usize> State for Tensor<D> {
     }
 }
 
-/// A path and, beside it, integrals along it, `[batch, k]`, whose errors count in units of the number
-/// of elements of x.
+/// A path and integrals along it, `[batch, k]`, whose errors are in units of the number of elements
+/// of x.
 impl<const D: usize> State for (Tensor<D>, Tensor<2>) {
     fn sum(terms: &[(f64, &Self)]) -> Self {
         let of_path: Vec<_> = terms.iter().map(|&(a, (path, _))| (a, path)).collect();
@@ -54,7 +54,7 @@ impl<const D: usize> State for (Tensor<D>, Tensor<2>) {
         (self.0.advance(h, slope.0), self.1.advance(h, slope.1))
     }
 
-    /// Both sizes added up: what is no number in one is none in the sum.
+    /// The sum of both sizes, so that NaN in one gives NaN.
     fn size(&self, before: &Self, after: &Self) -> Tensor<1> {
         let elements = elements(&self.0);
         self.0.size(&before.0, &after.0) + root_mean_square(&self.1, &before.1, &after.1, elements)

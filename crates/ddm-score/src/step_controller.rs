@@ -1,19 +1,19 @@
-//! How one sample goes along its path: where it is, and how far its next step reaches.
+//! The step size control of one sample.
 
-/// Growth and shrinkage of the step are kept between these.
+/// The limits of the factor by which the step changes.
 const SHRINK: f64 = 0.2;
 const GROW: f64 = 10.0;
 const SAFETY: f64 = 0.9;
 /// The PI controller's β, and the exponent of the error that goes with it.
 const MEMORY: f64 = 0.04;
 const EXPONENT: f64 = 0.2 - 0.75 * MEMORY;
-/// A step of less than this part of the way is no longer one.
+/// The smallest step, as a fraction of the whole way.
 const LEAST: f64 = 1e-12;
 
-/// Evaluations of the slope in an attempted step.
+/// The number of evaluations of the slope per attempted step.
 const STAGES: usize = 6;
 
-/// The pace of one sample, with proportional–integral control of its step size.
+/// The position of one sample on its path, with proportional–integral control of its step size.
 ///
 /// Source: Gustafsson, *Control theoretic techniques for stepsize selection in explicit Runge–Kutta
 /// methods*, ACM TOMS 17 (1991); Hairer & Wanner, *Solving Ordinary Differential Equations II*,
@@ -25,10 +25,10 @@ pub(crate) struct StepController {
     max_evaluations: usize,
     to: f64,
     way: f64,
-    /// The step under way, and what it would have been if the end were not near.
+    /// The current step, and its size before it was limited by the end.
     step: f64,
     wanted: f64,
-    /// The error of the last step that was taken, in units of the tolerance.
+    /// The error of the last accepted step, in units of the tolerance.
     last_error: f64,
     rejected: bool,
     stuck: bool,
@@ -70,7 +70,7 @@ impl StepController {
         h.min(0.01 * self.way.abs()).copysign(self.way)
     }
 
-    /// Takes the first step so that `h⁵ max(|y'|, |y''|)` is a hundredth of the tolerance.
+    /// Sets the first step so that `h⁵ max(|y'|, |y''|)` is a hundredth of the tolerance.
     pub(crate) fn start(&mut self, trial: f64, slope: f64, curvature: f64) {
         let h = (0.01 / slope.max(curvature)).powf(0.2).min(100.0 * trial.abs());
         let h = if h.is_finite() { h } else { trial.abs() };
@@ -78,7 +78,7 @@ impl StepController {
         self.evaluations = 2;
     }
 
-    /// The step to attempt next: 0 if there is none.
+    /// The next step to attempt; 0 if the sample has arrived or given up.
     pub(crate) fn next_step(&mut self) -> f64 {
         let out_of_reach = self.evaluations + STAGES > self.max_evaluations
             || self.wanted.abs() < LEAST * self.way.abs();
@@ -86,14 +86,14 @@ impl StepController {
         let left = self.to - self.at;
         self.step = match self.is_done() {
             true => 0.0,
-            // No sliver is left for a step of its own.
+            // The last step is extended, so that no tiny step remains.
             false if 1.01 * self.wanted.abs() >= left.abs() => left,
             false => self.wanted,
         };
         self.step
     }
 
-    /// θ at a part c of the step under way: at its end to the last bit.
+    /// θ at a fraction c of the current step, exact at the end of the path.
     pub(crate) fn part_of_step(&self, c: f64) -> f64 {
         match self.step == self.to - self.at && c == 1.0 {
             true => self.to,
@@ -101,7 +101,7 @@ impl StepController {
         }
     }
 
-    /// Whether the step under way is taken, given `Σ e_j k_j` in units of the tolerance.
+    /// Returns whether the current step is accepted, given `Σ e_j k_j` in units of the tolerance.
     pub(crate) fn judge(&mut self, slope_error: f64) -> bool {
         if self.is_done() {
             return false;
@@ -111,13 +111,13 @@ impl StepController {
         let proportional = error.powf(EXPONENT) / SAFETY;
         if error <= 1.0 {
             let change = (self.last_error.powf(MEMORY) / proportional).clamp(SHRINK, GROW);
-            // Not to be tried again at once with what was just refused.
+            // The step does not grow right after a rejection.
             let change = if self.rejected { change.min(1.0) } else { change };
             self.at = self.part_of_step(1.0);
             self.wanted = self.step * change;
             (self.last_error, self.rejected) = (error.max(1e-4), false);
         } else {
-            // An error that is no number shrinks it as far as may be.
+            // An error of NaN shrinks the step by the limit.
             self.wanted = self.step * proportional.recip().max(SHRINK);
             self.rejected = true;
         }

@@ -80,7 +80,7 @@ fn encoding_and_decoding_undo_each_other() {
     }
 }
 
-/// Networks are told t and answer ε or v; the flow knows them as denoisers only.
+/// Networks that take t and predict ε or v; the flow calls them through `Denoiser` only.
 #[test]
 fn networks_go_the_same_way_as_the_denoiser_that_they_imitate() {
     let (model, schedule) = (mixture(), LinearVp::default());

@@ -23,10 +23,10 @@ fn the_loss_is_the_one_of_the_paper() {
     let epsilon: Tensor<2> = HostNoise::new(2).draw([3, 2], &device);
     let times = [0.1, 0.5, 1.0];
     let example = objective.example(x0.clone(), &times, epsilon).unwrap();
-    let answer: Tensor<2> = HostNoise::new(3).draw([3, 2], &device);
-    let loss = example.loss(answer.clone()).unwrap().into_scalar::<f64>();
+    let prediction: Tensor<2> = HostNoise::new(3).draw([3, 2], &device);
+    let loss = example.loss(prediction.clone()).unwrap().into_scalar::<f64>();
     let values = |tensor: Tensor<2>| -> Vec<f32> { tensor.into_data().try_into_vec().unwrap() };
-    let [x, x0, s] = [example.x_t, x0, answer].map(values);
+    let [x, x0, s] = [example.x_t, x0, prediction].map(values);
     let expected: f64 = (0..6)
         .map(|i| {
             let sigma = ladder.level(times[i / 2]).sigma;

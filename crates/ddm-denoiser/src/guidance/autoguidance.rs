@@ -1,4 +1,4 @@
-//! A model led away from a worse version of itself.
+//! Guidance of a model away from a worse version of itself.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
@@ -7,17 +7,17 @@ use super::scale::{at_each, at_start};
 use crate::per_sample::times;
 use crate::{Denoised, Denoiser, ModelError, Scale};
 
-/// Autoguidance: the prediction of a main model, led away from that of a worse one, the guide.
+/// Autoguidance: the prediction of a main model, guided away from that of a worse one, the guide.
 ///
 /// ```text
 /// x̂₀ = x̂₀(guide) + w (x̂₀(main) − x̂₀(guide))
 /// ```
 ///
-/// The guide is a smaller network, or the same one earlier in training, with the same condition:
-/// w > 1 then cleans up what both get wrong, without the loss of variety of
+/// The guide is a smaller network, or the same one earlier in training, with the same condition.
+/// w > 1 then reduces the errors that both make, without the loss of variety of
 /// [`ClassifierFree`](crate::ClassifierFree). With an unconditional network as the guide this is
 /// classifier-free guidance with two networks. The guide is not called at w = 1, nor the main model
-/// at w = 0; a learned variance is that of the main model, and at w = 0 that of the guide.
+/// at w = 0. A learned variance is that of the main model, and at w = 0 that of the guide.
 /// Source: Karras et al., *Guiding a Diffusion Model with a Bad Version of Itself*, sec. 4,
 /// arXiv 2406.02507.
 ///
@@ -40,10 +40,10 @@ pub struct Autoguidance<M, G, S = f64> {
 }
 
 impl<M, G, S: Scale> Autoguidance<M, G, S> {
-    /// Leads `main` away from `guide`; scale 1 is `main` alone.
+    /// Guides `main` away from `guide`; scale 1 is `main` alone.
     ///
     /// # Errors
-    /// A scale that is not finite.
+    /// Returns an error if the scale is not finite.
     pub fn new(main: M, guide: G, scale: S) -> Result<Self, ModelError> {
         scale.check()?;
         Ok(Self { main, guide, scale })

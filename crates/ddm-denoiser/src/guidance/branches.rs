@@ -1,4 +1,4 @@
-//! The branches of guidance, in one batch.
+//! The branches of guidance, evaluated in one batch.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
@@ -22,15 +22,16 @@ impl<C> Term<'_, C> {
 pub(crate) struct Branches<const D: usize> {
     /// The guided F.
     pub(crate) guided: Tensor<D>,
-    /// F of the first branch: of the first condition that counts, or of ∅ where none does.
+    /// F of the first branch: of the first condition with a weight other than 0, or of ∅ if there
+    /// is none.
     pub(crate) first: Tensor<D>,
-    /// The output of the first branch beyond F, such as a learned variance: that is not guided.
+    /// The output of the first branch beyond F, such as a learned variance, which is not guided.
     rest: Option<Tensor<D>>,
 }
 
 impl<const D: usize> Branches<D> {
-    /// `F(∅) + Σ_i w_i (F(c_i) − F(∅))` in one batch, without the branches that count nowhere: a
-    /// condition of weight 0, and ∅ where the weights sum to 1.
+    /// `F(∅) + Σ_i w_i (F(c_i) − F(∅))` in one batch, without the branches of weight 0: conditions
+    /// of weight 0, and ∅ if the weights sum to 1.
     pub(crate) fn of<'a, N: ConditionalPredictor<D>, P: Parameterization>(
         model: &Model<N, P>,
         x: &Tensor<D>,
@@ -52,9 +53,9 @@ impl<const D: usize> Branches<D> {
         let all =
             conditions.cloned().reduce(Condition::followed_by).unwrap_or_else(|| null.clone());
         let branches = terms.len() + usize::from(!plain);
-        let (seen, t) = model.input(x, at);
-        let (seen, t) = (Tensor::cat(vec![seen; branches], 0), Tensor::cat(vec![t; branches], 0));
-        let output = model.network.predict_with(seen, t, all).cast(x.dtype());
+        let (input, t) = model.input(x, at);
+        let (input, t) = (Tensor::cat(vec![input; branches], 0), Tensor::cat(vec![t; branches], 0));
+        let output = model.network.predict_with(input, t, all).cast(x.dtype());
 
         let (f, rest) = split(output, shape);
         let branch = |i: usize| f.clone().narrow(0, i * shape[0], shape[0]);
@@ -71,7 +72,7 @@ impl<const D: usize> Branches<D> {
         Self { guided, first: branch(0), rest: rest.map(|rest| rest.narrow(0, 0, shape[0])) }
     }
 
-    /// The network's output as if it were that of one branch: F, then what is beyond it.
+    /// The guided F followed by the rest of the output, in the form of one branch's output.
     pub(crate) fn output(self) -> Tensor<D> {
         match self.rest {
             Some(rest) => Tensor::cat(vec![self.guided, rest], 1),
@@ -80,7 +81,7 @@ impl<const D: usize> Branches<D> {
     }
 }
 
-/// F, and what is beyond the channels of x (axis 1).
+/// F, and the output beyond the channels of x (axis 1).
 fn split<const D: usize>(output: Tensor<D>, shape: [usize; D]) -> (Tensor<D>, Option<Tensor<D>>) {
     match (shape.get(1), output.dims().get(1)) {
         (Some(&channels), Some(&all)) if all > channels => {
@@ -92,7 +93,7 @@ fn split<const D: usize>(output: Tensor<D>, shape: [usize; D]) -> (Tensor<D>, Op
 }
 
 impl<N, P: Parameterization> Model<N, P> {
-    /// Whether a run with `condition` may start from x at level `noisiest`.
+    /// Checks that a run with `condition` may start from x at level `noisiest`.
     pub(crate) fn check_with<const D: usize>(
         &self,
         x: &Tensor<D>,
@@ -106,8 +107,8 @@ impl<N, P: Parameterization> Model<N, P> {
         ModelError::require_batch("the condition", condition.batch(), x.dims()[0])?;
         self.network.check_with(x.dims(), condition)?;
         self.check_output(x, self.network.output_shape_with(x.dims()), |x| {
-            let (seen, t) = self.input(&x, &[noisiest]);
-            self.network.predict_with(seen, t, condition.clone())
+            let (input, t) = self.input(&x, &[noisiest]);
+            self.network.predict_with(input, t, condition.clone())
         })
     }
 }

@@ -9,11 +9,11 @@ use super::tweedie::{check_start, require_finite, shift};
 use crate::per_sample::times;
 use crate::{Denoised, Denoiser, FromFn, ModelError, Scale, full_precision, gradient};
 
-/// A classifier of noisy data, with the wanted class bound: `ln p(y | x_t)`.
+/// A classifier of noisy data for a fixed class y: `ln p(y | x_t)`.
 ///
-/// Any differentiable measure of how well x suits a wish will do, such as the likeness to a text.
-/// It is given the level, since it has to read noisy data. A closure is one through
-/// [`from_fn`](crate::from_fn).
+/// Any differentiable measure of how well x fits a target can be used, such as the similarity to a
+/// text. Its input includes the level, since x is noisy. [`from_fn`](crate::from_fn) makes one of a
+/// closure.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -21,12 +21,13 @@ use crate::{Denoised, Denoiser, FromFn, ModelError, Scale, full_precision, gradi
 /// use ddm_schedule::NoiseLevel;
 /// let bright = from_fn(|x: Tensor<3>, _: NoiseLevel| sum_each(x));
 /// let at = NoiseLevel { timestep: 0.0, alpha: 1.0, sigma: 1.0 };
-/// let answer = bright.log_probability(Tensor::ones([2, 3, 4], &Device::flex()), at);
-/// assert_eq!(answer.into_data().to_vec::<f32>(), Ok(vec![12.0, 12.0]));
+/// let output = bright.log_probability(Tensor::ones([2, 3, 4], &Device::flex()), at);
+/// assert_eq!(output.into_data().to_vec::<f32>(), Ok(vec![12.0, 12.0]));
 /// ```
 #[auto_impl(&, Box, Arc)]
 pub trait Classifier<const D: usize>: Send + Sync {
-    /// `ln p(y | x_t = x)` at level `at`, in nats, one number per sample (`[batch]`), up to a constant.
+    /// Returns `ln p(y | x_t = x)` at level `at` up to a constant, in nats, one number per sample
+    /// (`[batch]`).
     fn log_probability(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<1>;
 }
 
@@ -39,18 +40,18 @@ where
     }
 }
 
-/// Classifier guidance: a denoiser, led by the gradient of a [`Classifier`].
+/// Classifier guidance: a denoiser, guided by the gradient of a [`Classifier`].
 ///
 /// ```text
 /// x̂₀ ← x̂₀ + s (σ²/α) ∇ₓ ln p(y | x)
 /// ```
 ///
-/// This is the score plus `s ∇ ln p(y | x)`, or ε̂ less `s σ ∇ ln p(y | x)`. With s = 1 and a perfect
-/// classifier it is exactly the conditional model; s = 0 is the unconditional one, without a
-/// call of the classifier. The gradient does not go through the denoiser.
+/// This adds `s ∇ ln p(y | x)` to the score, or subtracts `s σ ∇ ln p(y | x)` from ε̂. With s = 1 and
+/// a perfect classifier it is exactly the conditional model. With s = 0 it is the unconditional one,
+/// and the classifier is not called. The gradient does not go through the denoiser.
 ///
-/// Where x holds no signal (α = 0) this would be 0/0, and a run that starts there is refused; start
-/// it below, or let s be 0 there: `|at: NoiseLevel| if at.alpha > 0.0 { 1.0 } else { 0.0 }`.
+/// Where x holds no signal (α = 0) this would be 0/0, so a run cannot start there. Start it at a
+/// lower level, or set s = 0 there: `|at: NoiseLevel| if at.alpha > 0.0 { 1.0 } else { 0.0 }`.
 /// Source: Dhariwal & Nichol, *Diffusion Models Beat GANs on Image Synthesis*, alg. 2,
 /// arXiv 2105.05233; Song et al., *Score-Based Generative Modeling through SDEs*, eq. 14,
 /// arXiv 2011.13456.
@@ -82,12 +83,12 @@ pub struct ClassifierGuided<M, K, S = f64> {
 impl<M, K, S: Scale> ClassifierGuided<M, K, S> {
     /// Guides `inner` by `classifier`.
     ///
-    /// A gradient is tried once when a run starts, at x = √(α² + σ²) throughout: a classifier that has
-    /// none, or gives other than one number per sample, is refused, and where the scale is not 0 one
-    /// whose value or gradient is not finite.
+    /// When a run starts, one gradient is computed at x = √(α² + σ²). The run fails to start if the
+    /// classifier has no gradient or does not return one number per sample, or if the scale is not 0
+    /// and the value or the gradient is not finite.
     ///
     /// # Errors
-    /// A scale that is not finite.
+    /// Returns an error if the scale is not finite.
     pub fn new(inner: M, classifier: K, scale: S) -> Result<Self, ModelError> {
         scale.check()?;
         Ok(Self { inner, classifier, scale })
@@ -108,10 +109,10 @@ where
         if shifts.iter().all(|&shift| shift == 0.0) {
             return denoised;
         }
-        // A classifier takes one level: once for each distinct one.
+        // A classifier takes a single level, so it is called once for each distinct level.
         let slope = Denoised::per_level(x, at, |x, at| {
             let (_, slope) = gradient(x.clone(), |x| self.classifier.log_probability(x, at));
-            // That there is a gradient was checked; without one nothing here looks like a result.
+            // `check` requires a gradient. Without one the result is NaN, not a plausible value.
             slope.unwrap_or_else(|| x.full_like(f64::NAN)).into()
         });
         denoised.map_x0(|x0| x0 + times(slope.x0, &shifts))
@@ -120,7 +121,7 @@ where
     fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {
         self.inner.check(x, noisiest)?;
         let scale = check_start("classifier guidance", &self.scale, noisiest)?;
-        // Not 0, where norms have no gradient.
+        // Not at 0, where norms have no gradient.
         let ones = full_precision(x.clone()).full_like(noisiest.scale());
         let (value, slope) = gradient(ones, |x| self.classifier.log_probability(x, noisiest));
         ModelError::require_batch("the log-probability", value.dims()[0], x.dims()[0])?;

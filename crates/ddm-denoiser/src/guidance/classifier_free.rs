@@ -11,29 +11,29 @@ use crate::{
     Scale, full_precision,
 };
 
-/// Classifier-free guidance, both branches in one batch:
+/// Classifier-free guidance, with both branches in one batch:
 ///
 /// ```text
 /// F = F(x, t, ∅) + s (F(x, t, c) − F(x, t, ∅))
 /// ```
 ///
 /// s = 0 is the unconditional network and s = 1 the plain conditional one (neither costs a second
-/// branch), s > 1 follows the condition more strongly at the price of variety. The [`Scale`] s is a
-/// number, an [`Interval`](crate::Interval) of levels, or a closure. ∅ is the condition the network
-/// saw when conditions were dropped in training; another condition in its place is a *negative
-/// prompt*, away from which x is led. Guiding F guides x̂₀ alike, since x̂₀ is linear in F at a given
-/// x, whatever F predicts; and it is guiding the score: `∇ ln p(x) + s ∇ ln p(c | x)`.
+/// branch). s > 1 follows the condition more strongly at the cost of variety. The [`Scale`] s is a
+/// number, an [`Interval`](crate::Interval) of levels, or a closure. ∅ is the condition used in
+/// training when conditions were dropped. Another condition in its place is a *negative prompt*,
+/// from which x is guided away. Guiding F guides x̂₀ in the same way, since x̂₀ is linear in F at a
+/// given x, whatever F predicts. The guided score is `∇ ln p(x) + s ∇ ln p(c | x)`.
 ///
-/// What the network answers beyond the channels of x, such as the second half of a
-/// [learned variance](Model::learned_variance), is taken from the conditional branch as it is (from
-/// ∅ where s = 0). Source: Ho & Salimans, *Classifier-Free Diffusion Guidance*, eq. 6,
+/// The network's output beyond the channels of x, such as the second half of a
+/// [learned variance](Model::learned_variance), is that of the conditional branch (of ∅ where
+/// s = 0). Source: Ho & Salimans, *Classifier-Free Diffusion Guidance*, eq. 6,
 /// arXiv 2207.12598; their w is s − 1.
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
 /// use ddm_denoiser::{ClassifierFree, ConditionalPredictor, Denoiser, Interval, Model, X0Prediction};
 /// use ddm_schedule::NoiseLevel;
-/// /// Answers its label.
+/// /// Returns its label.
 /// struct Label;
 /// impl ConditionalPredictor<1> for Label {
 ///     type Condition = Tensor<1, Int>;
@@ -69,7 +69,8 @@ impl<M, C: Condition, S: Scale> ClassifierFree<M, C, S> {
     /// `null`, with one row per sample in both.
     ///
     /// # Errors
-    /// A scale that is not finite; conditions of different batch sizes or shapes.
+    /// Returns an error if the scale is not finite, or if the conditions differ in batch size or
+    /// shape.
     pub fn new(model: M, condition: C, null: C, scale: S) -> Result<Self, ModelError> {
         scale.check()?;
         ModelError::require_batch("the null condition", null.batch(), condition.batch())?;
@@ -77,21 +78,21 @@ impl<M, C: Condition, S: Scale> ClassifierFree<M, C, S> {
         Ok(Self { model, condition, null, scale, rescale: 0.0 })
     }
 
-    /// Brings the spread of the guided F back towards that of the conditional one, sample by
-    /// sample: φ in [0, 1], 0 for not at all.
+    /// Sets how far the std of the guided F is rescaled towards that of the conditional one, per
+    /// sample: φ in [0, 1], by default 0, which changes nothing.
     ///
     /// ```text
     /// F ← φ F std(F(c))/std(F) + (1 − φ) F
     /// ```
     ///
-    /// The std is over all axes but the first; where F is constant it stays, as it does where
-    /// s = 0. Strong guidance overexposes images, most so on schedules that end without signal,
-    /// and this is against it; φ = 0.7 is usual. Unlike guidance itself it depends on what F
-    /// predicts: the paper's v. Source: Lin et al., *Common Diffusion Noise Schedules and Sample
+    /// The std is over all axes but the first. F is unchanged where it is constant and where s = 0.
+    /// Strong guidance overexposes images, most of all on schedules that end without signal, which
+    /// this corrects; φ = 0.7 is usual. Unlike guidance itself it depends on the quantity F
+    /// predicts: v in the paper. Source: Lin et al., *Common Diffusion Noise Schedules and Sample
     /// Steps are Flawed*, eq. 14–16, arXiv 2305.08891.
     ///
     /// # Errors
-    /// φ outside [0, 1].
+    /// Returns an error if φ is outside [0, 1].
     #[doc(alias = "guidance_rescale")]
     pub fn rescale(self, phi: f64) -> Result<Self, ModelError> {
         let good = (0.0..=1.0).contains(&phi);
@@ -124,7 +125,7 @@ impl<const D: usize, N: ConditionalPredictor<D>, P: Parameterization, S: Scale> 
     }
 }
 
-/// `φ F std(F_c)/std(F) + (1 − φ) F`; F itself where it is constant up to rounding.
+/// `φ F std(F_c)/std(F) + (1 − φ) F`, or F where it is constant up to rounding.
 fn rescaled<const D: usize>(guided: Tensor<D>, like: Tensor<D>, phi: &[f64]) -> Tensor<D> {
     let (std, size) = std_and_size(guided.clone());
     let (wanted, _) = std_and_size(like);

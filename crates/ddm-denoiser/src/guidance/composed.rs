@@ -1,4 +1,4 @@
-//! Several conditions at once.
+//! Guidance by several conditions.
 
 use burn::tensor::Tensor;
 use ddm_schedule::NoiseLevel;
@@ -10,17 +10,17 @@ use crate::{
     Scale, full_precision,
 };
 
-/// Several conditions at once, all branches in one batch:
+/// Guidance by several conditions, with all branches in one batch:
 ///
 /// ```text
 /// F = F(x, t, ∅) + Σ_i w_i (F(x, t, c_i) − F(x, t, ∅))
 /// ```
 ///
-/// All conditions are to hold (a conjunction, "c₁ and c₂"); one of negative weight is to fail
-/// ("and not"). With one condition it is [`ClassifierFree`](crate::ClassifierFree). A condition of
-/// weight 0 is not asked, nor is ∅ where the weights sum to 1. What the network answers beyond the
-/// channels of x is taken from the first branch that is asked. The score of the answer
-/// is `∇ ln p(x) + Σ_i w_i ∇ ln p(c_i | x)`.
+/// The conditions are combined as a conjunction ("c₁ and c₂"); a negative weight negates its
+/// condition ("and not"). With one condition it is [`ClassifierFree`](crate::ClassifierFree). The
+/// network is not called for conditions of weight 0, nor for ∅ where the weights sum to 1. Its output
+/// beyond the channels of x is that of the first branch that is called. The guided score is
+/// `∇ ln p(x) + Σ_i w_i ∇ ln p(c_i | x)`.
 /// Source: Liu et al., *Compositional Visual Generation with Composable Diffusion Models*, eq. 11,
 /// arXiv 2206.01714.
 ///
@@ -28,7 +28,7 @@ use crate::{
 /// use burn::tensor::{Device, Int, Tensor};
 /// use ddm_denoiser::{Composed, ConditionalPredictor, Denoiser, Model, X0Prediction};
 /// use ddm_schedule::NoiseLevel;
-/// /// Answers its label.
+/// /// Returns its label.
 /// struct Label;
 /// impl ConditionalPredictor<1> for Label {
 ///     type Condition = Tensor<1, Int>;
@@ -55,12 +55,14 @@ pub struct Composed<M, C, S = f64> {
 }
 
 impl<M, C: Condition, S: Scale> Composed<M, C, S> {
-    /// Guides `model`, a [`Model`] of a [`ConditionalPredictor`], from `null` towards conditions, each
-    /// with its weight; with one row per sample in all of them. Weights are [`Scale`]s of one type: numbers, boxed closures, or intervals, which
-    /// mostly want to be 0 [outside](crate::Interval::outside).
+    /// Guides `model`, a [`Model`] of a [`ConditionalPredictor`], from `null` towards weighted
+    /// conditions, with one row per sample in all of them. The weights are [`Scale`]s of one type:
+    /// numbers, boxed closures, or intervals, which usually are 0
+    /// [outside](crate::Interval::outside).
     ///
     /// # Errors
-    /// A weight that is not finite; conditions of different batch sizes or shapes.
+    /// Returns an error if a weight is not finite, or if the conditions differ in batch size or
+    /// shape.
     pub fn new(
         model: M,
         null: C,

@@ -1,4 +1,4 @@
-//! What an observation says about noisy x.
+//! The likelihood of an observation, given noisy x.
 
 use auto_impl::auto_impl;
 use burn::tensor::Tensor;
@@ -7,28 +7,28 @@ use ddm_schedule::{Invalid, NoiseLevel};
 use crate::ModelError;
 use crate::per_sample::times;
 
-/// `ln p(y | x_t)` as a function of the misfit `‖y − A(x̂₀)‖²`, for
+/// The log-likelihood `ln p(y | x_t)` as a function of the misfit `‖y − A(x̂₀)‖²`, for
 /// [`Reconstruction`](crate::Reconstruction).
 ///
-/// What x_t says about x₀ is not exact, so what y says about x_t depends on how far x̂₀ is trusted.
+/// x_t determines x₀ only approximately, so p(y | x_t) depends on the uncertainty assumed for x̂₀.
 /// The published methods differ in this alone.
 #[auto_impl(&, Box, Arc)]
 pub trait ObservationLikelihood: Send + Sync {
-    /// `ln p(y | x_t)` up to a constant, from the misfit of each sample (`[batch]`); at one level
-    /// for all samples, or one a sample.
+    /// Returns `ln p(y | x_t)` up to a constant, from the misfit of each sample (`[batch]`), at one
+    /// level for all samples or one per sample.
     fn log_likelihood(&self, misfit: Tensor<1>, at: &[NoiseLevel]) -> Tensor<1>;
 }
 
-/// y is Gaussian around A(x̂₀), with the noise of y and the uncertainty of x̂₀ as its variance:
+/// A Gaussian likelihood: y has mean A(x̂₀), and its variance is the noise of y plus the uncertainty
+/// of x̂₀:
 ///
 /// ```text
 /// p(y | x_t) = N(y; A(x̂₀), (a² r² + s_y²) I),    r² = s² σ²/(α² s² + σ²)
 /// ```
 ///
-/// s_y is the std of the noise in y, s that of the data (1 unless set), and a² the square by which A
-/// stretches: `A Aᵀ = a² I` (1 unless set: a mask, or other orthonormal rows). r² is the variance
-/// that remains of data N(μ, s² I) once x_t is known. **Exact** for such data, where A is linear
-/// with A Aᵀ = a² I.
+/// s_y is the std of the noise in y, s that of the data (by default 1), and a the factor by which A
+/// stretches: `A Aᵀ = a² I` (by default 1, as for a mask or other orthonormal rows). r² is the
+/// variance of data N(μ, s² I) given x_t. **Exact** for such data if A is linear with A Aᵀ = a² I.
 ///
 /// * s = 1: r² = σ²/(α² + σ²), as in ΠGDM: Song et al., *Pseudoinverse-Guided Diffusion Models for
 ///   Inverse Problems*, ICLR 2023;
@@ -55,7 +55,10 @@ pub struct GaussianLikelihood {
 }
 
 impl GaussianLikelihood {
-    /// Of an observation with noise of std s_y, finite and at least 0; s = 1 and a = 1.
+    /// Creates the likelihood of an observation with noise of std s_y, with s = 1 and a = 1.
+    ///
+    /// # Errors
+    /// Returns an error if s_y is not finite and at least 0.
     pub fn new(std: f64) -> Result<Self, ModelError> {
         let (what, allowed) = ("the observation's std", "finite and at least 0");
         if std.is_finite() && std >= 0.0 {
@@ -64,8 +67,10 @@ impl GaussianLikelihood {
         Err(Invalid { name: what, value: std, allowed }.into())
     }
 
-    /// With data of standard deviation s, at least 0 and above it where y has no noise; may be
-    /// infinite.
+    /// Sets the standard deviation s of the data; it may be infinite.
+    ///
+    /// # Errors
+    /// Returns an error if s is negative, or if it is 0 and y has no noise.
     pub fn data_std(self, data_std: f64) -> Result<Self, ModelError> {
         if data_std > 0.0 || (data_std == 0.0 && self.std > 0.0) {
             return Ok(Self { data_std, ..self });
@@ -74,8 +79,11 @@ impl GaussianLikelihood {
         Err(Invalid { name: "the data's std", value: data_std, allowed }.into())
     }
 
-    /// With an operator that stretches by a, finite and above 0: `A Aᵀ = a² I`. The mean of n
-    /// elements has a = 1/√n, their sum a = √n.
+    /// Sets the factor a by which the operator stretches: `A Aᵀ = a² I`. The mean of n elements has
+    /// a = 1/√n, their sum a = √n.
+    ///
+    /// # Errors
+    /// Returns an error if a is not finite and above 0.
     pub fn stretch(self, stretch: f64) -> Result<Self, ModelError> {
         if stretch > 0.0 && stretch.is_finite() {
             return Ok(Self { stretch, ..self });
@@ -84,7 +92,7 @@ impl GaussianLikelihood {
         Err(Invalid { name: what, value: stretch, allowed }.into())
     }
 
-    /// The variance of y at a level, `a² r² + s_y²`.
+    /// Returns the variance of y at a level, `a² r² + s_y²`.
     pub fn variance(&self, at: NoiseLevel) -> f64 {
         let remaining = match self.data_std {
             0.0 => 0.0,
@@ -96,7 +104,7 @@ impl GaussianLikelihood {
 
 impl ObservationLikelihood for GaussianLikelihood {
     fn log_likelihood(&self, misfit: Tensor<1>, at: &[NoiseLevel]) -> Tensor<1> {
-        // Without any noise (σ = 0, s_y = 0) there is nothing to be moved.
+        // Without any noise (σ = 0, s_y = 0) x is not moved.
         let weight = |&at: &NoiseLevel| match self.variance(at) {
             0.0 => 0.0,
             variance => -0.5 / variance,
@@ -105,13 +113,14 @@ impl ObservationLikelihood for GaussianLikelihood {
     }
 }
 
-/// The steps of DPS, whose size does not depend on the misfit: `ln p(y | x_t) = −2 ‖y − A(x̂₀)‖`.
+/// The normalized steps of DPS, whose size does not depend on the misfit:
+/// `ln p(y | x_t) = −2 ‖y − A(x̂₀)‖`.
 ///
 /// Its gradient is `−∇‖y − A(x̂₀)‖²/‖y − A(x̂₀)‖`, the step of DPS for ζ' = 1; the scale of
-/// [`Reconstruction`](crate::Reconstruction) is ζ. No density, but robust where the noise of y and
-/// the uncertainty of x̂₀ are unknown. It acts as a score here, so on every sampler; the paper's
-/// program instead takes ζ' times the gradient from the result of a DDPM step, of β and from signal
-/// α: that is `ζ = ζ' √(1 − β)/β` here. Source: Chung et al., *Diffusion Posterior Sampling for
+/// [`Reconstruction`](crate::Reconstruction) is ζ. It is not a density, but it is robust if the noise
+/// of y and the uncertainty of x̂₀ are unknown. Here it acts as a score, so it works with every
+/// sampler. The paper's code instead subtracts ζ' times the gradient from the result of a DDPM step
+/// with noise β at signal α: that is `ζ = ζ' √(1 − β)/β` here. Source: Chung et al., *Diffusion Posterior Sampling for
 /// General Noisy Inverse Problems*, alg. 1 and sec. 3.3, arXiv 2209.14687.
 ///
 /// ```
@@ -128,7 +137,7 @@ pub struct NormalizedLikelihood;
 
 impl ObservationLikelihood for NormalizedLikelihood {
     fn log_likelihood(&self, misfit: Tensor<1>, _: &[NoiseLevel]) -> Tensor<1> {
-        // The root has no slope at 0, where there is nothing left to do.
+        // The square root has no derivative at 0, where x is not moved.
         misfit.clamp_min(1e-30).sqrt() * -2.0
     }
 }

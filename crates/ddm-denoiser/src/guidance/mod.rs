@@ -1,4 +1,4 @@
-//! Guidance: towards a condition, a class, an observation, or away from a worse model.
+//! Guidance: towards a condition, a class or an observation, or away from a worse model.
 
 mod autoguidance;
 mod branches;

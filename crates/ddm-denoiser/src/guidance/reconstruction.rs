@@ -12,22 +12,22 @@ use crate::{
     sum_each,
 };
 
-/// What is observed of the data: `y = A(x₀)`, plus noise; E is the rank of y.
+/// The measurement operator A of an observation `y = A(x₀) + noise`; E is the rank of y.
 ///
-/// Anything that burn can differentiate, and that keeps the samples of a batch (axis 0) apart: the
-/// pixels that a mask shows, a smaller image, a blurred one, a sum, the output of a network. A
-/// closure is one through [`from_fn`](crate::from_fn).
+/// It may be any function that burn can differentiate and that treats the samples of a batch (axis 0)
+/// separately: a mask, downscaling, a blur, a sum, a network. [`from_fn`](crate::from_fn) makes one
+/// of a closure.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use ddm_denoiser::{Operator, from_fn};
-/// // The mean of each image: of rank 4, seen as rank 2.
+/// // The mean of each image: from rank 4 to rank 2.
 /// let mean = from_fn(|x0: Tensor<4>| x0.flatten::<2>(1, 3).mean_dim(1));
 /// assert_eq!(mean.apply(Tensor::ones([2, 3, 4, 4], &Device::flex())).dims(), [2, 1]);
 /// ```
 #[auto_impl(&, Box, Arc)]
 pub trait Operator<const D: usize, const E: usize>: Send + Sync {
-    /// `A(x₀)`, with the samples along axis 0 as in x₀.
+    /// Returns `A(x₀)`, with the samples along axis 0 as in x₀.
     fn apply(&self, x0: Tensor<D>) -> Tensor<E>;
 }
 
@@ -40,25 +40,25 @@ where
     }
 }
 
-/// A denoiser, led by an observation `y = A(x₀) + noise`: super-resolution, deblurring,
+/// A denoiser, guided by an observation `y = A(x₀) + noise`: super-resolution, deblurring,
 /// inpainting.
 ///
 /// ```text
 /// x̂₀ ← x̂₀ + s (σ²/α) ∇ₓ ln p(y | x),    p(y | x) from ‖y − A(x̂₀(x))‖²
 /// ```
 ///
-/// How p follows from the misfit is the [`ObservationLikelihood`]: [`GaussianLikelihood`] (ΠGDM,
+/// The [`ObservationLikelihood`] defines p from the misfit: [`GaussianLikelihood`] (ΠGDM,
 /// reconstruction guidance) or [`NormalizedLikelihood`] (DPS). For Gaussian data and a linear A the
-/// answer is exactly E[x₀ | x, y]. The gradient goes through the denoiser, which has to be
+/// prediction is exactly E[x₀ | x, y]. The gradient goes through the denoiser, which must be
 /// differentiable with respect to x, and costs about two more calls of it. s = 0 is the denoiser
 /// alone.
 ///
-/// A mask is a linear operator too: `|x0| x0 * mask` with `y = known * mask` inpaints, and is exact
-/// where the replacement of RePaint is not; but it has to differentiate the network, and RePaint
-/// has not.
+/// A mask is a linear operator too: `|x0| x0 * mask` with `y = known * mask` inpaints. It is exact
+/// where the replacement of RePaint is not, but unlike RePaint it requires the gradient of the
+/// network.
 ///
-/// Where x holds no signal (α = 0) x̂₀ does not depend on x and cannot be led: a run that starts
-/// there is refused. Start it below, or let s be 0 there, as with
+/// Where x holds no signal (α = 0) x̂₀ does not depend on x and cannot be guided, so a run cannot
+/// start there. Start it at a lower level, or set s = 0 there, as with
 /// [`ClassifierGuided`](crate::ClassifierGuided).
 ///
 /// [`GaussianLikelihood`]: crate::GaussianLikelihood
@@ -94,8 +94,12 @@ pub struct Reconstruction<M, A, L, const E: usize, S = f64> {
 }
 
 impl<M, A, L, const E: usize> Reconstruction<M, A, L, E> {
-    /// Guides `inner` by `observed`, finite, one for each sample or one (`[1, …]`) for all; at
-    /// scale 1. Whether the operator gives that shape is asked when a run starts.
+    /// Guides `inner` by `observed`, one per sample or one (`[1, …]`) for all, at scale 1. The shape
+    /// of the operator's output is checked when a run starts.
+    ///
+    /// # Errors
+    /// Returns an error if an element of `observed` is not finite, or if it cannot be read back from
+    /// the device.
     pub fn new(
         inner: M,
         operator: A,
@@ -108,7 +112,10 @@ impl<M, A, L, const E: usize> Reconstruction<M, A, L, E> {
 }
 
 impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
-    /// With another scale.
+    /// Sets the scale.
+    ///
+    /// # Errors
+    /// Returns an error if the scale is not finite.
     pub fn scale<T: Scale>(self, scale: T) -> Result<Reconstruction<M, A, L, E, T>, ModelError> {
         scale.check()?;
         let Self { inner, operator, observed, likelihood, .. } = self;
@@ -125,12 +132,12 @@ impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
         sum_each((observed - seen).square())
     }
 
-    /// A of ones is finite, can be differentiated and has the shape of y.
+    /// Checks that A of ones is finite, can be differentiated and has the shape of y.
     fn check_operator<const D: usize>(&self, x: &Tensor<D>) -> Result<(), ModelError>
     where
         A: Operator<D, E>,
     {
-        // Not 0, where norms have no gradient and logarithms no value.
+        // Not at 0, where norms have no gradient and logarithms are infinite.
         let ones = full_precision(x.clone()).ones_like();
         let batch = x.dims()[0];
         let seen = self.operator.apply(ones.clone());
@@ -154,7 +161,7 @@ impl<M, A, L, const E: usize, S> Reconstruction<M, A, L, E, S> {
 }
 
 impl<M, A, L: ObservationLikelihood, const E: usize, S> Reconstruction<M, A, L, E, S> {
-    /// `∇ₓ ln p(y | x)`, and the prediction of the data on the way.
+    /// `∇ₓ ln p(y | x)`, and the prediction of the data it is computed from.
     fn slope<const D: usize>(
         &self,
         x: Tensor<D>,
@@ -190,10 +197,10 @@ where
         }
         let (slope, mut denoised) = self.slope(x.clone(), at);
         if x.is_tracked() {
-            // A caller who differentiates this needs x̂₀ in terms of their own x.
+            // A caller that differentiates this needs x̂₀ as a function of its x.
             denoised = self.inner.predict_x0(x, at);
         }
-        // That there is a gradient was checked; without one nothing here looks like a result.
+        // `check` requires a gradient. Without one the result is NaN, not a plausible value.
         denoised.map_x0(|x0| {
             let slope = slope.unwrap_or_else(|| x0.full_like(f64::NAN));
             x0 + times(slope, &shifts)

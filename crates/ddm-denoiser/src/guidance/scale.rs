@@ -1,4 +1,4 @@
-//! How strongly guidance acts, level by level.
+//! The scale of guidance as a function of the level.
 
 use std::ops::RangeInclusive;
 
@@ -9,9 +9,9 @@ use crate::ModelError;
 
 /// The scale of guidance at a level.
 ///
-/// A number is the same scale everywhere, a closure `|at: NoiseLevel| …` any function of the level,
-/// an [`Interval`] a scale for some levels only. Whatever is guided: 0 is the unconditional model,
-/// 1 the conditional one, and above 1 the condition counts for more than it should.
+/// A number is a constant scale, a closure `|at: NoiseLevel| …` any function of the level, and an
+/// [`Interval`] a scale for some levels only. In every guidance, 0 is the unconditional model, 1 the
+/// conditional one, and above 1 the condition is amplified.
 ///
 /// ```
 /// use ddm_denoiser::{Interval, Scale};
@@ -24,11 +24,14 @@ use crate::ModelError;
 /// ```
 #[doc(alias = "guidance_scale")]
 pub trait Scale: Send + Sync {
-    /// The scale at a level.
+    /// Returns the scale at a level.
     fn at(&self, level: NoiseLevel) -> f64;
 
-    /// Refuses what is no number. Called where guidance is made; what a closure answers is looked
-    /// at when a run starts, at its noisiest level.
+    /// Checks that the scale is finite. Called when guidance is created; the value of a closure is
+    /// checked when a run starts, at its noisiest level.
+    ///
+    /// # Errors
+    /// Returns an error if the scale is not finite.
     fn check(&self) -> Result<(), ModelError> {
         Ok(())
     }
@@ -53,7 +56,7 @@ fn require_finite(scale: f64) -> Result<(), ModelError> {
     Ok(Invalid::require(scale.is_finite(), "the guidance scale", scale, "finite")?)
 }
 
-/// The scale at the level where a run starts, if it is a number.
+/// The scale at the level where a run starts; an error if it is not finite.
 pub(crate) fn at_start(scale: &impl Scale, noisiest: NoiseLevel) -> Result<f64, ModelError> {
     let found = scale.at(noisiest);
     require_finite(found).map(|()| found)
@@ -64,11 +67,11 @@ pub(crate) fn at_each(scale: &impl Scale, at: &[NoiseLevel]) -> Vec<f64> {
     at.iter().map(|&at| scale.at(at)).collect()
 }
 
-/// A scale inside a range of σ/α (both ends included), and 1, the plain conditional model, outside,
-/// or another scale that [`outside`](Self::outside) sets.
+/// A scale inside a range of σ/α (both ends included), and 1 outside, the plain conditional model,
+/// unless [`outside`](Self::outside) sets another scale.
 ///
-/// Guidance does harm at high noise, where it narrows what the samples can become, and nothing at
-/// low noise, where it costs a second branch all the same; so limiting it is better and cheaper.
+/// At high noise guidance reduces the variety of the samples. At low noise it has no effect, but
+/// still costs a second branch. So limiting it is better and cheaper.
 /// Source: Kynkäänniemi et al., *Applying Guidance in a Limited Interval Improves Sample and
 /// Distribution Quality in Diffusion Models*, arXiv 2404.07724; their σ is σ/α, and their
 /// lower end is excluded.
@@ -91,7 +94,10 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// A finite scale for levels whose σ/α is in `ratios`; an upper end may be infinite.
+    /// Creates a scale for levels whose σ/α is in `ratios`. The upper end may be infinite.
+    ///
+    /// # Errors
+    /// Returns an error if the scale is not finite, or if the range is empty, negative or NaN.
     pub fn new(scale: f64, ratios: RangeInclusive<f64>) -> Result<Self, ModelError> {
         scale.check()?;
         let (&lowest, &highest) = (ratios.start(), ratios.end());
@@ -106,8 +112,11 @@ impl Interval {
         Ok(Self { scale, ratios, outside: 1.0 })
     }
 
-    /// With another scale outside of the range: 0 for what should not count there at all, such as a
-    /// weight of [`Composed`](crate::Composed), or guidance by a gradient.
+    /// Sets the scale outside of the range. Use 0 for a weight of [`Composed`](crate::Composed), or
+    /// for guidance by a gradient, to switch it off there.
+    ///
+    /// # Errors
+    /// Returns an error if the scale is not finite.
     pub fn outside(self, scale: f64) -> Result<Self, ModelError> {
         scale.check()?;
         Ok(Self { outside: scale, ..self })
@@ -124,7 +133,7 @@ impl Scale for Interval {
 struct Ends {
     scale: f64,
     lowest: f64,
-    /// Infinite where it is left out, since JSON has no infinity.
+    /// Infinite if left out, since JSON has no infinity.
     #[serde(default)]
     highest: Option<f64>,
     #[serde(default = "one")]

@@ -1,4 +1,4 @@
-//! From the gradient of a probability to x̂₀.
+//! Tweedie's formula: from the gradient of a log-probability to x̂₀.
 
 use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
@@ -6,15 +6,16 @@ use ddm_schedule::{Invalid, NoiseLevel};
 use super::scale::at_start;
 use crate::{ModelError, Scale};
 
-/// `s σ²/α`: how far x̂₀ moves for a gradient of `ln p(y | x)`, since x̂₀ = (x + σ² ∇ ln p(x))/α.
+/// The factor `s σ²/α` from a gradient of `ln p(y | x)` to the shift of x̂₀, since
+/// x̂₀ = (x + σ² ∇ ln p(x))/α.
 ///
-/// 0 where s = 0, also at levels without signal.
+/// It is 0 where s = 0, also at levels without signal.
 pub(crate) fn shift(scale: f64, at: NoiseLevel) -> f64 {
     if scale == 0.0 { 0.0 } else { scale * at.sigma * at.sigma / at.alpha }
 }
 
-/// The scale where a run starts, if it is a number, and 0 where there is no signal: x, which is
-/// noise alone, and with it every p(y | x), says nothing about x̂₀ there.
+/// The scale at the level where a run starts. It must be finite, and 0 at a level without signal,
+/// where x is pure noise and p(y | x) does not depend on it.
 pub(crate) fn check_start(
     what: &'static str,
     scale: &impl Scale,
@@ -28,8 +29,8 @@ pub(crate) fn check_start(
     Err(ModelError::NoSignalToGuide { what, alpha, sigma })
 }
 
-/// Refuses values that are not finite, and says the first of them. Waits for the device; in a
-/// browser, where that is not possible, the check is left out.
+/// Checks that all values are finite; the error holds the first that is not. It blocks on the device,
+/// so it is left out in a browser, where that is not possible.
 pub(crate) fn require_finite<const D: usize>(
     name: &'static str,
     values: Tensor<D>,
