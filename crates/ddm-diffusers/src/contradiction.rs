@@ -49,8 +49,10 @@ pub enum Contradiction {
         steps: usize,
     },
     /// An SDE solver of an order that does not exist.
-    #[error("algorithm_type \"{algorithm}\" does not support order {order}; set solver_order to 1 or 2, \
-         or remove \"sde-\" from algorithm_type")]
+    #[error(
+        "algorithm_type \"{algorithm}\" does not support order {order}; set solver_order to 1 or 2, \
+         or remove \"sde-\" from algorithm_type"
+    )]
     SdeOrder {
         /// The algorithm.
         algorithm: &'static str,
@@ -75,8 +77,10 @@ pub enum Contradiction {
     )]
     InverseLinspace,
     /// `invert_sigmas` with fresh noise at every step.
-    #[error("invert_sigmas cannot be combined with fresh noise at every step (stochastic_sampling, \
-         FlowMatchLCMScheduler); set invert_sigmas or stochastic_sampling to false")]
+    #[error(
+        "invert_sigmas cannot be combined with fresh noise at every step (stochastic_sampling, \
+         FlowMatchLCMScheduler); set invert_sigmas or stochastic_sampling to false"
+    )]
     InvertedStochastic,
     /// A spacing of σ/α together with flow levels.
     #[error(

@@ -18,11 +18,16 @@ pub enum ConfigError {
         reason: String,
     },
     /// A missing class name.
-    #[error("the scheduler config lacks `_class_name`; add it with the name of the scheduler class, such \
-         as \"DDIMScheduler\"")]
+    #[error(
+        "the scheduler config lacks `_class_name`; add it with the name of the scheduler class, such \
+         as \"DDIMScheduler\""
+    )]
     NoClass,
     /// A class that this crate does not cover.
-    #[error("the scheduler class {found} is not supported; the supported classes are {}", covered())]
+    #[error(
+        "the scheduler class {found} is not supported; the supported classes are {}",
+        covered()
+    )]
     UnknownClass {
         /// The name that was given.
         found: String,

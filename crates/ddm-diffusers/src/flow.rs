@@ -37,9 +37,19 @@ impl Settings {
     fn check_mu(&self, mu: Option<f64>) -> Result<(), ConfigError> {
         let mu = mu.filter(|_| self.dynamic_shift);
         let good = mu.is_none_or(|mu| mu.is_finite() && !(self.linear_shift && mu <= 0.0));
-        ConfigError::require(good, "mu", mu.unwrap_or_default(), "finite, and above 0 with time_shift_type \"linear\"")?;
+        ConfigError::require(
+            good,
+            "mu",
+            mu.unwrap_or_default(),
+            "finite, and above 0 with time_shift_type \"linear\"",
+        )?;
         let given = mu.is_some() || !self.dynamic_shift;
-        ConfigError::require(given, "mu", "missing", "passed to set_timesteps (SetTimesteps::mu) since use_dynamic_shifting is true")
+        ConfigError::require(
+            given,
+            "mu",
+            "missing",
+            "passed to set_timesteps (SetTimesteps::mu) since use_dynamic_shifting is true",
+        )
     }
 
     /// Returns the timesteps and σ of the solvers with `use_flow_sigmas`.

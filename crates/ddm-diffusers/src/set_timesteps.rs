@@ -127,7 +127,8 @@ impl SetTimesteps {
         }
         if let (Some(sigmas), Some(timesteps)) = (&self.sigmas, &self.timesteps) {
             let good = flow_match && sigmas.len() == timesteps.len();
-            let allowed = "left out if sigmas are given, or, for flow matching, as many as the sigmas";
+            let allowed =
+                "left out if sigmas are given, or, for flow matching, as many as the sigmas";
             ConfigError::require(good, "timesteps", "given", allowed)?;
         }
         let lists = [("sigmas", &self.sigmas), ("timesteps", &self.timesteps)];

@@ -55,7 +55,8 @@ impl Settings {
         let sigmas = self.spaced(steps, high, low)?;
         let cosine = self.class == Class::DpmSolverMultistep && self.betas == Betas::Cosine;
         let rounded = matches!(self.sigmas, Sigmas::Karras | Sigmas::Lu) && !cosine;
-        let timesteps = sigmas.iter().map(|&sigma| self.timestep_at(sigma, rounded, table)).collect();
+        let timesteps =
+            sigmas.iter().map(|&sigma| self.timestep_at(sigma, rounded, table)).collect();
         Ok((timesteps, sigmas.into_iter().map(single).collect()))
     }
 
@@ -65,10 +66,11 @@ impl Settings {
         let steps = set.count(self.class);
         if let Some(sigmas) = &set.sigmas {
             // The last one is the end of the run.
-            let timesteps = sigmas.iter().take(steps).map(|&sigma| match self.log_sigma_timestep() {
-                true => 0.25 * sigma.ln(),
-                false => self.timestep_at(single(sigma), false, table),
-            });
+            let timesteps =
+                sigmas.iter().take(steps).map(|&sigma| match self.log_sigma_timestep() {
+                    true => 0.25 * sigma.ln(),
+                    false => self.timestep_at(single(sigma), false, table),
+                });
             return Ok((timesteps.collect(), sigmas.iter().copied().map(single).collect()));
         }
         let points = match &set.timesteps {
@@ -88,7 +90,8 @@ impl Settings {
         if self.sigmas != Sigmas::Table {
             sigmas = self.spaced(steps, sigmas[0], sigmas[sigmas.len() - 1])?;
             let rounded = self.whole_timesteps() && self.sigmas == Sigmas::Karras;
-            timesteps = sigmas.iter().map(|&sigma| self.timestep_at(sigma, rounded, table)).collect();
+            timesteps =
+                sigmas.iter().map(|&sigma| self.timestep_at(sigma, rounded, table)).collect();
         }
         if self.log_sigma_timestep() {
             timesteps = sigmas.iter().take(steps).map(|sigma| 0.25 * sigma.ln()).collect();

@@ -72,8 +72,10 @@ pub enum GridError {
         last: f64,
     },
     /// A time outside [0, 1].
-    #[error("time {time} is outside the schedule, whose times are 0 (data) to 1 (noise); choose times in \
-         that range")]
+    #[error(
+        "time {time} is outside the schedule, whose times are 0 (data) to 1 (noise); choose times in \
+         that range"
+    )]
     NoSuchTime {
         /// The time.
         time: f64,
