@@ -1,4 +1,4 @@
-//! The scheduler classes that are covered, and their families.
+//! The scheduler classes that this crate covers, and their families.
 
 use std::fmt;
 
@@ -38,12 +38,12 @@ pub enum Class {
     UniPcMultistep,
 }
 
-/// Classes that choose their levels, and keep x, in the same way.
+/// A group of classes that choose their levels and scale x in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Rows of the table, and the row that lies T/n below.
+    /// Rows of the table; each step ends T/n rows below its start.
     Chain,
-    /// Rows of the distilled run.
+    /// Rows of the schedule that the model was distilled on.
     Consistency,
     /// n of n + 1 rows; σ/α by table or by spacing; x variance preserving.
     Solver,
@@ -92,7 +92,7 @@ impl Class {
         Self::UniPcMultistep,
     ];
 
-    /// Its `_class_name`.
+    /// Returns its `_class_name`.
     pub fn name(self) -> &'static str {
         match self {
             Self::CmStochasticIterative => "CMStochasticIterativeScheduler",
@@ -128,7 +128,7 @@ impl Class {
         }
     }
 
-    /// The class of this `_class_name`, if it is covered.
+    /// Returns the class with this `_class_name`, or `None` if it is not covered.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }

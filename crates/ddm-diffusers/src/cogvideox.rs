@@ -6,11 +6,11 @@ use ddm_schedule::{NoiseLevel, kernel};
 
 use crate::walk::Walk;
 
-/// SDE-DPM-Solver++(2M) with η = 1 on the rows of a table: x̂₀ extrapolated in λ from the step
-/// before, but not in the last step.
+/// SDE-DPM-Solver++(2M) with η = 1 on the rows of a table: it extrapolates x̂₀ in λ from the
+/// previous step, except in the last step.
 ///
-/// diffusers draws the noise of each step between twice and takes the second draw; so does this,
-/// for the same noise. Source: Lu et al., *DPM-Solver++*, algorithm 2 and app. B.3,
+/// diffusers draws the noise of every inner step twice and uses the second draw; this sampler does
+/// the same, to consume the same noise. Source: Lu et al., *DPM-Solver++*, algorithm 2 and app. B.3,
 /// arXiv 2211.01095; Yang et al., *CogVideoX*, arXiv 2408.06072.
 #[derive(Clone, Debug)]
 pub(crate) struct CogVideoXDpm(pub(crate) Walk);
@@ -30,7 +30,7 @@ impl<const D: usize> Sampler<D> for CogVideoXDpm {
         let to = self.0.below(from.timestep, stride);
         let x0 = cx.denoise(x.clone(), from);
         let ends = from.timestep < stride as f64;
-        let guess = match before.replace((from, x0.clone())) {
+        let extrapolated = match before.replace((from, x0.clone())) {
             Some((earlier, old)) if !ends => {
                 drop(cx.noise_like(&x));
                 let h = to.lambda() - from.lambda();
@@ -39,6 +39,6 @@ impl<const D: usize> Sampler<D> for CogVideoXDpm {
             }
             _ => x0,
         };
-        cx.reverse(x, guess, from, to, kernel::sde_std(from, to, 1.0))
+        cx.reverse(x, extrapolated, from, to, kernel::sde_std(from, to, 1.0))
     }
 }

@@ -12,10 +12,10 @@ use crate::schedule::Angle;
 use crate::settings::Settings;
 use crate::{Class, ConfigError, Prediction, SetTimesteps, json};
 
-/// A diffusers scheduler config: what it says, with the class's defaults for what it leaves out.
+/// A diffusers scheduler config: the given values, and the class's defaults for missing keys.
 ///
-/// A config is a schedule, the levels of a run, a parameterization and a sampler; each has a method
-/// of its own. Settings that contradict each other are refused when the config is read.
+/// A config gives a schedule, the levels of a run, a parameterization and a sampler, each by its
+/// method. Reading a config whose settings contradict each other is an error.
 ///
 /// ```
 /// use ddm_diffusers::SchedulerConfig;
@@ -23,7 +23,7 @@ use crate::{Class, ConfigError, Prediction, SetTimesteps, json};
 ///     "_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085,
 ///     "beta_end": 0.012, "clip_sample": false, "steps_offset": 1, "skip_prk_steps": true
 /// }"#.parse()?;
-/// assert_eq!(config.unknown(), ["skip_prk_steps"]); // PNDM's; DDIM has no such setting
+/// assert_eq!(config.unknown(), ["skip_prk_steps"]); // a setting of PNDM, not of DDIM
 /// let levels = config.levels(50)?;
 /// assert_eq!((levels[0].timestep, levels[49].timestep), (981.0, 1.0));
 /// # Ok::<(), ddm_diffusers::ConfigError>(())
@@ -37,14 +37,23 @@ pub struct SchedulerConfig {
 }
 
 impl SchedulerConfig {
-    /// The config of a class with nothing but defaults.
+    /// Creates the config of a class from its defaults.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the defaults are invalid, which does not occur for [`Class::ALL`].
     pub fn new(class: Class) -> Result<Self, ConfigError> {
         Self::of(class, &Map::new())
     }
 
-    /// Reads a JSON value; infinities may be strings, `"-Infinity"`.
+    /// Reads a JSON value; infinities may be strings, such as `"-Infinity"`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value is not an object, the class is missing or not covered, a value
+    /// has the wrong type or is out of range, or settings contradict each other.
     pub fn from_value(value: &Value) -> Result<Self, ConfigError> {
-        let reason = "an object is needed".to_owned();
+        let reason = "the top level must be an object".to_owned();
         let given = value.as_object().ok_or(ConfigError::NotJson { reason })?;
         let name = given.get("_class_name").and_then(Value::as_str).ok_or(ConfigError::NoClass)?;
         let class = Class::named(name)
@@ -77,24 +86,29 @@ impl SchedulerConfig {
         Ok(Self { values, unknown, settings })
     }
 
-    /// The class.
+    /// Returns the scheduler class.
     pub fn class(&self) -> Class {
         self.settings.class
     }
 
-    /// Keys that were given, but that the class does not have; they change nothing.
+    /// Returns the given keys that the class does not have; they change nothing.
     ///
-    /// Keys that begin with `_` are no settings and are not among them.
+    /// Keys that begin with `_` are metadata, not settings, and are left out.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
     }
 
-    /// What a key says, by its default if it was left out; `None` if the class does not have it.
+    /// Returns the value of a key, or its default if it was missing; `None` if the class does not
+    /// have the key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }
 
-    /// The forward process.
+    /// Returns the noise schedule.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the βs or the EDM settings are invalid.
     pub fn schedule(&self) -> Result<Box<dyn NoiseSchedule>, ConfigError> {
         let settings = &self.settings;
         Ok(match settings.class.family() {
@@ -109,49 +123,53 @@ impl SchedulerConfig {
         })
     }
 
-    /// The levels of a run: diffusers' timesteps and sigmas. `set` is a number of steps, or all
-    /// arguments of [`SetTimesteps`].
+    /// Returns the levels of a run: diffusers' timesteps and sigmas. `set` is a number of steps, or
+    /// the arguments in [`SetTimesteps`].
     ///
-    /// Where diffusers repeats the last sigma, the last level lies
-    /// 1e-10 of itself lower. Of `DDIMInverseScheduler` they are the levels of the way down; they are
-    /// walked upwards, see [`invert`](Self::invert).
+    /// Where diffusers repeats the last sigma, the last level is lower by a factor 1 − 1e-10.
+    /// `DDIMInverseScheduler` returns them from noise to data, too; [`invert`](Self::invert) walks
+    /// them upwards.
     ///
     /// # Errors
     ///
-    /// Arguments that the class does not take, and steps that its table does not have.
+    /// Returns an error if the class does not take an argument, or if its table has too few rows.
     pub fn levels(&self, set: impl Into<SetTimesteps>) -> Result<Levels, ConfigError> {
         self.settings.levels(&set.into())
     }
 
-    /// Whether the run goes from the data to noise: then [`invert`](Self::invert) is in place of a
+    /// Returns whether the run goes from data to noise; then [`invert`](Self::invert) replaces the
     /// sampler.
     pub fn inverts(&self) -> bool {
         self.settings.class == Class::DdimInverse
     }
 
-    /// What the network predicts.
+    /// Returns what the network predicts.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `sigma_data` or `sigma_min` is out of range.
     pub fn parameterization(&self) -> Result<Prediction, ConfigError> {
         Prediction::of(&self.settings)
     }
 
-    /// What noise of unit variance is multiplied by to be the x of the first level.
+    /// Returns the factor that turns noise of unit variance into x at the first level.
     ///
-    /// diffusers starts some runs at σ and others at √(σ² + 1), and flow at 1.
+    /// diffusers starts some classes at σ, others at √(σ² + 1), and flow at 1.
     pub fn start_scale(&self, first: NoiseLevel) -> f64 {
         self.settings.start_scale(first)
     }
 
-    /// diffusers' own x is ours times this: some classes keep `x/α = x₀ + (σ/α) ε`.
+    /// Returns the factor from our x to diffusers' x: some classes keep `x/α = x₀ + (σ/α) ε`.
     pub fn scale_to_theirs(&self, at: NoiseLevel) -> f64 {
         if self.settings.class.family() == Family::KDiffusion { 1.0 / at.alpha } else { 1.0 }
     }
 
-    /// The config as a `scheduler_config.json`, every key of the class written out.
+    /// Returns the config as a `scheduler_config.json` with every key of the class.
     pub fn to_json(&self) -> String {
         json::write(&Value::from(self.clone()))
     }
 
-    /// Keys that were set to another value than the default and change nothing.
+    /// Returns the keys whose value differs from the default and has no effect.
     pub(crate) fn idle(&self) -> impl Iterator<Item = &str> {
         let (defaults, settings) = (defaults(self.class()), &self.settings);
         let idle = self.values.iter().filter(move |(key, value)| {
@@ -168,7 +186,7 @@ impl SchedulerConfig {
 impl FromStr for SchedulerConfig {
     type Err = ConfigError;
 
-    /// Reads the text of a `scheduler_config.json`; infinities may stand bare, as Python has them.
+    /// Reads the text of a `scheduler_config.json`; infinities may be bare, as Python writes them.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let value = json::parse(text)
             .map_err(|error| ConfigError::NotJson { reason: error.to_string() })?;
@@ -192,8 +210,8 @@ impl From<SchedulerConfig> for Value {
     }
 }
 
-/// The settings where some keys are null, Python's None: false for a flag, and what it does in
-/// diffusers for others, which is to fail, unless the key counts for nothing.
+/// Reads settings in which some keys are null (Python's None). A null flag is false. Other null
+/// keys are an error, as in diffusers, unless they have no effect or diffusers accepts None.
 fn without_nulls(
     class: Class,
     values: &mut Map<String, Value>,
@@ -202,7 +220,7 @@ fn without_nulls(
     for key in nulls {
         match values.get_mut(key) {
             Some(slot @ Value::Bool(_)) => *slot = Value::Bool(false),
-            // No bound.
+            // No upper bound.
             Some(slot) if key == "sample_max_value" => *slot = "Infinity".into(),
             Some(slot) if key == "variance_type" => *slot = "fixed_small".into(),
             Some(slot) if key == "timestep_type" => *slot = "discrete".into(),
@@ -213,21 +231,21 @@ fn without_nulls(
     let free = ["sample_max_value", "variance_type", "timestep_type", "base_shift", "max_shift"];
     for key in nulls {
         let value = values.get(key).unwrap_or(&Value::Null);
-        let counts = settings.counts(key) && !free.contains(&key.as_str()) && !value.is_boolean();
-        let allowed = format!("set, or left out for its default {value}");
-        ConfigError::require(!counts, key, "null", &allowed)?;
+        let fails = settings.counts(key) && !free.contains(&key.as_str()) && !value.is_boolean();
+        let allowed = format!("set, or omitted for its default {value}");
+        ConfigError::require(!fails, key, "null", &allowed)?;
     }
     Ok(settings)
 }
 
-/// Refuses a value of another kind than the default's.
+/// Returns an error if the value has another type than the default.
 fn require_kind(key: &str, default: &Value, value: &Value) -> Result<(), ConfigError> {
     let numbers = |list: &Vec<Value>| list.iter().all(|item| json::number(item).is_some());
     let (good, allowed) = match default {
         Value::Bool(_) => (value.is_boolean(), "true or false"),
-        // A whole range of numbers is checked where it is used; none of them may be NaN.
+        // Ranges are checked later; only NaN is always invalid.
         _ if json::number(default).is_some() => {
-            (json::number(value).is_some_and(|number| !number.is_nan()), "a number")
+            (json::number(value).is_some_and(|number| !number.is_nan()), "a number (not NaN)")
         }
         Value::String(_) => (value.is_string(), "a string"),
         Value::Array(_) => (value.as_array().is_some_and(numbers), "a list of numbers"),

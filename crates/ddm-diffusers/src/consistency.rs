@@ -1,4 +1,4 @@
-//! Consistency models on EDM's levels.
+//! Consistency models on the noise levels of EDM.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{ModelError, Parameterization};
@@ -19,11 +19,12 @@ pub struct ConsistencyPrediction {
 }
 
 impl ConsistencyPrediction {
-    /// For data of standard deviation σ_d > 0, learned down to the noise `σ_min ≥ 0`.
+    /// Creates the parameterization for data of standard deviation σ_d > 0 and training noise down
+    /// to `σ_min ≥ 0`.
     ///
     /// # Errors
     ///
-    /// σ_d or σ_min out of range.
+    /// Returns an error if σ_d or σ_min is out of range.
     pub fn new(sigma_data: f64, sigma_min: f64) -> Result<Self, ModelError> {
         let good = sigma_data > 0.0 && sigma_data.is_finite();
         Invalid::require(good, "sigma_data", sigma_data, "finite and above 0")?;
@@ -53,9 +54,9 @@ impl Parameterization for ConsistencyPrediction {
     }
 }
 
-/// The multistep sampling of consistency models: `x̂₀ + s √(σ_to² − σ_min²) z`.
+/// The multistep sampler of consistency models: `x̂₀ + s √(σ_to² − σ_min²) z`.
 ///
-/// [`Lcm::floor`](ddm_samplers::Lcm::floor) with the noise scaled by s.
+/// It is [`Lcm::floor`](ddm_samplers::Lcm::floor) with noise scaled by s.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Renoise {
     pub(crate) sigma_min: f64,

@@ -1,63 +1,67 @@
-//! Settings that do not go together. diffusers fails with them, or gives what is not finite.
+//! Settings that contradict each other: with them, diffusers fails or returns non-finite samples.
 
 use thiserror::Error;
 
 use crate::settings::{Algorithm, Predicts, Rows, Settings, Sigmas, VarianceType, Variant};
 use crate::{Class, ConfigError};
 
-/// Settings that do not go together, and what to change.
+/// Settings that contradict each other. Each message says what to change.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Contradiction {
-    /// `fixed_large_log` takes the square root of a logarithm, which is negative.
+    /// `fixed_large_log` takes the square root of a negative logarithm.
     #[error(
-        "variance_type \"fixed_large_log\" is not finite; \
+        "variance_type \"fixed_large_log\" takes the square root of a negative number; \
          set variance_type to \"fixed_large\""
     )]
     FixedLargeLog,
-    /// A learned variance without a range.
+    /// A learned variance without its range.
     #[error(
-        "variance_type \"learned\" gives no range for the variance; \
+        "variance_type \"learned\" is not supported, since it lacks the range of the variance; \
          set variance_type to \"learned_range\""
     )]
     Learned,
-    /// UniPC's B₁(h) = h is infinite in a step to σ = 0.
+    /// UniPC with B₁(h) = h on a step to σ = 0, where h is infinite.
     #[error(
-        "solver_type \"bh1\" is not finite in the last step to sigma = 0; \
+        "solver_type \"bh1\" is infinite in the last step, to sigma = 0; \
          set solver_type to \"bh2\" or final_sigmas_type to \"sigma_min\""
     )]
     Bh1ToZero,
-    /// A solver in ε cannot step to σ = 0.
+    /// A solver that predicts ε on a step to σ = 0.
     #[error(
-        "{algorithm} is not finite in the last step to sigma = 0; \
-         set final_sigmas_type to \"sigma_min\", or solve for the data (dpmsolver++, predict_x0)"
+        "{algorithm} is infinite in the last step, to sigma = 0; set final_sigmas_type to \
+         \"sigma_min\", or use a data prediction (algorithm_type \"dpmsolver++\" or \
+         predict_x0 = true)"
     )]
     NoiseToZero {
         /// The algorithm.
         algorithm: &'static str,
     },
-    /// The first timestep comes again.
+    /// Two steps at the first timestep.
     #[error(
-        "the first timestep {timestep} comes again in a run of {steps} steps; \
-         take fewer steps or another spacing"
+        "a run of {steps} steps visits the first timestep {timestep} twice; \
+         use fewer steps or another spacing of timesteps or sigmas"
     )]
     FirstTimestepTwice {
         /// The timestep.
         timestep: f64,
-        /// Steps of the run.
+        /// The number of steps of the run.
         steps: usize,
     },
-    /// An SDE of an order that there is none of.
-    #[error("{algorithm} has no order {order}; set solver_order to 1 or 2, or drop \"sde-\"")]
+    /// An SDE solver of an order that does not exist.
+    #[error(
+        "algorithm_type \"{algorithm}\" does not support order {order}; set solver_order to 1 or 2, \
+         or remove \"sde-\" from algorithm_type"
+    )]
     SdeOrder {
         /// The algorithm.
         algorithm: &'static str,
         /// The order.
         order: usize,
     },
-    /// A solver in ε with what diffusers cannot turn into ε.
+    /// A solver that predicts ε with an output that diffusers cannot convert to ε.
     #[error(
-        "algorithm_type \"{algorithm}\" and {key} do not go together; \
+        "algorithm_type \"{algorithm}\" cannot be combined with {key}; \
          set algorithm_type to \"data_prediction\" (SA-Solver) or \"dpmsolver++\""
     )]
     NoiseFrom {
@@ -66,30 +70,34 @@ pub enum Contradiction {
         /// The setting.
         key: &'static str,
     },
-    /// An inversion has no linspace.
+    /// An inversion with `linspace`, which it does not have.
     #[error(
-        "DDIMInverseScheduler has no timestep_spacing \"linspace\"; \
+        "DDIMInverseScheduler does not support timestep_spacing \"linspace\"; \
          set timestep_spacing to \"trailing\" or \"leading\""
     )]
     InverseLinspace,
-    /// `invert_sigmas` with fresh noise in each step.
-    #[error("invert_sigmas and stochastic_sampling do not go together; set one of them to false")]
-    InvertedStochastic,
-    /// A spacing of σ/α on flow levels.
+    /// `invert_sigmas` with fresh noise at every step.
     #[error(
-        "use_flow_sigmas and another spacing of sigmas were both set; set one of them to false"
+        "invert_sigmas cannot be combined with fresh noise at every step (stochastic_sampling, \
+         FlowMatchLCMScheduler); set invert_sigmas or stochastic_sampling to false"
+    )]
+    InvertedStochastic,
+    /// A spacing of σ/α together with flow levels.
+    #[error(
+        "use_flow_sigmas cannot be combined with another spacing of sigmas (use_karras_sigmas and \
+         the like); set one of them to false"
     )]
     FlowSpaced,
 }
 
 impl Settings {
-    /// Refuses settings out of range or at odds with each other.
+    /// Returns an error if settings are out of range or contradict each other.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.check_ranges()?;
         let ode_to_zero = !self.ends_at_sigma_min;
         let flow = self.predicts == Predicts::Flow;
         if flow && self.class == Class::DeisMultistep && !self.flow {
-            let what = "flow_prediction of DEIS on other levels than flow's".to_owned();
+            let what = "flow_prediction of DEIS without flow levels".to_owned();
             return Err(ConfigError::Unsupported { what, change: "set use_flow_sigmas to true" });
         }
         Err(ConfigError::Contradiction(match self {
@@ -139,7 +147,7 @@ impl Settings {
         }))
     }
 
-    /// Whether the network is told whole timesteps only, also where σ lies between rows.
+    /// Whether the network's timesteps are integers, even where σ lies between rows.
     pub(crate) fn whole_timesteps(&self) -> bool {
         self.class.family() == crate::class::Family::Solver
             || matches!(self.class, Class::Kdpm2Discrete | Class::Kdpm2AncestralDiscrete)

@@ -1,10 +1,10 @@
-//! The keys of each class and what a missing one means.
+//! The keys of each class and their defaults.
 
 use serde_json::{Map, Value, json};
 
 use crate::Class;
 
-/// Every key of the class with its default.
+/// Returns every key of the class with its default.
 pub(crate) fn defaults(class: Class) -> Map<String, Value> {
     let groups = match class {
         Class::Ddpm | Class::DdpmParallel => vec![

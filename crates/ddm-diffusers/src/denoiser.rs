@@ -1,4 +1,4 @@
-//! The model that a config means: network, parameterization, clipping and thresholding.
+//! The model of a config: network, parameterization, clipping and thresholding.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{
@@ -10,13 +10,18 @@ use crate::settings::{Predicts, Settings, VarianceType};
 use crate::{Class, ConfigError, SchedulerConfig};
 
 impl SchedulerConfig {
-    /// The network as a denoiser: what it predicts, then `thresholding` or `clip_sample`, then the
-    /// boundary condition of a consistency model.
+    /// Returns the network as a denoiser: its parameterization, then `thresholding` or
+    /// `clip_sample`, then the boundary condition of a consistency model.
     ///
-    /// With `learned_range` the network predicts twice the channels, see [`Model::learned_variance`]; the
-    /// DPM-Solver classes use the first half of them.
-    /// DDIM and its inversion limit x̂₀ but not the noise that goes with it: their network is taken
-    /// as it is, and the sampler, or [`invert`](Self::invert), limits x̂₀.
+    /// With `learned_range` the network outputs twice the channels, see
+    /// [`Model::learned_variance`]; the DPM-Solver classes use the first half of them.
+    /// DDIM and its inversion limit x̂₀ but not ε̂. For them this denoiser does not limit x̂₀; the
+    /// sampler, or [`invert`](Self::invert), does.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a setting of the parameterization, the clipping, the thresholding or the
+    /// boundary condition is out of range.
     pub fn denoiser<'a, const D: usize>(
         &self,
         network: impl NoisePredictor<D> + 'a,
@@ -55,17 +60,17 @@ impl Settings {
         Ok(Box::new(Consistent::new(model).timestep_scaling(self.timestep_scaling)?))
     }
 
-    /// Whether the class limits x̂₀ at all; some have the keys and do not.
+    /// Whether the class limits x̂₀; some have the keys but ignore them.
     pub(crate) fn limits(&self) -> bool {
         !matches!(self.class, Class::Tcd | Class::CogVideoXDdim | Class::CogVideoXDpm)
     }
 
-    /// Whether x̂₀ is limited after the noise ε̂ was taken from it.
+    /// Whether x̂₀ is limited after ε̂ was computed from it.
     pub(crate) fn limits_in_sampler(&self) -> bool {
         matches!(self.class, Class::Ddim | Class::DdimParallel | Class::DdimInverse)
     }
 
-    /// Whether the network predicts a variance, too, in as many channels again.
+    /// Whether the network also predicts a variance, in as many further channels.
     pub(crate) fn has_two_heads(&self) -> bool {
         let learned = matches!(self.variance, VarianceType::Learned | VarianceType::LearnedRange);
         let solver = matches!(self.class, Class::DpmSolverMultistep | Class::DpmSolverSinglestep);
@@ -73,7 +78,7 @@ impl Settings {
     }
 }
 
-/// How x̂₀ is kept in the range of the data.
+/// The limit that keeps x̂₀ in the range of the data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Limit {
     None,
@@ -90,14 +95,14 @@ impl Limit {
         }
     }
 
-    /// x̂₀ in its range. The settings were checked when the config was read.
+    /// Returns x̂₀ limited to its range. The settings were checked when the config was read.
     pub(crate) fn apply<const D: usize>(&self, x0: Tensor<D>, at: NoiseLevel) -> Tensor<D> {
         match *self {
             Self::None => x0,
             Self::Clip(range) => x0.clamp(-range, range),
             Self::Threshold { ratio, max } => {
-                let same = from_fn(|x: Tensor<D>, _: NoiseLevel| x);
-                match DynamicThreshold::new(same, ratio, max) {
+                let identity = from_fn(|x: Tensor<D>, _: NoiseLevel| x);
+                match DynamicThreshold::new(identity, ratio, max) {
                     Ok(threshold) => threshold.denoise(x0, at),
                     Err(_) => x0,
                 }

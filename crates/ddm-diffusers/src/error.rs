@@ -1,4 +1,4 @@
-//! What can be wrong with a scheduler config. Each error names the key or value and what to change.
+//! Errors of scheduler configs. Each names the key or value, and what to change.
 
 use ddm_denoiser::ModelError;
 use ddm_samplers::SamplingError;
@@ -7,50 +7,56 @@ use thiserror::Error;
 
 use crate::{Contradiction, Note};
 
-/// A scheduler config that cannot be read, or cannot do what is asked of it.
+/// An invalid scheduler config, or an invalid request to a valid one.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Not JSON, or no JSON object.
-    #[error("the scheduler config is no JSON object: {reason}")]
+    /// Not JSON, or not a JSON object.
+    #[error("the scheduler config is not a JSON object: {reason}")]
     NotJson {
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
     },
-    /// No class name.
-    #[error("the scheduler config has no `_class_name`; name the scheduler's class there")]
+    /// A missing class name.
+    #[error(
+        "the scheduler config lacks `_class_name`; add it with the name of the scheduler class, such \
+         as \"DDIMScheduler\""
+    )]
     NoClass,
-    /// A class that is not covered.
-    #[error("the scheduler class {found} is not covered; covered are {}", covered())]
+    /// A class that this crate does not cover.
+    #[error(
+        "the scheduler class {found} is not supported; the supported classes are {}",
+        covered()
+    )]
     UnknownClass {
-        /// The class that was named.
+        /// The name that was given.
         found: String,
     },
-    /// A value of the wrong kind or outside its range.
+    /// A value of the wrong type or out of range.
     #[error("`{key}` is {found}, but must be {allowed}")]
     Value {
-        /// Which key.
+        /// The key.
         key: String,
         /// The value that was given.
         found: String,
         /// What is allowed.
         allowed: String,
     },
-    /// Settings that do not go together.
+    /// Settings that contradict each other.
     #[error(transparent)]
     Contradiction(#[from] Contradiction),
-    /// A setting that means something, but nothing that is built here.
+    /// A setting of diffusers that this crate does not implement.
     #[error("{what} is not supported; {change}")]
     Unsupported {
         /// The setting.
         what: String,
-        /// What to do instead.
+        /// What to change.
         change: &'static str,
     },
-    /// `leading` goes beyond the table.
+    /// A `steps_offset` that moves `leading` timesteps beyond the table.
     #[error(
         "steps_offset = {offset} puts the first timestep at {timestep}, beyond the last row {last}; \
-         take fewer steps or set steps_offset to 0"
+         use fewer steps or set steps_offset to 0"
     )]
     OffsetTooLarge {
         /// The offset.
@@ -60,10 +66,10 @@ pub enum ConfigError {
         /// The last row.
         last: f64,
     },
-    /// `shift_terminal` stretches what lies between σ = 1 and the last σ, and nothing does.
+    /// A `shift_terminal` on a run whose last σ is 1: there is nothing to stretch.
     #[error(
         "shift_terminal = {terminal} cannot stretch a run whose last sigma is {last}; \
-         take at least 2 steps, or set shift_terminal to null"
+         use at least 2 steps, or set shift_terminal to null"
     )]
     NothingToStretch {
         /// The terminal σ.
@@ -71,22 +77,22 @@ pub enum ConfigError {
         /// The last σ.
         last: f64,
     },
-    /// What the strict reading refuses.
+    /// A note, which is an error in the strict reading.
     #[error(transparent)]
     Note(#[from] Note),
-    /// A setting is outside its range.
+    /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// The schedule cannot be made.
+    /// An invalid schedule.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    /// The levels cannot be had.
+    /// Invalid levels.
     #[error(transparent)]
     Grid(#[from] GridError),
-    /// The model's wrappers cannot be made.
+    /// An invalid setting of the model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The sampler cannot be made.
+    /// An invalid setting of the sampler.
     #[error(transparent)]
     Sampling(#[from] SamplingError),
 }
@@ -100,7 +106,7 @@ impl ConfigError {
         Self::Value { key: key.to_owned(), found: found.to_string(), allowed: allowed.into() }
     }
 
-    /// `Ok` if `holds`, else the error that names the key.
+    /// Returns an error that names the key unless `holds`.
     pub(crate) fn require(
         holds: bool,
         key: &str,

@@ -1,4 +1,4 @@
-//! σ of rectified flow: shifted, stretched to its terminal value, spaced.
+//! The σ of rectified flow: shifted, stretched to the terminal value, and spaced.
 
 use ddm_schedule::spacing;
 
@@ -6,13 +6,13 @@ use crate::settings::{Settings, Sigmas};
 use crate::table::{Table, single};
 use crate::{Class, ConfigError, SetTimesteps};
 
-/// How far below 1 UniPC keeps its first σ.
+/// The distance that UniPC keeps between its first σ and 1.
 const BELOW_ONE: f64 = 1e-6;
 
 impl Settings {
-    /// `s σ/(1 + (s − 1) σ)` with the shift s of the settings, of e^μ or of μ.
+    /// Returns `s σ/(1 + (s − 1) σ)`, where s is the `shift` of the settings, e^μ or μ.
     ///
-    /// μ counts under `use_dynamic_shifting` alone: pipelines pass it in any case.
+    /// μ has an effect only with `use_dynamic_shifting`, since pipelines always pass it.
     fn shifted(&self, sigma: f64, mu: Option<f64>) -> f64 {
         let shift = match mu.filter(|_| self.dynamic_shift) {
             None => self.shift,
@@ -33,16 +33,26 @@ impl Settings {
         Ok(sigmas.into_iter().map(|sigma| 1.0 - (1.0 - sigma) * factor).collect())
     }
 
-    /// Refuses a μ out of range, and none where one is needed.
-    fn needs_mu(&self, mu: Option<f64>) -> Result<(), ConfigError> {
+    /// Returns an error if μ is out of range, or missing where it is required.
+    fn check_mu(&self, mu: Option<f64>) -> Result<(), ConfigError> {
         let mu = mu.filter(|_| self.dynamic_shift);
         let good = mu.is_none_or(|mu| mu.is_finite() && !(self.linear_shift && mu <= 0.0));
-        ConfigError::require(good, "mu", mu.unwrap_or_default(), "finite, above 0 if linear")?;
+        ConfigError::require(
+            good,
+            "mu",
+            mu.unwrap_or_default(),
+            "finite, and above 0 with time_shift_type \"linear\"",
+        )?;
         let given = mu.is_some() || !self.dynamic_shift;
-        ConfigError::require(given, "mu", "missing", "given where use_dynamic_shifting is true")
+        ConfigError::require(
+            given,
+            "mu",
+            "missing",
+            "passed to set_timesteps (SetTimesteps::mu) since use_dynamic_shifting is true",
+        )
     }
 
-    /// Of the solvers with `use_flow_sigmas`: (timesteps, σ).
+    /// Returns the timesteps and σ of the solvers with `use_flow_sigmas`.
     pub(crate) fn flow_sigmas(
         &self,
         set: &SetTimesteps,
@@ -51,7 +61,7 @@ impl Settings {
         let (steps, mu) = (set.count(self.class), set.mu);
         let scale = self.train_steps as f64;
         let lowest = scale.recip();
-        // n of n + 1 points, evenly.
+        // The first n of n + 1 evenly spaced points.
         let even =
             |high: f64, low: f64| move |i: usize| high - (high - low) * i as f64 / steps as f64;
         let sigmas: Vec<f64> = match self.class {
@@ -65,7 +75,7 @@ impl Settings {
                 ratios.into_iter().map(|ratio| ratio / (ratio + 1.0)).collect()
             }
             Class::UniPcMultistep => {
-                self.needs_mu(mu)?;
+                self.check_mu(mu)?;
                 let given = match &set.sigmas {
                     Some(given) => given.clone(),
                     None => (0..steps).map(even(1.0, lowest)).collect(),
@@ -79,17 +89,17 @@ impl Settings {
             }
             _ => (0..steps).map(even(1.0 - lowest, 0.0)).map(|s| self.shifted(s, mu)).collect(),
         };
-        let told = sigmas.iter().map(|sigma| (sigma * scale).floor()).collect();
-        Ok((told, sigmas.into_iter().map(single).collect()))
+        let timesteps = sigmas.iter().map(|sigma| (sigma * scale).floor()).collect();
+        Ok((timesteps, sigmas.into_iter().map(single).collect()))
     }
 
-    /// Of flow matching: the given ones, or from σ = 1 to 1/T.
+    /// Returns the σ of flow matching: the given ones, or evenly spaced from 1 to 1/T.
     pub(crate) fn flow_match_sigmas(&self, set: &SetTimesteps) -> Result<Vec<f64>, ConfigError> {
         let (steps, mu) = (set.count(self.class), set.mu);
-        self.needs_mu(mu)?;
+        self.check_mu(mu)?;
         let scale = self.train_steps as f64;
-        // A static shift is in the ends already, and comes again below: released models were tuned
-        // with the two.
+        // A static shift is applied to the ends here and to every σ below: released models were
+        // tuned with both.
         let lowest = scale.recip();
         let lowest = if self.dynamic_shift { lowest } else { self.shifted(lowest, None) };
         let stride = (1.0 - lowest) / (steps.max(2) - 1) as f64;

@@ -1,4 +1,4 @@
-//! The run of a class that goes from the data to noise.
+//! The inversion: a run from data to noise.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::Denoiser;
@@ -10,11 +10,10 @@ use crate::walk::Walk;
 use crate::{ConfigError, SchedulerConfig};
 
 impl SchedulerConfig {
-    /// The run of `DDIMInverseScheduler` from data `x0`: [`invert`] on the
-    /// [`levels`](Self::levels), with x̂₀ limited as `clip_sample` has it.
+    /// Returns the run of `DDIMInverseScheduler` from data `x0`: [`invert`] on the
+    /// [`levels`](Self::levels), with x̂₀ limited by `clip_sample`.
     ///
-    /// `model` is that of [`denoiser`](Self::denoiser). Refuses other classes, and a network that
-    /// predicts x₀ where the run begins without noise.
+    /// `model` is the output of [`denoiser`](Self::denoiser).
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -29,7 +28,9 @@ impl SchedulerConfig {
     /// ```
     ///
     /// # Errors
-    /// What is refused above, and a shape that the model cannot take.
+    ///
+    /// Returns an error for other classes, for a network that predicts x₀ if the run starts without
+    /// noise, and for a shape that the model does not accept.
     pub fn invert<const D: usize, M: Denoiser<D>>(
         &self,
         model: M,
@@ -38,12 +39,12 @@ impl SchedulerConfig {
     ) -> Result<Inversion<'static, D, M>, ConfigError> {
         if !self.inverts() {
             let what = format!("the inversion of {}", self.class());
-            let change = "take DDIMInverseScheduler, or the sampler of the class";
+            let change = "use DDIMInverseScheduler, or sample with the sampler of this class";
             return Err(ConfigError::Unsupported { what, change });
         }
         let (limit, last, steps) = (Limit::of(self.settings()), levels[0], levels.steps());
         let walk = Walk::new(self.settings(), None)?;
-        // Each step starts T/n rows below where it ends, whatever row the one before has reached.
+        // Each step starts T/n rows below its end, even if the previous step ended elsewhere.
         let below = move |to: NoiseLevel| walk.below(to.timestep, walk.stride(steps));
         let inversion = invert(model, levels, x0)?.predicting(self.parameterization()?)?;
         Ok(inversion.limit(move |x0| limit.apply(x0, last)).starting_at(below))

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
-/// Parses JSON in which infinities may stand bare; they become strings.
+/// Parses JSON with bare infinities, which become strings.
 pub(crate) fn parse(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(&quoted(text))
 }
 
-/// The text with its bare infinities put in quotes.
+/// Returns the text with its bare infinities in quotes.
 pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut rest, mut inside) = (text, false);
@@ -37,7 +37,7 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Writes JSON with infinities bare, as Python reads it.
+/// Writes JSON with bare infinities, as Python reads it.
 pub(crate) fn write(value: &Value) -> String {
     let mut text = format!("{value:#}");
     for word in WORDS {
@@ -46,7 +46,7 @@ pub(crate) fn write(value: &Value) -> String {
     text
 }
 
-/// A number, also one of the words.
+/// Returns the number, which may be one of the words.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     match value.as_str() {
         Some("-Infinity") => Some(f64::NEG_INFINITY),

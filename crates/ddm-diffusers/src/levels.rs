@@ -9,12 +9,12 @@ use crate::settings::{Rows, Settings};
 use crate::table::Table;
 use crate::{Class, ConfigError, SetTimesteps};
 
-/// Where diffusers repeats the last level, so that its last step does nothing, ours lies this much
-/// below it: levels fall strictly, and the step still does nothing.
+/// The ratio of the last two σ where diffusers repeats the last level, so that its last step does
+/// nothing. Our levels fall strictly, and the step still changes nothing.
 const ALL_BUT_ONE: f64 = 1.0 - 1e-10;
 
 impl Settings {
-    /// The levels of a run, noisiest first.
+    /// Returns the levels of a run, noisiest first.
     pub(crate) fn levels(&self, set: &SetTimesteps) -> Result<Levels, ConfigError> {
         set.check(self.class)?;
         let steps = set.count(self.class);
@@ -39,7 +39,7 @@ impl Settings {
         Ok(Levels::new(levels)?)
     }
 
-    /// Where the walk down the rows ends, below row 0.
+    /// Returns the level at which a run ends, below row 0.
     pub(crate) fn chain_end(&self, table: &Table) -> NoiseLevel {
         let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
         if ancestral || self.alpha_to_one { NoiseLevel::DATA } else { table.level(0) }
@@ -48,7 +48,7 @@ impl Settings {
     fn chain_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
         let steps = set.count(self.class);
         if self.class == Class::Pndm && !self.skip_prk && steps < 4 {
-            let allowed = "true in runs of fewer than 4 steps";
+            let allowed = "true for fewer than 4 steps; set it to true or use at least 4 steps";
             return Err(ConfigError::value("skip_prk_steps", "false", allowed));
         }
         let table = self.table()?;
@@ -72,7 +72,7 @@ impl Settings {
             None => self.distilled_rows(set.count(self.class))?,
         };
         let end = match self.class {
-            // By the schedule itself, so that what the sampler finds there is this very level.
+            // From the schedule, so that the sampler finds the same level.
             Class::Tcd => self.beta_table()?.level((self.train_steps as f64).recip()),
             _ => NoiseLevel::DATA,
         };
@@ -82,12 +82,12 @@ impl Settings {
     fn solver_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
         let (table, steps) = (self.table()?, set.count(self.class));
         let flow = self.flow && set.timesteps.is_none();
-        let (told, sigmas) = match flow {
+        let (timesteps, sigmas) = match flow {
             true => self.flow_sigmas(set, &table)?,
             false => self.solver_sigmas(set, &table)?,
         };
-        if told[1..].contains(&told[0]) {
-            let timestep = told[0];
+        if timesteps[1..].contains(&timesteps[0]) {
+            let timestep = timesteps[0];
             return Err(crate::Contradiction::FirstTimestepTwice { timestep, steps }.into());
         }
         let level = |t: f64, sigma: f64| match self.flow {
@@ -95,10 +95,11 @@ impl Settings {
             false => preserving(t, sigma),
         };
         let end = level(0.0, self.last_sigma(&sigmas, &table));
-        Ok(told.into_iter().zip(sigmas).map(|(t, sigma)| level(t, sigma)).chain([end]).collect())
+        let visited = timesteps.into_iter().zip(sigmas).map(|(t, sigma)| level(t, sigma));
+        Ok(visited.chain([end]).collect())
     }
 
-    /// Where the last step ends: 0, the table's least σ/α, or where it started.
+    /// Returns σ/α at the end of the last step: 0, the table's least, or that of its start.
     fn last_sigma(&self, sigmas: &[f64], table: &Table) -> f64 {
         let multistep = matches!(
             self.class,
@@ -113,13 +114,13 @@ impl Settings {
 
     fn k_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
         let (table, steps) = (self.table()?, set.count(self.class));
-        let (told, mut sigmas) = self.k_sigmas(set, &table)?;
+        let (timesteps, mut sigmas) = self.k_sigmas(set, &table)?;
         if sigmas.len() == steps {
             sigmas.push(self.last_sigma(&sigmas, &table));
         }
-        let told = told.into_iter().chain([0.0]);
+        let timesteps = timesteps.into_iter().chain([0.0]);
         let level = |(t, sigma): (f64, f64)| preserving(t, sigma);
-        Ok(told.zip(sigmas).map(level).collect())
+        Ok(timesteps.zip(sigmas).map(level).collect())
     }
 
     fn edm_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
@@ -153,7 +154,8 @@ impl Settings {
         Ok(sigmas.into_iter().enumerate().map(level).chain([NoiseLevel::DATA]).collect())
     }
 
-    /// Angles t with α = cos t, σ = σ_d sin t: two steps by way of 1.3, else evenly.
+    /// Returns the angles t with α = cos t, σ = σ_d sin t: two steps go through 1.3, others are
+    /// evenly spaced.
     fn trig_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
         #[expect(clippy::approx_constant, reason = "diffusers' rounded number")]
         const FIRST: f64 = 1.5708;
@@ -164,7 +166,7 @@ impl Settings {
             _ => (0..=steps).map(|i| FIRST * (1.0 - i as f64 / steps as f64)).collect(),
         };
         let level = |angle: f64| {
-            // The first angle lies beyond π/2 by rounding.
+            // Rounding puts the first angle beyond π/2.
             let (alpha, sigma) = (angle.cos().max(0.0), self.sigma_data * angle.sin());
             NoiseLevel { timestep: angle, alpha, sigma }
         };
@@ -174,7 +176,7 @@ impl Settings {
     fn angle_levels(&self, steps: usize) -> Result<Vec<NoiseLevel>, ConfigError> {
         if self.trained_betas.is_some() {
             let what = format!("trained_betas of {}", self.class);
-            return Err(ConfigError::Unsupported { what, change: "leave it null" });
+            return Err(ConfigError::Unsupported { what, change: "set it to null" });
         }
         let level = |i: usize| {
             let angle = FRAC_PI_2 * (1.0 - i as f64 / steps as f64);
@@ -185,7 +187,7 @@ impl Settings {
         Ok((0..=steps).map(level).collect())
     }
 
-    /// What the start, noise of unit variance, is multiplied by: x of the first level.
+    /// Returns the factor that turns noise of unit variance into x at the first level.
     pub(crate) fn start_scale(&self, first: NoiseLevel) -> f64 {
         match self.class.family() {
             Family::Edm if self.class == Class::CmStochasticIterative => first.sigma,
@@ -196,7 +198,7 @@ impl Settings {
     }
 }
 
-/// The variance-preserving level of noise-to-signal ratio σ/α.
+/// Returns the variance-preserving level of noise-to-signal ratio σ/α.
 pub(crate) fn preserving(t: f64, sigma: f64) -> NoiseLevel {
     let alpha = 1.0 / sigma.hypot(1.0);
     NoiseLevel { timestep: t, alpha, sigma: sigma * alpha }

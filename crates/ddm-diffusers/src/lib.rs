@@ -1,17 +1,16 @@
-//! diffusers' scheduler configs: what a `scheduler_config.json` means, and back.
+//! Reads and writes diffusers' scheduler configs, `scheduler_config.json`.
 //!
-//! What diffusers calls a scheduler is four things here. A [`SchedulerConfig`] gives each:
+//! A scheduler of diffusers corresponds to four things here. A [`SchedulerConfig`] returns each:
 //!
 //! * the [`schedule`](SchedulerConfig::schedule);
-//! * the [`levels`](SchedulerConfig::levels) of a run, with diffusers' own timesteps and sigmas;
-//! * the [`parameterization`](SchedulerConfig::parameterization), or at once the
+//! * the [`levels`](SchedulerConfig::levels) of a run, with diffusers' timesteps and sigmas;
+//! * the [`parameterization`](SchedulerConfig::parameterization), or the complete
 //!   [`denoiser`](SchedulerConfig::denoiser) of a network, clipped or thresholded;
 //! * the [`sampler`](SchedulerConfig::sampler).
 //!
-//! [`SchedulerConfig::sampling`] joins them with a network. A config gives the numbers that
-//! diffusers gives; what is doubtful about it is a [`Note`], and what fails there is
-//! [refused](Contradiction). Names of classes and
-//! options are known in this crate only.
+//! [`SchedulerConfig::sampling`] combines them with a network. A config gives the same numbers as
+//! diffusers. A doubtful setting is a [`Note`]; a setting that fails in diffusers is an error, a
+//! [`Contradiction`]. Only this crate knows the names of classes and options.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

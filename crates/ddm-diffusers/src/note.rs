@@ -1,4 +1,4 @@
-//! What is doubtful about a config that diffusers runs all the same.
+//! Doubtful settings that diffusers accepts.
 
 use thiserror::Error;
 
@@ -6,48 +6,49 @@ use crate::class::Family;
 use crate::settings::{Betas, Predicts, Rows, Settings, Sigmas};
 use crate::{Class, SchedulerConfig};
 
-/// What is doubtful about a config, and how to do better. The numbers are diffusers' all the same.
+/// A doubtful setting of a config, and what to change. The numbers remain those of diffusers.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum Note {
-    /// A static shift counts twice, as released models have it.
+    /// A static shift, which is applied twice. Released models rely on this.
     #[error(
-        "shift = {shift} counts twice: at the ends of the run and at each sigma; for once, set \
-         use_dynamic_shifting to true and pass mu = ln(shift) = {}", shift.ln()
+        "shift = {shift} is applied twice: to the ends of the run and to each sigma; to apply it once, \
+         set use_dynamic_shifting to true and pass mu = ln(shift) = {}", shift.ln()
     )]
     ShiftTwice {
         /// The shift.
         shift: f64,
     },
-    /// No signal at the last timestep, and a network that predicts the noise.
+    /// A network that predicts the noise on a schedule without signal at the last timestep.
     #[error(
-        "rescale_betas_zero_snr leaves no signal at the last timestep, where epsilon says nothing \
-         about x0; set prediction_type to \"v_prediction\" or \"sample\", or \
+        "rescale_betas_zero_snr leaves no signal at the last timestep, where epsilon does \
+         not determine x0; set prediction_type to \"v_prediction\" or \"sample\", or \
          rescale_betas_zero_snr to false"
     )]
     ZeroSnrEpsilon,
-    /// Steps of a linspace run end at another level than the next one visited.
+    /// A linspace run, whose steps end at another level than the start of the next step.
     #[error(
-        "{class} with timestep_spacing \"linspace\" steps T/n timesteps down, which is not the next \
-         one that it visits; set timestep_spacing to \"trailing\" or \"leading\""
+        "{class} with timestep_spacing \"linspace\" moves T/n timesteps per step, which is not the \
+         spacing of its timesteps; set timestep_spacing to \"trailing\" or \"leading\""
     )]
     LinspaceChain {
         /// The class.
         class: Class,
     },
-    /// Cosine βs and Karras' spacing on whole timesteps.
+    /// Cosine βs and Karras' spacing on integer timesteps.
     #[error(
-        "use_karras_sigmas on beta_schedule \"squaredcos_cap_v2\" gives the network the same \
-         timestep several times; set use_karras_sigmas to false, or take another beta_schedule"
+        "use_karras_sigmas on beta_schedule \"squaredcos_cap_v2\" repeats the same \
+         timestep of the network; set use_karras_sigmas to false, or use another beta_schedule"
     )]
     CosineKarras,
-    /// Flow levels and another prediction, or the other way round.
+    /// Flow levels without a flow prediction, or a flow prediction without flow levels.
     #[error(
-        "use_flow_sigmas and prediction_type \"flow_prediction\" go together; set both or neither"
+        "use_flow_sigmas and prediction_type \"flow_prediction\" belong together, but only one is set; \
+         set both or neither"
     )]
     FlowWithoutFlow,
-    /// A key that was set and changes nothing.
-    #[error("`{key}` has no effect in this config of {class}; leave it out")]
+    /// A key that was set but has no effect.
+    #[error("`{key}` has no effect in this config of {class}; remove it")]
     WithoutEffect {
         /// The key.
         key: String,
@@ -55,7 +56,7 @@ pub enum Note {
         class: Class,
     },
     /// A key that the class does not have.
-    #[error("{class} has no setting `{key}`; leave it out")]
+    #[error("{class} has no setting `{key}`; remove it")]
     Unknown {
         /// The key.
         key: String,
@@ -65,8 +66,8 @@ pub enum Note {
 }
 
 impl SchedulerConfig {
-    /// What is doubtful about the config: settings at odds with each other, keys without effect,
-    /// unknown keys. None of it changes diffusers' numbers.
+    /// Returns what is doubtful about the config: settings that do not match, keys without effect,
+    /// unknown keys. The numbers remain those of diffusers.
     ///
     /// ```
     /// use ddm_diffusers::{Note, SchedulerConfig};
@@ -85,11 +86,11 @@ impl SchedulerConfig {
         notes
     }
 
-    /// The config, if there is nothing doubtful about it.
+    /// Returns the config unless it has [`notes`](Self::notes).
     ///
     /// # Errors
     ///
-    /// The first of the [`notes`](Self::notes).
+    /// Returns the first note as an error.
     pub fn strict(self) -> Result<Self, crate::ConfigError> {
         match self.notes().into_iter().next() {
             Some(note) => Err(note.into()),
@@ -122,7 +123,7 @@ impl Settings {
         found.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect()
     }
 
-    /// Whether a key of the class changes anything beside the other settings.
+    /// Returns whether a key of the class has an effect, given the other settings.
     pub(crate) fn counts(&self, key: &str) -> bool {
         let family = self.class.family();
         let distilled = family == Family::Consistency;

@@ -1,4 +1,4 @@
-//! PNDM on the rows that diffusers visits.
+//! PNDM on the rows of diffusers.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::Parameterization;
@@ -8,7 +8,7 @@ use ddm_schedule::NoiseLevel;
 use crate::Prediction;
 use crate::walk::Walk;
 
-/// Adams and Bashforth's weights of 1 to 4 predictions, newest first.
+/// The Adams–Bashforth weights of 1 to 4 predictions, newest first.
 const WEIGHTS: [&[f64]; 4] = [
     &[1.0],
     &[3.0 / 2.0, -1.0 / 2.0],
@@ -16,8 +16,8 @@ const WEIGHTS: [&[f64]; 4] = [
     &[55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
 ];
 
-/// [`Pndm`](ddm_samplers::Pndm) whose steps go ⌊T/n⌋ rows down, and whose network is called at the
-/// rows visited. It averages what the network predicts.
+/// A [`Pndm`](ddm_samplers::Pndm) whose steps move ⌊T/n⌋ rows down and call the network at rows.
+/// It averages the predictions of the network.
 ///
 /// Source: Liu et al., *Pseudo Numerical Methods for Diffusion Models on Manifolds*, algorithm 2,
 /// arXiv 2202.09778.
@@ -25,13 +25,13 @@ const WEIGHTS: [&[f64]; 4] = [
 pub(crate) struct RowPndm {
     pub(crate) walk: Walk,
     pub(crate) predicts: Prediction,
-    /// Whether the run starts with one step of Heun's method, not three of Runge and Kutta's.
+    /// Whether the run starts with one step of Heun's method instead of three Runge–Kutta steps.
     pub(crate) skip_prk: bool,
 }
 
 impl RowPndm {
-    /// F of one model call: x̂₀ is linear in it.
-    fn ask<const D: usize>(
+    /// Returns F of one model call; x̂₀ is linear in F.
+    fn predict<const D: usize>(
         &self,
         cx: &mut Context<'_, D>,
         x: Tensor<D>,
@@ -42,8 +42,8 @@ impl RowPndm {
         x * (q / at.sigma) + x0 * (p - q * at.alpha / at.sigma)
     }
 
-    /// x moved by F, without noise.
-    fn go<const D: usize>(
+    /// Moves x by F, without noise.
+    fn move_by<const D: usize>(
         &self,
         cx: &mut Context<'_, D>,
         x: Tensor<D>,
@@ -70,32 +70,32 @@ impl<const D: usize> Sampler<D> for RowPndm {
     ) -> Tensor<D> {
         let stride = self.walk.stride(cx.steps());
         let end = self.walk.below(from.timestep, stride);
-        let first = self.ask(cx, x.clone(), from);
+        let first = self.predict(cx, x.clone(), from);
         newest_first.insert(0, first.clone());
         newest_first.truncate(4);
         let predictions = newest_first.len();
         if self.skip_prk && predictions == 1 && cx.steps() > 1 {
-            let there = self.go(cx, x.clone(), first.clone(), from, end);
-            let second = self.ask(cx, there, to);
+            let there = self.move_by(cx, x.clone(), first.clone(), from, end);
+            let second = self.predict(cx, there, to);
             let start = self.walk.above(to.timestep, stride);
-            return self.go(cx, x, (first + second) * 0.5, start, to);
+            return self.move_by(cx, x, (first + second) * 0.5, start, to);
         }
         if !self.skip_prk && predictions < 4 {
             let half = stride / 2;
             let middle = self.walk.above(to.timestep, half);
             let below = self.walk.below(from.timestep, half);
-            let there = self.go(cx, x.clone(), first.clone(), from, below);
-            let second = self.ask(cx, there, middle);
-            let there = self.go(cx, x.clone(), second.clone(), from, middle);
-            let third = self.ask(cx, there, middle);
+            let there = self.move_by(cx, x.clone(), first.clone(), from, below);
+            let second = self.predict(cx, there, middle);
+            let there = self.move_by(cx, x.clone(), second.clone(), from, middle);
+            let third = self.predict(cx, there, middle);
             let low = self.walk.below(middle.timestep, half);
-            let there = self.go(cx, x.clone(), third.clone(), from, low);
-            let fourth = self.ask(cx, there, to);
+            let there = self.move_by(cx, x.clone(), third.clone(), from, low);
+            let fourth = self.predict(cx, there, to);
             let mean = (first + (second + third) * 2.0 + fourth) * (1.0 / 6.0);
-            return self.go(cx, x, mean, from, to);
+            return self.move_by(cx, x, mean, from, to);
         }
         let sum = newest_first.iter().zip(WEIGHTS[predictions - 1]).map(|(f, w)| f.clone() * *w);
         let mean = sum.reduce(|sum, term| sum + term).unwrap_or(first);
-        self.go(cx, x, mean, from, end)
+        self.move_by(cx, x, mean, from, end)
     }
 }

@@ -1,4 +1,4 @@
-//! What a network of diffusers predicts.
+//! The prediction types of diffusers.
 
 use ddm_denoiser::{
     EdmPrediction, EpsilonPrediction, FlowPrediction, ModelError, Parameterization, VPrediction,
@@ -10,7 +10,7 @@ use crate::class::Family;
 use crate::settings::{Predicts, Settings};
 use crate::{Class, ConfigError, ConsistencyPrediction};
 
-/// What a network predicts, chosen at run time.
+/// What the network predicts, chosen at run time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Prediction {
@@ -20,15 +20,15 @@ pub enum Prediction {
     X0(X0Prediction),
     /// `"v_prediction"`.
     V(VPrediction),
-    /// `"flow_prediction"`, and what flow matching has.
+    /// `"flow_prediction"`, and the classes of flow matching.
     Flow(FlowPrediction),
-    /// EDM's preconditioning, `"epsilon"` there.
+    /// The preconditioning of EDM, called `"epsilon"` there.
     Edm(EdmPrediction),
-    /// EDM's preconditioning with −F for F, `"v_prediction"` there.
+    /// The preconditioning of EDM with −F for F, called `"v_prediction"` there.
     EdmNegative(EdmPrediction),
-    /// `"flow_prediction"` on other levels than flow's: `x̂₀ = x − (σ/α) F`.
+    /// `"flow_prediction"` without flow levels: `x̂₀ = x − (σ/α) F`.
     FlowOnRatio,
-    /// Flow with −F for F, `"invert_sigmas"`.
+    /// Flow with −F for F, of `invert_sigmas`.
     FlowNegative(FlowPrediction),
     /// A consistency model.
     Consistency(ConsistencyPrediction),
@@ -63,12 +63,12 @@ impl Prediction {
         })
     }
 
-    /// Whether −F is in the place of F.
+    /// Whether the network predicts −F.
     fn is_negative(&self) -> bool {
         matches!(self, Self::EdmNegative(_) | Self::FlowNegative(_))
     }
 
-    /// What the network predicts, up to its sign.
+    /// Returns the parameterization up to the sign of F.
     fn inner(&self) -> &dyn Parameterization {
         match self {
             Self::Epsilon(inner) => inner,
@@ -83,12 +83,12 @@ impl Prediction {
     }
 }
 
-/// sin t of the level of angle t.
+/// Returns sin t for the level of angle t.
 fn trig_sine(at: NoiseLevel) -> f64 {
     ((1.0 - at.alpha) * (1.0 + at.alpha)).sqrt()
 }
 
-/// Flow where x is at another level than flow's: F counts as if x/α were the sum.
+/// Flow on levels that are not flow's, with `x̂₀ = x − (σ/α) F`.
 struct FlowOnRatio;
 
 impl Parameterization for FlowOnRatio {
@@ -138,7 +138,7 @@ impl Parameterization for Prediction {
     }
 
     fn time(&self, at: NoiseLevel) -> f64 {
-        // Levels of EDM's classes hold the time that their networks are given, whatever it is.
+        // Levels of the EDM classes already hold the timestep of their networks.
         at.timestep
     }
 

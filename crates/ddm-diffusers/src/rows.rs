@@ -1,4 +1,4 @@
-//! Timesteps: which rows of the table a run visits, noisiest first.
+//! The timesteps of a run: the rows of the table that it visits, noisiest first.
 
 use ddm_schedule::GridError;
 
@@ -7,20 +7,20 @@ use crate::table::{Table, single};
 use crate::{Class, ConfigError};
 
 impl Settings {
-    /// n rows, whole numbers: the chain's family.
+    /// Returns the n integer rows of the chain family.
     pub(crate) fn chain_rows(&self, steps: usize) -> Result<Vec<f64>, ConfigError> {
         let rows = self.visited(steps, steps, self.train_steps)?;
         self.in_table(rows.into_iter().map(f64::round_ties_even).collect())
     }
 
-    /// n points, also between rows: the k-diffusion family.
+    /// Returns the n points, possibly between rows, of the k-diffusion family.
     pub(crate) fn points(&self, steps: usize) -> Result<Vec<f64>, ConfigError> {
         let points = self.visited(steps, steps, self.train_steps)?;
         self.in_table(points.into_iter().map(single).collect())
     }
 
-    /// n of n + 1 rows, whole numbers: the solvers' family. Rows where λ is below the least are
-    /// left out.
+    /// Returns n of n + 1 integer rows, of the solver family. Rows with λ below `lambda_min_clipped`
+    /// are left out.
     pub(crate) fn solver_rows(&self, steps: usize, table: &Table) -> Result<Vec<f64>, ConfigError> {
         let last = self.train_steps - table.rows_below(self.lambda_min);
         let points = if self.rows == Rows::Trailing { steps } else { steps + 1 };
@@ -29,12 +29,12 @@ impl Settings {
         self.in_table(rows.into_iter().map(f64::round_ties_even).collect())
     }
 
-    /// Rows that were given, whole numbers.
+    /// Returns the given rows as integers.
     pub(crate) fn given_rows(&self, rows: &[f64]) -> Result<Vec<f64>, ConfigError> {
         self.in_table(rows.iter().map(|row| row.trunc()).collect())
     }
 
-    /// The rows on which a consistency model was distilled, thinned out to n.
+    /// Returns n of the rows on which a consistency model was distilled.
     pub(crate) fn distilled_rows(&self, steps: usize) -> Result<Vec<f64>, ConfigError> {
         if steps > self.original_steps {
             return Err(GridError::TooManySteps { steps, available: self.original_steps }.into());
@@ -48,7 +48,7 @@ impl Settings {
         Ok((0..steps).map(row).collect())
     }
 
-    /// `points` points of the first `last` rows, by the rule of `timestep_spacing`.
+    /// Returns `points` points of the first `last` rows, spaced by `timestep_spacing`.
     fn visited(&self, points: usize, steps: usize, last: usize) -> Result<Vec<f64>, ConfigError> {
         let available = self.train_steps;
         if steps > available {
@@ -69,11 +69,11 @@ impl Settings {
                 (0..points).rev().map(|i| (i * stride + self.offset) as f64).collect()
             }
             Rows::Trailing => {
-                // numpy's arange adds up the rounded difference of its first two numbers.
+                // numpy's arange accumulates the rounded difference of its first two numbers.
                 let last = last as f64;
                 let stride = last - (last - available as f64 / steps as f64);
                 let place = |i: usize| last - i as f64 * stride;
-                // For some numbers of steps diffusers has one more, at timestep -1.
+                // For some numbers of steps diffusers has one more point, at timestep -1.
                 let places = (0..steps).map(place).take_while(|place| *place > 0.5);
                 places.map(|place| place.round_ties_even() - 1.0).collect()
             }
@@ -91,8 +91,8 @@ impl Settings {
         }
     }
 
-    /// What the network is told at σ/α, a point between rows found back from it: whole for some.
-    pub(crate) fn told(&self, sigma: f64, rounded: bool, table: &Table) -> f64 {
+    /// Returns the network's timestep at σ/α, interpolated between rows; an integer for some classes.
+    pub(crate) fn timestep_at(&self, sigma: f64, rounded: bool, table: &Table) -> f64 {
         let row = table.row_of(sigma);
         let row = if rounded { row.round_ties_even() } else { row };
         match self.class {

@@ -1,4 +1,4 @@
-//! Which sampler a class is.
+//! The sampler of each class.
 
 use burn::tensor::Tensor;
 use ddm_samplers::{
@@ -17,16 +17,25 @@ use crate::walk::{Walk, Walking};
 use crate::{Class, ConfigError, SchedulerConfig, StepArgs};
 
 impl SchedulerConfig {
-    /// The sampler, with the defaults of diffusers' `step`.
+    /// Returns the sampler, with the defaults of diffusers' `step`.
     ///
-    /// It takes runs of fewer steps than its order, too, at the lower orders that they allow, as
-    /// diffusers does.
+    /// It also accepts runs of fewer steps than its order, and then uses lower orders, as diffusers
+    /// does.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for `DDIMInverseScheduler`, see [`invert`](Self::invert), and for settings
+    /// that the sampler does not accept.
     pub fn sampler<const D: usize>(&self) -> Result<BoxedSampler<D>, ConfigError> {
         self.sampler_with(&StepArgs::default())
     }
 
-    /// The sampler with the arguments of diffusers' `step`; those that the class does not take are
-    /// refused.
+    /// Returns the sampler with the arguments of diffusers' `step`.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`sampler`](Self::sampler), and an error for an argument that the class
+    /// does not take.
     pub fn sampler_with<const D: usize>(
         &self,
         args: &StepArgs,
@@ -76,7 +85,7 @@ impl SchedulerConfig {
             Class::Tcd => BoxedSampler::new(Tcd::new(args.eta.unwrap_or(0.3))?),
             Class::DdimInverse => {
                 let what = format!("a sampler for {class}");
-                let change = "walk the levels upwards with SchedulerConfig::invert";
+                let change = "use SchedulerConfig::invert";
                 return Err(ConfigError::Unsupported { what, change });
             }
         };
@@ -142,7 +151,7 @@ impl Settings {
             Algorithm::SdeDpmPp => DpmSolverSingle::sde(self.order, 1.0)?,
             _ => DpmSolverSingle::new(self.order)?,
         };
-        // diffusers lowers the order at σ = 0 in any case.
+        // diffusers always lowers the order at σ = 0.
         let keep = !self.lower_order_final && self.ends_at_sigma_min;
         let ending = if keep { Ending::Keep } else { Ending::Lower };
         Ok(solver.solver_type(self.solver_type()).ending(ending))
@@ -150,25 +159,25 @@ impl Settings {
 
     fn unipc(&self) -> Result<UniPc, ConfigError> {
         let basis = if self.variant == Variant::Bh1 { Basis::B1 } else { Basis::B2 };
-        let answer = if self.predict_x0 { Extrapolate::Data } else { Extrapolate::Noise };
-        let solver = UniPc::new(self.order)?.basis(basis).extrapolate(answer);
+        let quantity = if self.predict_x0 { Extrapolate::Data } else { Extrapolate::Noise };
+        let solver = UniPc::new(self.order)?.basis(basis).extrapolate(quantity);
         let uncorrected = self.disable_corrector.iter().copied();
         Ok(solver.lower_order_final(self.lower_order_final).without_corrector(uncorrected))
     }
 
     fn sa_solver(&self) -> Result<SaSolver, ConfigError> {
         let noise = self.algorithm == Algorithm::NoisePrediction;
-        let answer = if noise { Extrapolate::Noise } else { Extrapolate::Data };
-        // diffusers counts the answer at the end of the step, too.
+        let quantity = if noise { Extrapolate::Noise } else { Extrapolate::Data };
+        // diffusers' order also counts the prediction at the end of the step.
         let solver = SaSolver::new(self.order, Some(self.corrector_order - 1))?;
-        Ok(solver.extrapolate(answer).lower_order_final(self.lower_order_final))
+        Ok(solver.extrapolate(quantity).lower_order_final(self.lower_order_final))
     }
 }
 
-/// A sampler that is not asked whether the steps are enough for its order.
+/// A sampler without the check that a run has enough steps for its order.
 ///
-/// diffusers begins every run with lower orders, and so never gets beyond them in a run of fewer
-/// steps. Our samplers begin in the same way; that they refuse such a run is all that is left out.
+/// diffusers starts every run with lower orders, and a short run never exceeds them. Our samplers
+/// start in the same way; this wrapper only omits their error for such a run.
 #[derive(Clone, Debug)]
 struct AnySteps<S>(S);
 
@@ -187,8 +196,8 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for AnySteps<S> {
     }
 }
 
-/// DDIM with x̂₀ kept in range and ε̂ as the network has it, whereas [`Clipped`] and
-/// [`DynamicThreshold`] let ε̂ follow the limited x̂₀.
+/// DDIM with a limited x̂₀ and the ε̂ of the network, whereas [`Clipped`] and [`DynamicThreshold`]
+/// compute ε̂ from the limited x̂₀.
 ///
 /// [`Clipped`]: ddm_denoiser::Clipped
 /// [`DynamicThreshold`]: ddm_denoiser::DynamicThreshold
@@ -216,12 +225,12 @@ impl<const D: usize> Sampler<D> for LimitedDdim {
         to: NoiseLevel,
         _: &mut (),
     ) -> Tensor<D> {
-        let free = cx.denoise(x.clone(), from);
-        let x0 = self.limit.apply(free.clone(), from);
-        // The x that has the limited x̂₀ in it and the same noise.
+        let unlimited = cx.denoise(x.clone(), from);
+        let x0 = self.limit.apply(unlimited.clone(), from);
+        // The x of the limited x̂₀ and the same noise.
         let x = match self.limit {
             Limit::None => x,
-            _ => x + (x0.clone() - free) * from.alpha,
+            _ => x + (x0.clone() - unlimited) * from.alpha,
         };
         cx.reverse(x, x0, from, to, kernel::ddim_std(from, to, self.eta))
     }

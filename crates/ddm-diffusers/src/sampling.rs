@@ -1,4 +1,4 @@
-//! From a config to samples in one call.
+//! Samples from a config in one call.
 
 use ddm_denoiser::{Denoiser, NoisePredictor};
 use ddm_samplers::{BoxedSampler, Prior, Sampling};
@@ -6,15 +6,16 @@ use ddm_schedule::NoiseLevel;
 
 use crate::{ConfigError, SchedulerConfig, SetTimesteps, StepArgs};
 
-/// The sampling that a config means: it owns its model, schedule, levels, sampler and start.
+/// The sampling of a config: it owns its model, schedule, levels, sampler and prior.
 pub type ConfigSampling<'a, const D: usize> =
     Sampling<'a, Box<dyn Denoiser<D> + 'a>, BoxedSampler<D>>;
 
 impl SchedulerConfig {
-    /// The network, sampled as the config says: `set` is a number of steps, or [`SetTimesteps`].
+    /// Creates the sampling of a network by this config. `set` is a number of steps, or
+    /// [`SetTimesteps`].
     ///
-    /// The run starts from noise times [`start_scale`](Self::start_scale). With the noise
-    /// [`TorchNoise`](ddm_samplers::TorchNoise) of a seed it is the run that diffusers makes of it.
+    /// The run starts from noise times [`start_scale`](Self::start_scale). With
+    /// [`TorchNoise`](ddm_samplers::TorchNoise) of a seed it is diffusers' run with that seed.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -27,7 +28,8 @@ impl SchedulerConfig {
     /// ```
     ///
     /// # Errors
-    /// Those of [`levels`](Self::levels), [`denoiser`](Self::denoiser) and
+    ///
+    /// Returns the errors of [`levels`](Self::levels), [`denoiser`](Self::denoiser) and
     /// [`sampler`](Self::sampler).
     pub fn sampling<'a, const D: usize>(
         &self,
@@ -42,9 +44,9 @@ impl SchedulerConfig {
     }
 }
 
-/// The prior whose standard deviation at the first level is `scale`: `√(α² s² + σ²) = scale`.
+/// Returns the prior whose standard deviation at the first level is `scale`: `√(α² s² + σ²) = scale`.
 fn prior(first: NoiseLevel, scale: f64) -> Result<Prior, ConfigError> {
-    let beside = (scale * scale - first.sigma * first.sigma).max(0.0).sqrt();
-    let std = if first.alpha > 0.0 { beside / first.alpha } else { 1.0 };
+    let signal = (scale * scale - first.sigma * first.sigma).max(0.0).sqrt();
+    let std = if first.alpha > 0.0 { signal / first.alpha } else { 1.0 };
     Ok(Prior::new(0.0, std)?)
 }

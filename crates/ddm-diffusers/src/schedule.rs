@@ -1,4 +1,4 @@
-//! The schedule of iPNDM, which has no β table.
+//! The schedule of iPNDM and TrigFlow, which have no β table.
 
 use std::f64::consts::FRAC_PI_2;
 
@@ -7,14 +7,15 @@ use ddm_schedule::NoiseSchedule;
 use crate::Class;
 use crate::settings::Settings;
 
-/// `α = cos(π t/2)`, `σ = σ_d sin(π t/2)`.
+/// The schedule `α = cos(π t/2)`, `σ = σ_d sin(π t/2)`.
 pub(crate) struct Angle {
     sigma_data: f64,
     unit: f64,
 }
 
 impl Angle {
-    /// Of iPNDM, whose network is given t, or of TrigFlow, whose network is given the angle.
+    /// Creates the schedule of iPNDM, whose timestep is t, or of TrigFlow, whose timestep is the
+    /// angle.
     pub(crate) fn of(settings: &Settings) -> Self {
         match settings.class {
             Class::Scm => Self { sigma_data: settings.sigma_data, unit: FRAC_PI_2 },

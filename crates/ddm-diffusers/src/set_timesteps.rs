@@ -1,4 +1,4 @@
-//! What diffusers passes to `set_timesteps`.
+//! The arguments of diffusers' `set_timesteps`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,13 +8,13 @@ use crate::{Class, ConfigError, json};
 /// The arguments of diffusers' `set_timesteps`: a number of steps, or the sigmas or timesteps
 /// themselves, and μ.
 ///
-/// A number stands for itself, `config.levels(20)`.
+/// A plain number of steps converts to it: `config.levels(20)`.
 ///
 /// ```
 /// use ddm_diffusers::{Class, SchedulerConfig, SetTimesteps};
 /// let text = r#"{"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": true}"#;
 /// let flux: SchedulerConfig = text.parse()?;
-/// // What the pipeline of Flux passes for 4 steps.
+/// // The arguments of the Flux pipeline for 4 steps.
 /// let levels = flux.levels(SetTimesteps::sigmas([1.0, 0.75, 0.5, 0.25]).mu(1.15))?;
 /// assert_eq!((levels.steps(), levels[0].timestep), (4, 1000.0));
 /// # Ok::<(), ddm_diffusers::ConfigError>(())
@@ -33,32 +33,34 @@ pub struct SetTimesteps {
 }
 
 impl SetTimesteps {
-    /// So many steps, spaced as the config says.
+    /// Creates the arguments for a number of steps, spaced by the config.
     pub fn steps(steps: usize) -> Self {
         Self { num_inference_steps: Some(steps), ..Self::default() }
     }
 
-    /// Steps from these sigmas, before the shift of the config: σ of flow matching; σ/α of
-    /// `EulerDiscreteScheduler`, with the last one, where the run ends.
+    /// Creates the arguments from sigmas, before the shift of the config: σ for flow matching, σ/α
+    /// for `EulerDiscreteScheduler`, which includes the end of the run.
     pub fn sigmas(sigmas: impl IntoIterator<Item = f64>) -> Self {
         Self { sigmas: Some(sigmas.into_iter().collect()), ..Self::default() }
     }
 
-    /// Steps from these timesteps.
+    /// Creates the arguments from timesteps.
     pub fn timesteps(timesteps: impl IntoIterator<Item = f64>) -> Self {
         Self { timesteps: Some(timesteps.into_iter().collect()), ..Self::default() }
     }
 
-    /// With the resolution-dependent shift μ, which `use_dynamic_shifting` needs.
+    /// Sets the resolution-dependent shift μ, which `use_dynamic_shifting` requires.
+    #[must_use]
     pub fn mu(self, mu: f64) -> Self {
         Self { mu: Some(mu), ..self }
     }
 
-    /// Reads the JSON of recorded arguments, an object or null, of a run of `steps` steps.
+    /// Reads recorded arguments, a JSON object or null, for a run of `steps` steps.
     ///
     /// # Errors
     ///
-    /// An argument that is not known, or not a list of numbers.
+    /// Returns an error for an unknown argument, or if `sigmas` or `timesteps` is not a list of
+    /// numbers.
     pub fn from_value(value: &Value, steps: usize) -> Result<Self, ConfigError> {
         let mut all = Self::steps(steps);
         let numbers = |key: &str, value: &Value| {
@@ -72,7 +74,7 @@ impl SetTimesteps {
                 "timesteps" => all.timesteps = Some(numbers(key, value)?),
                 _ => {
                     let what = format!("the argument {key} of set_timesteps");
-                    return Err(ConfigError::Unsupported { what, change: "leave it out" });
+                    return Err(ConfigError::Unsupported { what, change: "omit it" });
                 }
             }
         }
@@ -82,10 +84,10 @@ impl SetTimesteps {
         Ok(all)
     }
 
-    /// Number of steps that the arguments mean for the class.
+    /// Returns the number of steps for the class.
     pub(crate) fn count(&self, class: Class) -> usize {
         match (&self.sigmas, &self.timesteps, self.num_inference_steps) {
-            // These lists hold the end of the run, too.
+            // These lists include the end of the run.
             (Some(sigmas), ..) if class == Class::EulerDiscrete => sigmas.len().saturating_sub(1),
             (_, Some(timesteps), _) if class == Class::Scm => timesteps.len().saturating_sub(1),
             (Some(list), ..) | (_, Some(list), _) => list.len(),
@@ -93,7 +95,7 @@ impl SetTimesteps {
         }
     }
 
-    /// Refuses what the class's `set_timesteps` does not take.
+    /// Returns an error if the class's `set_timesteps` does not take an argument.
     pub(crate) fn check(&self, class: Class) -> Result<(), ConfigError> {
         let flow_match = matches!(class, Class::FlowMatchEulerDiscrete | Class::FlowMatchLcm);
         let solver = matches!(class, Class::DpmSolverMultistep | Class::DpmSolverSinglestep);
@@ -125,7 +127,8 @@ impl SetTimesteps {
         }
         if let (Some(sigmas), Some(timesteps)) = (&self.sigmas, &self.timesteps) {
             let good = flow_match && sigmas.len() == timesteps.len();
-            let allowed = "left out beside sigmas, or, in flow matching, as many as these";
+            let allowed =
+                "left out if sigmas are given, or, for flow matching, as many as the sigmas";
             ConfigError::require(good, "timesteps", "given", allowed)?;
         }
         let lists = [("sigmas", &self.sigmas), ("timesteps", &self.timesteps)];

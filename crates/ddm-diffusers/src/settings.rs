@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{Class, ConfigError, json};
 
-/// Which βs.
+/// The formula of the βs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Betas {
     Linear,
@@ -15,7 +15,7 @@ pub(crate) enum Betas {
     Exponential,
 }
 
-/// Which timesteps.
+/// The spacing of the timesteps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rows {
     Leading,
@@ -23,7 +23,7 @@ pub(crate) enum Rows {
     Linspace,
 }
 
-/// How σ/α is spaced.
+/// The spacing of σ/α.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sigmas {
     Table,
@@ -33,7 +33,7 @@ pub(crate) enum Sigmas {
     Lu,
 }
 
-/// What the network predicts, in diffusers' words.
+/// The `prediction_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Predicts {
     Epsilon,
@@ -43,7 +43,7 @@ pub(crate) enum Predicts {
     TrigFlow,
 }
 
-/// The kind of update of a solver, in diffusers' words.
+/// The `algorithm_type` of a solver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     Dpm,
@@ -69,7 +69,7 @@ impl Algorithm {
     }
 }
 
-/// The variant of a solver.
+/// The `solver_type` of a solver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
     Midpoint,
@@ -79,7 +79,7 @@ pub(crate) enum Variant {
     Bh2,
 }
 
-/// The noise of an ancestral step.
+/// The `variance_type` of an ancestral step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VarianceType {
     FixedSmall,
@@ -89,7 +89,7 @@ pub(crate) enum VarianceType {
     LearnedRange,
 }
 
-/// Every setting of every class; what a class does not have has a value that changes nothing.
+/// Every setting of every class; a setting that the class lacks has a value without effect.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) class: Class,
@@ -104,7 +104,7 @@ pub(crate) struct Settings {
     pub(crate) offset: usize,
     pub(crate) sigmas: Sigmas,
     pub(crate) log_linear: bool,
-    pub(crate) told_log_sigma: bool,
+    pub(crate) log_sigma_timestep: bool,
     pub(crate) sigma_min: Option<f64>,
     pub(crate) sigma_max: Option<f64>,
     pub(crate) sigma_data: f64,
@@ -137,7 +137,7 @@ pub(crate) struct Settings {
     pub(crate) skip_prk: bool,
 }
 
-/// The values of a config, by key; every key of the class is there and of the right kind.
+/// The values of a config by key; every key of the class is present and of the right type.
 struct Keys<'a>(&'a Map<String, Value>);
 
 impl Keys<'_> {
@@ -154,10 +154,10 @@ impl Keys<'_> {
         let count = json::number(found).filter(|n| *n >= 0.0 && n.fract() == 0.0 && *n < 1e9);
         count
             .map(|n| n as usize)
-            .ok_or_else(|| ConfigError::value(key, found, "a whole number, at least 0"))
+            .ok_or_else(|| ConfigError::value(key, found, "a whole number of at least 0"))
     }
 
-    /// The choice that a word stands for.
+    /// Returns the choice that the key's word stands for.
     fn choice<T: Copy>(
         &self,
         key: &str,
@@ -174,7 +174,7 @@ impl Keys<'_> {
 }
 
 impl Settings {
-    /// Reads complete and well-typed values.
+    /// Reads values that are complete and of the right type.
     pub(crate) fn read(class: Class, values: &Map<String, Value>) -> Result<Self, ConfigError> {
         let keys = Keys(values);
         let some_number = |key: &str, otherwise: f64| keys.number(key).unwrap_or(otherwise);
@@ -210,7 +210,7 @@ impl Settings {
                 &[("linear", false), ("log_linear", true)],
                 false,
             )?,
-            told_log_sigma: keys.choice(
+            log_sigma_timestep: keys.choice(
                 "timestep_type",
                 &[("discrete", false), ("continuous", true)],
                 false,
@@ -222,7 +222,7 @@ impl Settings {
             ends_at_sigma_min: keys.choice(
                 "final_sigmas_type",
                 &[("zero", false), ("sigma_min", true)],
-                // These two have no such key: the solvers among them end at the cleanest level.
+                // These classes lack the key; DEIS and SA-Solver end at the cleanest level.
                 matches!(
                     class,
                     Class::CmStochasticIterative | Class::DeisMultistep | Class::SaSolver
@@ -288,7 +288,7 @@ impl Settings {
 }
 
 fn sigmas(keys: &Keys<'_>) -> Result<Sigmas, ConfigError> {
-    let asked: Vec<(&str, Sigmas)> = [
+    let set: Vec<(&str, Sigmas)> = [
         ("use_karras_sigmas", Sigmas::Karras),
         ("use_exponential_sigmas", Sigmas::Exponential),
         ("use_beta_sigmas", Sigmas::Beta),
@@ -297,7 +297,7 @@ fn sigmas(keys: &Keys<'_>) -> Result<Sigmas, ConfigError> {
     .into_iter()
     .filter(|(key, _)| keys.flag(key))
     .collect();
-    match asked[..] {
+    match set[..] {
         [] => keys.choice(
             "sigma_schedule",
             &[("karras", Sigmas::Karras), ("exponential", Sigmas::Exponential)],
@@ -305,7 +305,7 @@ fn sigmas(keys: &Keys<'_>) -> Result<Sigmas, ConfigError> {
         ),
         [(_, one)] => Ok(one),
         [(first, _), (second, _), ..] => {
-            Err(ConfigError::value(second, "true", format!("false where {first} is true")))
+            Err(ConfigError::value(second, "true", format!("false if {first} is true")))
         }
     }
 }
@@ -351,14 +351,14 @@ fn prediction_words(class: Class) -> &'static [(&'static str, Predicts)] {
     }
 }
 
-/// What the network of a class without `prediction_type` predicts.
+/// Returns the prediction of a class that lacks `prediction_type`.
 fn predicted(class: Class) -> Predicts {
     if class == Class::Ipndm { Predicts::V } else { Predicts::Flow }
 }
 
 fn algorithm_words(class: Class) -> &'static [(&'static str, Algorithm)] {
     match class {
-        // diffusers takes each other's solvers' words for the one algorithm that it has.
+        // diffusers also accepts the names of other solvers for the only algorithm of this class.
         Class::DeisMultistep => &[
             ("deis", Algorithm::Deis),
             ("dpmsolver", Algorithm::Deis),

@@ -1,4 +1,4 @@
-//! σ/α by table or by spacing, and what the network is told there.
+//! σ/α by table or by spacing, and the network's timesteps.
 
 use ddm_schedule::{GridError, spacing};
 
@@ -10,19 +10,19 @@ use crate::{Class, ConfigError, SetTimesteps};
 type Pairs = (Vec<f64>, Vec<f64>);
 
 impl Settings {
-    /// Whether σ/α is the table's own.
+    /// Whether σ/α is taken from the table.
     pub(crate) fn by_table(&self) -> bool {
         self.sigmas == Sigmas::Table && !self.flow
     }
 
-    /// n ratios between the ends by the spacing that is set.
+    /// Returns n ratios between the ends, by the spacing of the config.
     fn spaced(&self, steps: usize, high: f64, low: f64) -> Result<Vec<f64>, GridError> {
         let (high, low) = (self.sigma_max.unwrap_or(high), self.sigma_min.unwrap_or(low));
         match self.sigmas {
             _ if steps == 1 => Ok(vec![high]),
             Sigmas::Exponential => spacing::exponential(steps, high, low),
             Sigmas::Beta => spacing::beta(steps, high, low, 0.6, 0.6),
-            // As diffusers, from the logarithms that the table has in single precision.
+            // From the table's logarithms in single precision, as in diffusers.
             Sigmas::Lu => {
                 let (low, high) = (single(low.ln()), single(high.ln()));
                 let lambda = |i: usize| high + i as f64 / (steps - 1) as f64 * (low - high);
@@ -32,7 +32,7 @@ impl Settings {
         }
     }
 
-    /// Of the solvers, which space σ/α between the ends of the whole table.
+    /// Returns the levels of the solvers, which space σ/α between the ends of the whole table.
     pub(crate) fn solver_sigmas(
         &self,
         set: &SetTimesteps,
@@ -40,7 +40,7 @@ impl Settings {
     ) -> Result<Pairs, ConfigError> {
         let steps = set.count(self.class);
         if set.timesteps.is_some() && !self.by_table() {
-            let allowed = "left out where sigmas are spaced by the config";
+            let allowed = "left out if the config spaces the sigmas";
             return Err(ConfigError::value("timesteps", "given", allowed));
         }
         if self.by_table() {
@@ -55,24 +55,27 @@ impl Settings {
         let sigmas = self.spaced(steps, high, low)?;
         let cosine = self.class == Class::DpmSolverMultistep && self.betas == Betas::Cosine;
         let rounded = matches!(self.sigmas, Sigmas::Karras | Sigmas::Lu) && !cosine;
-        let told = sigmas.iter().map(|&sigma| self.told(sigma, rounded, table)).collect();
-        Ok((told, sigmas.into_iter().map(single).collect()))
+        let timesteps =
+            sigmas.iter().map(|&sigma| self.timestep_at(sigma, rounded, table)).collect();
+        Ok((timesteps, sigmas.into_iter().map(single).collect()))
     }
 
-    /// Of the k-diffusion family, which spaces σ/α between the first and the last point.
+    /// Returns the levels of the k-diffusion family, which spaces σ/α between its first and last
+    /// point.
     pub(crate) fn k_sigmas(&self, set: &SetTimesteps, table: &Table) -> Result<Pairs, ConfigError> {
         let steps = set.count(self.class);
         if let Some(sigmas) = &set.sigmas {
-            // The last one is where the run ends.
-            let told = sigmas.iter().take(steps).map(|&sigma| match self.told_log_sigma() {
-                true => 0.25 * sigma.ln(),
-                false => self.told(single(sigma), false, table),
-            });
-            return Ok((told.collect(), sigmas.iter().copied().map(single).collect()));
+            // The last one is the end of the run.
+            let timesteps =
+                sigmas.iter().take(steps).map(|&sigma| match self.log_sigma_timestep() {
+                    true => 0.25 * sigma.ln(),
+                    false => self.timestep_at(single(sigma), false, table),
+                });
+            return Ok((timesteps.collect(), sigmas.iter().copied().map(single).collect()));
         }
         let points = match &set.timesteps {
-            Some(_) if self.sigmas != Sigmas::Table || self.told_log_sigma() => {
-                let allowed = "left out where sigmas are spaced by the config";
+            Some(_) if self.sigmas != Sigmas::Table || self.log_sigma_timestep() => {
+                let allowed = "left out if the config spaces the sigmas";
                 return Err(ConfigError::value("timesteps", "given", allowed));
             }
             Some(points) => self.in_table(points.iter().copied().map(single).collect())?,
@@ -83,24 +86,25 @@ impl Settings {
             let (low, high) = table.sigma_ends();
             sigmas = spacing::exponential(steps + 1, high, low)?;
         }
-        let mut told = points;
+        let mut timesteps = points;
         if self.sigmas != Sigmas::Table {
             sigmas = self.spaced(steps, sigmas[0], sigmas[sigmas.len() - 1])?;
             let rounded = self.whole_timesteps() && self.sigmas == Sigmas::Karras;
-            told = sigmas.iter().map(|&sigma| self.told(sigma, rounded, table)).collect();
+            timesteps =
+                sigmas.iter().map(|&sigma| self.timestep_at(sigma, rounded, table)).collect();
         }
-        if self.told_log_sigma() {
-            told = sigmas.iter().take(steps).map(|sigma| 0.25 * sigma.ln()).collect();
+        if self.log_sigma_timestep() {
+            timesteps = sigmas.iter().take(steps).map(|sigma| 0.25 * sigma.ln()).collect();
         }
-        Ok((told, sigmas.into_iter().map(single).collect()))
+        Ok((timesteps, sigmas.into_iter().map(single).collect()))
     }
 
-    /// Whether the network is told ¼ ln σ.
-    fn told_log_sigma(&self) -> bool {
-        self.told_log_sigma && self.predicts == Predicts::V
+    /// Whether the network's timestep is ¼ ln σ.
+    fn log_sigma_timestep(&self) -> bool {
+        self.log_sigma_timestep && self.predicts == Predicts::V
     }
 
-    /// Of EDM and of consistency models.
+    /// Returns the σ of EDM and of consistency models.
     pub(crate) fn edm_sigmas(&self, set: &SetTimesteps) -> Result<Vec<f64>, ConfigError> {
         let steps = set.count(self.class);
         if self.class == Class::CmStochasticIterative {
@@ -115,7 +119,8 @@ impl Settings {
         })
     }
 
-    /// Of the Karras ramp on which a consistency model was distilled, n evenly, or the given ones.
+    /// Returns n evenly chosen σ, or the given ones, of the Karras ramp on which a consistency model
+    /// was distilled.
     fn distilled_sigmas(&self, set: &SetTimesteps) -> Result<Vec<f64>, ConfigError> {
         let (rows, steps) = (self.train_steps, set.count(self.class));
         if steps > rows {

@@ -1,11 +1,11 @@
-//! What diffusers passes to each step rather than keeps in the config.
+//! The arguments that diffusers passes to each step, outside the config.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Class, ConfigError, json};
 
-/// The arguments of diffusers' `step`. What is left out has the class's default.
+/// The arguments of diffusers' `step`; `None` is the class's default.
 ///
 /// ```
 /// use ddm_diffusers::{Class, SchedulerConfig, StepArgs};
@@ -19,28 +19,33 @@ use crate::{Class, ConfigError, json};
 pub struct StepArgs {
     /// η of DDIM (default 0) and TCD (default 0.3).
     pub eta: Option<f64>,
-    /// S_churn of EDM's stochastic sampler; default 0, none.
+    /// S_churn of EDM's stochastic sampler; default 0 (no churn).
     pub s_churn: Option<f64>,
-    /// Churn only from this σ on; default 0.
+    /// The least σ with churn; default 0.
     pub s_tmin: Option<f64>,
-    /// Churn only up to this σ; default infinite.
+    /// The greatest σ with churn; default infinite.
     pub s_tmax: Option<f64>,
     /// S_noise; default 1.
     pub s_noise: Option<f64>,
     /// Order of LMS; default 4.
     pub order: Option<usize>,
-    /// Steps of the whole run, where the levels sampled are a part of it: DDIM, PNDM and CogVideoX
-    /// step T/n rows down. Default: the steps that are taken. No argument of `step` there.
+    /// The number of steps n of the whole run, if the sampled levels are a part of it: DDIM, PNDM
+    /// and CogVideoX move T/n rows per step. Default: the steps of the sampled levels. Not an
+    /// argument of diffusers' `step`.
     pub inference_steps: Option<usize>,
 }
 
 impl StepArgs {
-    /// Reads the JSON of recorded step arguments: an object, or null for none.
+    /// Reads recorded step arguments: a JSON object, or null for none.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for an unknown argument.
     pub fn from_value(value: &Value) -> Result<Self, ConfigError> {
         let Some(given) = value.as_object() else { return Ok(Self::default()) };
         let numbers = |(key, value): (&String, &Value)| {
             let number = json::number(value).filter(|number| number.is_finite());
-            // No bound is no setting.
+            // An infinite bound is the default.
             number.map(|number| match key.as_str() {
                 "order" | "inference_steps" => (key.clone(), Value::from(number as u64)),
                 _ => (key.clone(), Value::from(number)),
@@ -49,11 +54,11 @@ impl StepArgs {
         let known: serde_json::Map<String, Value> = given.iter().filter_map(numbers).collect();
         serde_json::from_value(Value::Object(known)).map_err(|error| ConfigError::Unsupported {
             what: format!("the step argument ({error})"),
-            change: "leave it out",
+            change: "omit it",
         })
     }
 
-    /// Refuses what the class's `step` does not take.
+    /// Returns an error if the class's `step` does not take an argument.
     pub(crate) fn check(&self, class: Class) -> Result<(), ConfigError> {
         let eta = matches!(
             class,
@@ -74,7 +79,7 @@ impl StepArgs {
         ];
         for (key, takes, value) in taken {
             if let (false, Some(value)) = (takes, value) {
-                let allowed = format!("left out: {class} has no such option in its steps");
+                let allowed = format!("left out: {class} does not take it in step");
                 return Err(ConfigError::value(key, value, allowed));
             }
         }

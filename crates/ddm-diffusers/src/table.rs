@@ -1,7 +1,7 @@
-//! The β table in single precision, as diffusers keeps it.
+//! The β table in single precision, as in diffusers.
 //!
-//! Timesteps that are found back from σ are cut to whole numbers, so that the last bit decides
-//! between row 998 and row 999. Hence the table is rounded here at the same places: β, 1 − β, the
+//! Timesteps recovered from σ are truncated to integers, so the last bit decides between row 998
+//! and row 999. Hence the table is rounded at the same places as in diffusers: β, 1 − β, the
 //! product (accumulated in double precision, then rounded) and σ/α.
 
 use ddm_schedule::{BetaTable, NoiseLevel};
@@ -17,13 +17,13 @@ pub(crate) struct Table {
     logs: Vec<f64>,
 }
 
-/// The nearest number of single precision.
+/// Rounds to single precision.
 pub(crate) fn single(value: f64) -> f64 {
     f64::from(value as f32)
 }
 
 impl Settings {
-    /// The βs, as a schedule.
+    /// Returns the βs as a schedule.
     pub(crate) fn beta_table(&self) -> Result<BetaTable, ConfigError> {
         let (start, end, steps) = (self.beta_start, self.beta_end, self.train_steps);
         let table = match (&self.trained_betas, self.betas) {
@@ -64,13 +64,13 @@ impl Settings {
         Ok(if self.finite_sigma() { table.with_finite_sigma()? } else { table })
     }
 
-    /// SNR divided by `snr_shift_scale`: `ᾱ/(s + (1 − s) ᾱ)`.
+    /// Divides the SNR by `snr_shift_scale`: `ᾱ/(s + (1 − s) ᾱ)`.
     fn with_snr_shifted(&self, bars: Vec<f64>) -> Vec<f64> {
         let shift = self.snr_shift;
         bars.into_iter().map(|bar| bar / (shift + (1.0 - shift) * bar)).collect()
     }
 
-    /// Whether ᾱ_T is kept above 0, since the class divides by it.
+    /// Whether the class divides by ᾱ_T, which is then kept above 0.
     fn finite_sigma(&self) -> bool {
         matches!(
             self.class,
@@ -81,9 +81,9 @@ impl Settings {
         )
     }
 
-    /// The table of the class's own numbers.
+    /// Returns the table with the class's rounding.
     pub(crate) fn table(&self) -> Result<Table, ConfigError> {
-        // Refuses what is no table.
+        // Checks that the βs are valid.
         let plain = Self { zero_snr: false, ..self.clone() }.beta_table()?;
         let linspace = |start: f64, end: f64| single_linspace(start, end, self.train_steps);
         let mut betas: Vec<f64> = match (&self.trained_betas, self.betas) {
@@ -109,7 +109,7 @@ impl Settings {
     }
 }
 
-/// `torch.linspace` in single precision: from both ends, one rounding a point.
+/// `torch.linspace` in single precision: from both ends, one rounding per point.
 fn single_linspace(start: f64, end: f64, steps: usize) -> Vec<f64> {
     let (start, end) = (single(start), single(end));
     let stride = single(single(end - start) / (steps.max(2) - 1) as f64);
@@ -129,14 +129,14 @@ fn cumulative(betas: &[f64]) -> Vec<f64> {
     betas.iter().map(&mut next).collect()
 }
 
-/// The βs whose last row has no signal, rounded at each operation.
+/// Returns the βs of zero terminal SNR, rounded after each operation.
 fn without_terminal_signal(betas: &[f64]) -> Vec<f64> {
     let bars = rescaled(&cumulative(betas));
     let quotients = bars.windows(2).map(|pair| single(pair[1] / pair[0]));
     std::iter::once(bars[0]).chain(quotients).map(|alpha| single(1.0 - alpha)).collect()
 }
 
-/// The ᾱ whose last row has no signal.
+/// Returns the ᾱ of zero terminal SNR.
 fn rescaled(bars: &[f64]) -> Vec<f64> {
     let roots: Vec<f64> = bars.iter().map(|bar| single(bar.sqrt())).collect();
     let (first, last) = (roots[0], roots[roots.len() - 1]);
@@ -156,28 +156,28 @@ impl Table {
         Self { bars, sigmas, logs }
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.bars.len()
     }
 
-    /// The level of a row.
+    /// Returns the level of a row.
     pub(crate) fn level(&self, row: usize) -> NoiseLevel {
         let bar = self.bars[row];
         NoiseLevel { timestep: row as f64, alpha: bar.sqrt(), sigma: (1.0 - bar).sqrt() }
     }
 
-    /// σ/α of a row.
+    /// Returns σ/α of a row.
     pub(crate) fn sigma(&self, row: usize) -> f64 {
         self.sigmas[row]
     }
 
-    /// The least and the greatest σ/α.
+    /// Returns the least and the greatest σ/α.
     pub(crate) fn sigma_ends(&self) -> (f64, f64) {
         (self.sigmas[0], self.sigmas[self.rows() - 1])
     }
 
-    /// σ/α at a point between rows, linearly in σ/α; beyond the ends, that of the end.
+    /// Returns σ/α at a point between rows, linear in σ/α and constant beyond the ends.
     pub(crate) fn sigma_at(&self, row: f64) -> f64 {
         let row = row.clamp(0.0, (self.rows() - 1) as f64);
         let (low, part) = (row.floor() as usize, row.fract());
@@ -187,7 +187,7 @@ impl Table {
         }
     }
 
-    /// The point between rows at which σ/α is this, linearly in its logarithm.
+    /// Returns the point between rows with this σ/α, linear in ln(σ/α).
     pub(crate) fn row_of(&self, sigma: f64) -> f64 {
         let log = sigma.max(1e-10).ln();
         let not_above = self.logs.partition_point(|&row| row <= log);
@@ -197,7 +197,7 @@ impl Table {
         low as f64 + part.clamp(0.0, 1.0)
     }
 
-    /// How many rows have λ below this.
+    /// Returns the number of rows with λ below `lambda`.
     pub(crate) fn rows_below(&self, lambda: f64) -> usize {
         self.sigmas.iter().filter(|sigma| -sigma.ln() < lambda).count()
     }

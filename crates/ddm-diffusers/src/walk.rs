@@ -1,4 +1,4 @@
-//! The step of the chain's classes, which goes T/n rows down, whatever row is visited next.
+//! The step of the chain family: T/n rows down, regardless of the next row visited.
 
 use burn::tensor::Tensor;
 use ddm_samplers::{Context, Sampler};
@@ -8,15 +8,15 @@ use crate::ConfigError;
 use crate::settings::Settings;
 use crate::table::Table;
 
-/// Where a step from a row ends: ⌊T/n⌋ rows below it, in a run of n steps.
+/// The end of a step from a row: ⌊T/n⌋ rows below it, in a run of n steps.
 ///
-/// Where n does not divide T, and with `linspace`, that is another row than the next one visited:
-/// x arrives at one level and is taken from there as if it were at the next.
+/// If n does not divide T, and with `linspace`, this is not the next row visited: x arrives at one
+/// level, and the next step treats it as x at another.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {
     table: Table,
     train_steps: usize,
-    /// Steps of the whole run, of which a run may be a part.
+    /// The number of steps of the whole run, if it is longer than the sampled one.
     steps: Option<usize>,
     end: NoiseLevel,
 }
@@ -28,12 +28,12 @@ impl Walk {
         Ok(Self { table, train_steps: settings.train_steps, steps, end })
     }
 
-    /// Rows that each step of a run goes down.
+    /// Returns the number of rows per step.
     pub(crate) fn stride(&self, steps_of_run: usize) -> usize {
         self.train_steps / self.steps.unwrap_or(steps_of_run)
     }
 
-    /// The level so many rows below a row.
+    /// Returns the level `stride` rows below `row`.
     pub(crate) fn below(&self, row: f64, stride: usize) -> NoiseLevel {
         match (row as usize).checked_sub(stride) {
             Some(row) => self.table.level(row),
@@ -41,13 +41,13 @@ impl Walk {
         }
     }
 
-    /// The level so many rows above a row, at most the last.
+    /// Returns the level `stride` rows above `row`, at most the last.
     pub(crate) fn above(&self, row: f64, stride: usize) -> NoiseLevel {
         self.table.level((row as usize + stride).min(self.table.rows() - 1))
     }
 }
 
-/// A sampler whose steps end where the walk says.
+/// A sampler whose steps end at the levels of a [`Walk`].
 #[derive(Clone, Debug)]
 pub(crate) struct Walking<S> {
     pub(crate) sampler: S,

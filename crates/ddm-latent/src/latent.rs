@@ -6,14 +6,14 @@ use ddm_schedule::Invalid;
 
 use crate::Autoencoder;
 
-/// An autoencoder's latents, shifted and scaled: `latent = (z − shift) · scale`.
+/// An autoencoder's latent space, shifted and scaled: `latent = (z − shift) · scale`.
 ///
-/// Schedules are made for data of about unit variance, and latents may have any. Stable
-/// Diffusion 1 has the scale 0.18215 and no shift. To work in latent space, train on
-/// [`encode`](Self::encode)d images, sample, and [`decode`](Self::decode) what comes out; no
-/// sampler and no objective needs to know.
+/// Schedules assume data of about unit variance, but latents may have any variance. Stable
+/// Diffusion 1 has scale 0.18215 and no shift. To work in latent space, train on
+/// [`encode`](Self::encode)d images, sample, and [`decode`](Self::decode) the samples; samplers and
+/// objectives do not change.
 ///
-/// Freeze the autoencoder first (burn's `valid()`), or its gradients are recorded too.
+/// Freeze the autoencoder first (burn's `valid()`), or its gradients are also recorded.
 ///
 /// Source: Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion Models*, sec.
 /// 3.3 and appendix G, arXiv 2112.10752.
@@ -46,10 +46,11 @@ pub struct LatentSpace<A> {
 }
 
 impl<A> LatentSpace<A> {
-    /// The latent space `(z − shift) · scale`.
+    /// Creates the latent space `(z − shift) · scale`.
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] if the scale is 0, or one of the two is not finite.
+    ///
+    /// Returns [`ModelError::Invalid`] if the scale is 0, or one of the two is not finite.
     pub fn new(autoencoder: A, scale: f64, shift: f64) -> Result<Self, ModelError> {
         let (usable, allowed) = (scale.is_finite() && scale != 0.0, "finite and not 0");
         Invalid::require(usable, "the latent scale", scale, allowed)?;
@@ -57,23 +58,26 @@ impl<A> LatentSpace<A> {
         Ok(Self { autoencoder, scale, shift })
     }
 
-    /// The latent space in which `latents` (unscaled z, the more the better) have mean 0 and
+    /// Creates the latent space in which `latents` (unscaled z, preferably many) have mean 0 and
     /// variance 1: `shift = mean(z)`, `scale = 1/std(z)`, one number for all elements.
     ///
-    /// Reads two numbers back from the device; in a browser use [`fitted_async`](Self::fitted_async).
+    /// Reads two numbers from the device; in a browser use [`fitted_async`](Self::fitted_async).
     ///
     /// # Errors
-    /// [`ModelError::Invalid`] if all elements are equal, or some are not finite;
+    ///
+    /// Returns [`ModelError::Invalid`] if all elements are equal, or some are not finite, and
     /// [`ModelError::Shape`] if the numbers cannot be read.
     pub fn fitted<const D: usize>(autoencoder: A, latents: Tensor<D>) -> Result<Self, ModelError> {
         let moments = moments(latents).try_into_vec_as::<f64>();
         Self::with_moments(autoencoder, &moments.map_err(unreadable)?)
     }
 
-    /// [`fitted`](Self::fitted) without blocking while the device computes.
+    /// Creates the latent space as [`fitted`](Self::fitted), without blocking while the device
+    /// computes.
     ///
     /// # Errors
-    /// Those of [`fitted`](Self::fitted).
+    ///
+    /// Returns the errors of [`fitted`](Self::fitted).
     pub async fn fitted_async<const D: usize>(
         autoencoder: A,
         latents: Tensor<D>,
@@ -89,34 +93,34 @@ impl<A> LatentSpace<A> {
         Self::new(autoencoder, 1.0 / std, mean)
     }
 
-    /// The factor of z, after the shift.
+    /// Returns the factor of z, after the shift.
     #[must_use]
     pub fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// The number that is subtracted from z.
+    /// Returns the number subtracted from z.
     #[must_use]
     pub fn shift(&self) -> f64 {
         self.shift
     }
 
-    /// The autoencoder.
+    /// Returns the autoencoder.
     pub fn autoencoder(&self) -> &A {
         &self.autoencoder
     }
 
-    /// `(z − shift) · scale`: an autoencoder's z as a latent for diffusion.
+    /// Returns `(z − shift) · scale`: an autoencoder's z as a latent for diffusion.
     pub fn scaled<const D: usize>(&self, z: Tensor<D>) -> Tensor<D> {
         (z - self.shift) * self.scale
     }
 
-    /// `latent / scale + shift`, the inverse of [`scaled`](Self::scaled).
+    /// Returns `latent / scale + shift`, the inverse of [`scaled`](Self::scaled).
     pub fn unscaled<const D: usize>(&self, latent: Tensor<D>) -> Tensor<D> {
         latent / self.scale + self.shift
     }
 
-    /// The latent of x: the mode of its posterior, scaled. Deterministic.
+    /// Returns the latent of x: the scaled mode of its posterior. Deterministic.
     pub fn encode<const D: usize>(&self, x: Tensor<D>) -> Tensor<D>
     where
         A: Autoencoder<D>,
@@ -124,7 +128,7 @@ impl<A> LatentSpace<A> {
         self.scaled(self.autoencoder.encode(x).mode())
     }
 
-    /// A latent drawn from the posterior of x; `epsilon` is standard Gaussian noise of the
+    /// Draws a latent from the posterior of x; `epsilon` is standard Gaussian noise of the
     /// latent's shape.
     pub fn encode_sample<const D: usize>(&self, x: Tensor<D>, epsilon: Tensor<D>) -> Tensor<D>
     where
@@ -133,7 +137,7 @@ impl<A> LatentSpace<A> {
         self.scaled(self.autoencoder.encode(x).sample(epsilon))
     }
 
-    /// The image of a latent.
+    /// Returns the image of a latent.
     pub fn decode<const D: usize>(&self, latent: Tensor<D>) -> Tensor<D>
     where
         A: Autoencoder<D>,
@@ -142,7 +146,7 @@ impl<A> LatentSpace<A> {
     }
 }
 
-/// The mean and the variance of all elements: `[2]`.
+/// Returns the mean and the variance of all elements: `[2]`.
 fn moments<const D: usize>(latents: Tensor<D>) -> Tensor<1> {
     let mean = latents.clone().mean();
     let variance = (latents - mean.clone().reshape([1; D])).square().mean();

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-/// A diagonal Gaussian over latents, `q(z | x) = N(μ, σ²)`, one for each element of z.
+/// A diagonal Gaussian over latents, `q(z | x) = N(μ, σ²)` per element of z.
 ///
 /// Source: Kingma & Welling, *Auto-Encoding Variational Bayes*, sec. 3, arXiv 1312.6114.
 ///
@@ -22,49 +22,48 @@ pub struct Posterior<const D: usize> {
 }
 
 impl<const D: usize> Posterior<D> {
-    /// `N(μ, e^l)` of the mean μ and the log-variance l, both `[batch, …]`.
+    /// Creates `N(μ, e^l)` from the mean μ and the log-variance l, both `[batch, …]`.
     ///
-    /// l is clamped to [−30, 20], as latent diffusion does, so that neither σ nor its
+    /// l is clamped to [−30, 20], as in latent diffusion, so that neither σ nor its
     /// logarithm overflows for an untrained encoder.
     #[must_use]
     pub fn new(mean: Tensor<D>, log_variance: Tensor<D>) -> Self {
         Self { mean, log_variance: log_variance.clamp(-30.0, 20.0) }
     }
 
-    /// The mean μ.
+    /// Returns the mean μ.
     #[must_use]
     pub fn mean(&self) -> Tensor<D> {
         self.mean.clone()
     }
 
-    /// The likeliest z: the mean, since this is a Gaussian.
+    /// Returns the most likely z, which is the mean of the Gaussian.
     #[must_use]
     pub fn mode(&self) -> Tensor<D> {
         self.mean()
     }
 
-    /// The log-variance `ln σ²`, in [−30, 20].
+    /// Returns the log-variance `ln σ²`, in [−30, 20].
     #[must_use]
     pub fn log_variance(&self) -> Tensor<D> {
         self.log_variance.clone()
     }
 
-    /// The standard deviation σ.
+    /// Returns the standard deviation σ.
     #[must_use]
     pub fn std(&self) -> Tensor<D> {
         (self.log_variance.clone() * 0.5).exp()
     }
 
-    /// `z = μ + σ ε`; `epsilon` is standard Gaussian noise of the shape of the mean.
+    /// Returns `z = μ + σ ε`; `epsilon` is standard Gaussian noise of the shape of the mean.
     ///
-    /// The noise is an argument, so that a caller can make runs repeatable, and gradients reach μ
-    /// and σ.
+    /// The noise is an argument, so that runs are reproducible and gradients reach μ and σ.
     #[must_use]
     pub fn sample(&self, epsilon: Tensor<D>) -> Tensor<D> {
         self.mean() + self.std() * epsilon
     }
 
-    /// `KL(q ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − ln σ²)` in nats, per sample: `[batch]`.
+    /// Returns `KL(q ‖ N(0, I)) = ½ Σ (μ² + σ² − 1 − ln σ²)` in nats, per sample: `[batch]`.
     ///
     /// Source: Kingma & Welling, appendix B, arXiv 1312.6114.
     #[must_use]

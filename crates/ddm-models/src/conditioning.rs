@@ -1,4 +1,4 @@
-//! The conditioning of a network: the timestep, and perhaps a class.
+//! The conditioning of a network: the timestep, and optionally a class.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -9,25 +9,24 @@ use ddm_denoiser::ModelError;
 use crate::blocks::ops;
 use crate::{NetworkConfigError, TimestepEmbedding};
 
-/// Makes a [`Conditioning`].
+/// The configuration of a [`Conditioning`].
 #[derive(Config, Debug)]
 pub struct ConditioningConfig {
-    /// The sinusoids of the time.
+    /// The sinusoidal embedding of the timestep.
     pub time: TimestepEmbedding,
-    /// Length of the conditioning vector.
+    /// The length of the conditioning vector.
     pub size: usize,
-    /// Number of classes; `None` for a network without classes.
+    /// The number of classes; `None` for a network without classes.
     pub classes: Option<usize>,
 }
 
 /// The conditioning vector of a network's blocks, from the timestep and the class:
 /// `SiLU(W₂ SiLU(W₁ sinusoids(t)) + class vector)`.
 ///
-/// There is one class vector more than there are classes: the null class, "no class". It is used
-/// where no labels are given, and classifier-free guidance needs it (Ho & Salimans,
-/// *Classifier-Free Diffusion Guidance*, arXiv 2207.12598); train it by giving the null class to
-/// about one sample in ten. The activation at the end is what every block would do first, done
-/// once.
+/// There is one more class vector than classes, for the null class, "no class". It is used if no
+/// labels are given, and classifier-free guidance requires it (Ho & Salimans, *Classifier-Free
+/// Diffusion Guidance*, arXiv 2207.12598); to train it, use the null class for about one sample in
+/// ten. The activation at the end is shared: every block would otherwise start with it.
 #[derive(Module, Debug)]
 pub struct Conditioning {
     #[module(skip)]
@@ -38,10 +37,12 @@ pub struct Conditioning {
 }
 
 impl ConditioningConfig {
-    /// Makes the module on `device`.
+    /// Creates the module on `device`.
     ///
     /// # Errors
-    /// If a size or the number of classes is 0, or the sinusoids are refused.
+    ///
+    /// Returns an error if a size or the number of classes is 0, or the settings of the sinusoidal
+    /// embedding are invalid.
     pub fn init(&self, device: &Device) -> Result<Conditioning, NetworkConfigError> {
         self.time.validate()?;
         NetworkConfigError::require_some("the size of the conditioning vector", self.size)?;
@@ -59,8 +60,8 @@ impl ConditioningConfig {
 }
 
 impl Conditioning {
-    /// `t` is `[batch]`, `labels` `[batch]` in 0 … classes (the last is the null class); the result
-    /// is `[batch, size]`, in the dtype of the weights.
+    /// Returns the conditioning vector `[batch, size]`, in the dtype of the weights. `t` is `[batch]`,
+    /// `labels` are `[batch]` in 0 … classes, of which the last is the null class.
     ///
     /// Without labels, the null class is used. A module without classes ignores labels.
     pub fn forward(&self, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
@@ -77,26 +78,27 @@ impl Conditioning {
         })
     }
 
-    /// Number of classes, the null class not counted; `None` if it takes none.
+    /// Returns the number of classes without the null class; `None` for a module without classes.
     pub fn classes(&self) -> Option<usize> {
         self.class.as_ref().map(|class| class.weight.dims()[0] - 1)
     }
 
-    /// `batch` labels of the null class. All 0 if there are no classes.
+    /// Returns `batch` labels of the null class; all 0 if there are no classes.
     pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
         Tensor::full([batch], self.classes().unwrap_or(0) as i64, device)
     }
 
     /// Checks that the module has classes, that there is one label per sample, and that each is
-    /// in 0 … classes. Reads the least and the greatest label back from the device.
+    /// in 0 … classes. Reads the least and the greatest label from the device.
     ///
     /// # Errors
-    /// [`ModelError::NoCondition`] without classes, else [`ModelError::Shape`]; also if the labels
-    /// cannot be read.
+    ///
+    /// Returns [`ModelError::NoCondition`] for a module without classes, and [`ModelError::Shape`] for
+    /// invalid labels, or if the labels cannot be read.
     pub fn check(&self, labels: &Tensor<1, Int>, batch: usize) -> Result<(), ModelError> {
         let classes = self.classes().ok_or(ModelError::NoCondition)?;
         ModelError::require_batch("the class", labels.dims()[0], batch)?;
-        // In a browser, reading back must not block; there, labels are trusted.
+        // In a browser a read must not block, so labels are not checked.
         if cfg!(target_family = "wasm") || batch == 0 {
             return Ok(());
         }
@@ -112,7 +114,7 @@ impl Conditioning {
         Ok(())
     }
 
-    /// The dtype of the weights, which is the dtype that the network computes in.
+    /// Returns the dtype of the weights, in which the network computes.
     pub fn dtype(&self) -> FloatDType {
         self.first.weight.val().dtype().into()
     }

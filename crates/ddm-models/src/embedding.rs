@@ -11,8 +11,7 @@ use crate::NetworkConfigError;
 /// `ω_i = P^(−i/(n − s))`, `i = 0 … n − 1`, where n is half the size, P the longest period (over
 /// 2π) and s the frequency shift.
 ///
-/// Made for t in 0 … 1000, which is the unit of
-/// [`NoisePredictor`](ddm_denoiser::NoisePredictor). Source: Vaswani et al., *Attention Is All You
+/// It is meant for t in 0 … 1000, the unit of [`NoisePredictor`](ddm_denoiser::NoisePredictor). Source: Vaswani et al., *Attention Is All You
 /// Need*, sec. 3.5, arXiv 1706.03762; the options are those of diffusers'
 /// `get_timestep_embedding`.
 ///
@@ -25,7 +24,7 @@ use crate::NetworkConfigError;
 /// ```
 #[derive(Config, Debug, PartialEq)]
 pub struct TimestepEmbedding {
-    /// Length of the embedding; even.
+    /// The length of the embedding; even.
     pub size: usize,
     /// The longest period over 2π, P.
     #[config(default = 10000.0)]
@@ -42,7 +41,9 @@ impl TimestepEmbedding {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the size is 0 or odd, the period not above 0, or the shift not below half the size.
+    ///
+    /// Returns an error if the size is 0 or odd, the period is not above 0, or the shift is not
+    /// below half the size.
     pub fn validate(&self) -> Result<(), NetworkConfigError> {
         let what = "the size of the time embedding";
         NetworkConfigError::require_some(what, self.size)?;
@@ -55,15 +56,15 @@ impl TimestepEmbedding {
         let (period, shift) = (self.max_period, self.freq_shift);
         let finite = period > 0.0 && period.is_finite();
         Invalid::require(finite, "max_period", period, "finite and above 0")?;
-        // A shift of n would divide by zero, one above it turn the frequencies upside down.
+        // A shift of n would divide by zero, a larger one reverse the frequencies.
         let (below, allowed) = (shift < (self.size / 2) as f64, "below half the embedding's size");
         Ok(Invalid::require(shift.is_finite() && below, "freq_shift", shift, allowed)?)
     }
 
-    /// The embedding of t: `[batch]` → `[batch, size]`, always in f32.
+    /// Returns the embedding of t: `[batch]` → `[batch, size]`, always in f32.
     ///
-    /// Times up to 1000 times a frequency leave f16 no fraction, so half precision starts behind
-    /// the embedding.
+    /// In f16 the product of t ≤ 1000 and a frequency has no fractional digits, so half precision
+    /// starts after the embedding.
     pub fn forward(&self, t: Tensor<1>) -> Tensor<2> {
         let n = self.size / 2;
         let frequencies: Vec<f32> = (0..n)

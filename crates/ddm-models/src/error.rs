@@ -8,31 +8,33 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum NetworkConfigError {
-    /// A number outside its range.
+    /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// An empty list of levels.
-    #[error("{what} is empty, but needs one entry for each level")]
+    #[error("{what} is empty, but must have one entry per level")]
     Empty {
-        /// Which setting.
+        /// The setting.
         what: &'static str,
     },
     /// A size that is not a multiple of another.
     #[error("{what} is {found}, but must be a multiple of {divisor}, the {divisor_of}")]
     Multiple {
-        /// Which setting.
+        /// The setting.
         what: &'static str,
         /// Its value.
         found: usize,
-        /// What it must be a multiple of.
+        /// The number that must divide it.
         divisor: usize,
-        /// What that is.
+        /// The meaning of the divisor.
         divisor_of: &'static str,
     },
     /// A level that the network does not have.
-    #[error("{what} names level {found}, but the levels are 0 to {last}")]
+    #[error(
+        "{what} contains level {found}, but the levels are 0 to {last}; remove it or add levels"
+    )]
     Level {
-        /// Which setting.
+        /// The setting.
         what: &'static str,
         /// The level.
         found: usize,
@@ -42,12 +44,12 @@ pub enum NetworkConfigError {
 }
 
 impl NetworkConfigError {
-    /// Refuses 0.
+    /// Returns an error if `found` is 0.
     pub(crate) fn require_some(what: &'static str, found: usize) -> Result<(), Self> {
         Ok(Invalid::require(found > 0, what, found as f64, "at least 1")?)
     }
 
-    /// Refuses an empty list of channels, or an entry that is not a multiple of `groups`.
+    /// Returns an error if the list of channels is empty, or an entry is not a multiple of `groups`.
     pub(crate) fn require_channels(
         what: &'static str,
         channels: &[usize],
@@ -64,7 +66,7 @@ impl NetworkConfigError {
         Ok(())
     }
 
-    /// Refuses a size that is not a multiple of `divisor`, which must not be 0.
+    /// Returns an error if a size is not a multiple of `divisor`, which must not be 0.
     pub(crate) fn require_multiple(
         what: &'static str,
         found: usize,
@@ -78,7 +80,7 @@ impl NetworkConfigError {
     }
 }
 
-/// Refuses an image with another number of channels, or with sides that are not multiples of
+/// Returns an error if an image has another number of channels, or sides that are not multiples of
 /// `factor`.
 pub(crate) fn require_image(
     what: &'static str,

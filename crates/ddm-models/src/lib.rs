@@ -1,10 +1,10 @@
 //! Networks for diffusion models on burn: an MLP for points, a U-Net for images, a small VAE.
 //!
 //! * [`Mlp`] for `[batch, dim]`, [`UNet`] for `[batch, channels, height, width]`: networks
-//!   `F(x, t)`, with classes as an option. They implement the traits of [`ddm_denoiser`].
+//!   `F(x, t)`, optionally with classes. They implement the traits of [`ddm_denoiser`].
 //! * [`Vae`]: an [`Autoencoder`](ddm_latent::Autoencoder) for diffusion in its latent space.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
-//! * [`blocks`]: the parts of the U-Net and the VAE, and the operations under them.
+//! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
 //! * [`save_weights`] and [`load_weights`]: safetensors files.
 
 pub mod blocks;

@@ -1,4 +1,4 @@
-//! A network for points.
+//! An MLP for points.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -9,32 +9,32 @@ use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 use crate::blocks::ops;
 use crate::{Conditioning, ConditioningConfig, NetworkConfigError, TimestepEmbedding};
 
-/// Makes an [`Mlp`].
+/// The configuration of an [`Mlp`].
 #[derive(Config, Debug)]
 pub struct MlpConfig {
-    /// Coordinates of a point.
+    /// The number of coordinates of a point.
     #[config(default = 2)]
     pub dim: usize,
-    /// Width of the network.
+    /// The width of the network.
     #[config(default = 128)]
     pub hidden: usize,
-    /// Number of residual layers.
+    /// The number of residual layers.
     #[config(default = 3)]
     pub layers: usize,
-    /// Length of the sinusoidal embedding of t; even.
+    /// The length of the sinusoidal embedding of t; even.
     #[config(default = 64)]
     pub time_size: usize,
-    /// How many octaves of Fourier features a coordinate gets beside its value: `sin(2ᵏ x)` and
-    /// `cos(2ᵏ x)`, k = 0 … frequencies − 1. They let the network follow fine shapes, of size
+    /// The number of octaves of Fourier features per coordinate, in addition to its value: `sin(2ᵏ x)`
+    /// and `cos(2ᵏ x)`, k = 0 … frequencies − 1. They let the network represent details of size
     /// 2^−frequencies. Source: Tancik et al., *Fourier Features Let Networks Learn High Frequency
     /// Functions in Low Dimensional Domains*, arXiv 2006.10739.
     #[config(default = 0)]
     pub frequencies: usize,
-    /// Number of classes; `None` for a network without a condition.
+    /// The number of classes; `None` for a network without a condition.
     pub classes: Option<usize>,
 }
 
-/// A residual MLP `F(x, t)` for points `[batch, dim]`, with classes as an option.
+/// A residual MLP `F(x, t)` for points `[batch, dim]`, optionally with classes.
 ///
 /// Each layer adds `W₂ SiLU(W₁ LayerNorm(h) + V c)` to h, where c is the [`Conditioning`].
 ///
@@ -72,10 +72,11 @@ impl Default for MlpConfig {
 }
 
 impl MlpConfig {
-    /// Makes the network on `device`.
+    /// Creates the network on `device`.
     ///
     /// # Errors
-    /// If a size or the number of classes is 0, or `time_size` is odd.
+    ///
+    /// Returns an error if a size or the number of classes is 0, or `time_size` is odd.
     pub fn init(&self, device: &Device) -> Result<Mlp, NetworkConfigError> {
         NetworkConfigError::require_some("dim", self.dim)?;
         NetworkConfigError::require_some("hidden", self.hidden)?;
@@ -102,7 +103,7 @@ impl MlpConfig {
 }
 
 impl Mlp {
-    /// `batch` labels of the null class, "no class".
+    /// Returns `batch` labels of the null class, "no class".
     pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
         self.conditioning.null_classes(batch, device)
     }
@@ -119,7 +120,7 @@ impl Mlp {
         ops::linear(&self.output, ops::silu(h)).cast(outside)
     }
 
-    /// The coordinates, and their sines and cosines, octave after octave.
+    /// Returns the coordinates, and their sines and cosines per octave.
     fn features(&self, x: Tensor<2>) -> Tensor<2> {
         let mut features = vec![x.clone()];
         for octave in 0..self.frequencies {

@@ -12,23 +12,23 @@ use crate::NetworkConfigError;
 use crate::blocks::{Downsample, Residual, ResidualConfig, Upsample, conv3x3, ops};
 use crate::error::require_image;
 
-/// Makes a [`Vae`].
+/// The configuration of a [`Vae`].
 #[derive(Config, Debug)]
 pub struct VaeConfig {
-    /// Channels of an image.
+    /// The number of channels of an image.
     pub in_channels: usize,
-    /// Channels of a latent.
+    /// The number of channels of a latent.
     pub latent_channels: usize,
-    /// Channels of each level, the finest first; each level has half the resolution of the last.
+    /// The channels of each level, finest first; each level has half the resolution of the last.
     #[config(default = "vec![16, 32]")]
     pub channels: Vec<usize>,
-    /// Groups of the group norms; divides the channels of all levels.
+    /// The number of groups of the group norms; it divides the channels of all levels.
     #[config(default = 8)]
     pub norm_groups: usize,
 }
 
 /// A convolutional variational autoencoder: `[b, c, h, w]` ↔ `[b, latent_channels, h/f, w/f]` with
-/// `f = 2^(levels − 1)`. One residual block a level, each way.
+/// `f = 2^(levels − 1)`. It has one residual block per level in each direction.
 ///
 /// Source: Kingma & Welling, *Auto-Encoding Variational Bayes*, arXiv 1312.6114; as the first stage
 /// of latent diffusion: Rombach et al., arXiv 2112.10752.
@@ -73,19 +73,20 @@ struct Decoder {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VaeLoss {
-    /// What to minimize: `reconstruction + kl_weight · kl`.
+    /// The loss to minimize: `reconstruction + kl_weight · kl`.
     pub total: Tensor<1>,
-    /// Mean squared error per pixel and channel.
+    /// The mean squared error per pixel and channel.
     pub reconstruction: Tensor<1>,
-    /// KL divergence of the posterior from N(0, I), in nats per pixel and channel.
+    /// The KL divergence of the posterior from N(0, I), in nats per pixel and channel.
     pub kl: Tensor<1>,
 }
 
 impl VaeConfig {
-    /// Makes the autoencoder on `device`.
+    /// Creates the autoencoder on `device`.
     ///
     /// # Errors
-    /// If a size is 0, or the channels of a level are not a multiple of the norm groups.
+    ///
+    /// Returns an error if a size is 0, or the channels of a level are not a multiple of the norm groups.
     pub fn init(&self, device: &Device) -> Result<Vae, NetworkConfigError> {
         NetworkConfigError::require_some("in_channels", self.in_channels)?;
         NetworkConfigError::require_some("latent_channels", self.latent_channels)?;
@@ -97,7 +98,7 @@ impl VaeConfig {
             config.with_norm_groups(self.norm_groups).init(device)
         };
         let norm = |channels| GroupNormConfig::new(self.norm_groups, channels).init(device);
-        // Going down, a level's block changes the channels; going up, the convolution before it.
+        // On the way down a level's block changes the channels, on the way up the convolution before it.
         let before = std::iter::once(&first).chain(widths);
         let encoder = Encoder {
             input: conv3x3(self.in_channels, first).init(device),
@@ -122,12 +123,13 @@ impl VaeConfig {
 }
 
 impl Vae {
-    /// Shape of the latents of images `[batch, channels, height, width]`, and of the noise of
-    /// [`loss`](Self::loss).
+    /// Returns the shape of the latents of images `[batch, channels, height, width]`, and of the noise
+    /// of [`loss`](Self::loss).
     ///
     /// # Errors
-    /// [`ModelError::Shape`] if the images have other channels, or sides that are not multiples of
-    /// f: their reconstructions would be larger than they are.
+    ///
+    /// Returns [`ModelError::Shape`] if the images have another number of channels, or sides that are
+    /// not multiples of f, whose reconstructions would be larger.
     pub fn latent_shape(&self, shape: [usize; 4]) -> Result<[usize; 4], ModelError> {
         self.check_image(shape)?;
         let [batch, _, height, width] = shape;
@@ -135,15 +137,16 @@ impl Vae {
         Ok([batch, channels, height / self.factor(), width / self.factor()])
     }
 
-    /// The training loss of images, with `z = μ + σ ε`: squared error and KL divergence, both per
-    /// pixel and channel, so that the weight means the same at every image size.
+    /// Returns the training loss of images, with `z = μ + σ ε`: squared error and KL divergence, both
+    /// per pixel and channel, so that the weight does not depend on the image size.
     ///
-    /// `kl_weight = 2 s²` makes it (up to a constant factor) the negative evidence lower bound of a
-    /// decoder with the noise std s. `epsilon` is standard Gaussian noise of
+    /// With `kl_weight = 2 s²` it is (up to a constant factor) the negative evidence lower bound of a
+    /// decoder with noise std s. `epsilon` is standard Gaussian noise of
     /// [`latent_shape`](Self::latent_shape). Source: Kingma & Welling, eq. 7, arXiv 1312.6114.
     ///
     /// # Errors
-    /// [`ModelError::Shape`] as for [`latent_shape`](Self::latent_shape), or if `epsilon` has
+    ///
+    /// Returns [`ModelError::Shape`] as [`latent_shape`](Self::latent_shape) does, or if `epsilon` has
     /// another shape.
     pub fn loss(
         &self,
@@ -166,7 +169,7 @@ impl Vae {
         Ok(VaeLoss { total, reconstruction, kl })
     }
 
-    /// How much smaller a latent is than its image, in height and in width.
+    /// Returns the ratio of image and latent, in height and in width.
     fn factor(&self) -> usize {
         1 << self.encoder.downsample.len()
     }

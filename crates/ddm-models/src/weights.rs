@@ -13,15 +13,15 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// The file could not be written.
+    /// A file that could not be written.
     #[error("cannot write {}: {reason}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What went wrong.
+        /// The reason.
         reason: String,
     },
-    /// The file could not be read; most often it does not exist.
+    /// A file that could not be read; often it does not exist.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
@@ -29,7 +29,7 @@ pub enum WeightsError {
         /// The system's error.
         source: io::Error,
     },
-    /// The file is incomplete, or not a safetensors file.
+    /// A file that is incomplete, or not a safetensors file.
     #[error("{} is not a complete safetensors file: {reason}", path.display())]
     Format {
         /// The file.
@@ -37,37 +37,37 @@ pub enum WeightsError {
         /// The parser's error.
         reason: String,
     },
-    /// The network has tensors that the file lacks.
-    #[error("{} has no tensor {tensor}{}", path.display(), and_more(*.more))]
+    /// Tensors of the network that the file lacks.
+    #[error("{} lacks the tensor {tensor}{}", path.display(), and_more(*.more))]
     Missing {
         /// The file.
         path: PathBuf,
-        /// The first of them.
+        /// The first such tensor.
         tensor: String,
-        /// How many more there are.
+        /// The number of further such tensors.
         more: usize,
     },
-    /// The file has tensors that the network lacks: they belong to another one.
+    /// Tensors of the file that the network lacks.
     #[error("{} has the tensor {tensor}{}, which the network does not have", path.display(),
         and_more(*.more))]
     Unknown {
         /// The file.
         path: PathBuf,
-        /// The first of them.
+        /// The first such tensor.
         tensor: String,
-        /// How many more there are.
+        /// The number of further such tensors.
         more: usize,
     },
-    /// A tensor has another shape or kind of elements in the file than in the network.
-    #[error("{} has {tensor} as {found}, but the network needs {expected}", path.display())]
+    /// A tensor whose shape or element type differs between the file and the network.
+    #[error("{} has {tensor} as {found}, but the network requires {expected}", path.display())]
     Mismatch {
         /// The file.
         path: PathBuf,
         /// The tensor.
         tensor: String,
-        /// Its shape, or its elements, in the file.
+        /// Its shape, or element type, in the file.
         found: String,
-        /// What the network has.
+        /// Its shape, or element type, in the network.
         expected: String,
     },
 }
@@ -76,13 +76,15 @@ fn and_more(more: usize) -> String {
     if more == 0 { String::new() } else { format!(" (and {more} more)") }
 }
 
-/// Saves a module's weights as a safetensors file, in place of a file that is there.
+/// Saves a module's weights as a safetensors file, replacing an existing file.
 ///
-/// The file is written beside its place and then renamed: there is the old file or the new one,
-/// whole, whatever happens. Names and layouts are burn's own.
+/// The file is written under another name and then renamed, so a failure leaves the complete old
+/// file. Names and layouts are those of burn.
 ///
 /// # Errors
-/// [`WeightsError::Write`] if the directory is missing, the disk full, or the like.
+///
+/// Returns [`WeightsError::Write`] if the file cannot be written, for example to a missing directory
+/// or a full disk.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -98,25 +100,26 @@ fn and_more(more: usize) -> String {
 /// ```
 pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), WeightsError> {
     let path = path.as_ref();
-    // burn's store is what writes beside and renames.
+    // burn's store writes under another name and renames.
     let mut store = SafetensorsStore::from_file(path).overwrite(true);
     store
         .collect_from(module)
         .map_err(|error| WeightsError::Write { path: path.to_owned(), reason: error.to_string() })
 }
 
-/// The module with the weights of a safetensors file: exactly the tensors of the module, no more
-/// and no fewer.
+/// Loads the weights of a safetensors file into a module. The file must have exactly the tensors of
+/// the module.
 ///
-/// A file of one float type makes a network of that type: f16 gives f16. A file of several float
-/// types makes a network in f32, since a network computes in one.
+/// A file of one float type gives a network of that type: f16 gives f16. A file of several float
+/// types gives a network in f32, since a network computes in one type.
 ///
 /// # Errors
-/// If the file is missing or incomplete, or a tensor is missing, unknown, or of another shape; the
-/// module is then dropped, never half loaded.
+///
+/// Returns an error if the file is missing or incomplete, or a tensor is missing, unknown, or of
+/// another shape. The module is then dropped, never partly loaded.
 pub fn load_weights<M: Module>(mut module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
     let path = path.as_ref();
-    // The result is judged below, where the error can name what is wrong.
+    // The result is checked below, where the error can name the fault.
     let mut store = SafetensorsStore::from_file(path).allow_partial(true).validate(false);
     let failed = |error| match error {
         SafetensorsStoreError::Io(source) => WeightsError::Read { path: path.to_owned(), source },
@@ -137,7 +140,7 @@ fn format(path: &Path, reason: String) -> WeightsError {
     WeightsError::Format { path: path.to_owned(), reason }
 }
 
-/// The first fault of a load, if any.
+/// Returns the first fault of a load, if any.
 fn judge(path: &Path, result: ApplyResult) -> Result<(), WeightsError> {
     let mismatch = |tensor, found, expected| {
         Err(WeightsError::Mismatch { path: path.to_owned(), tensor, found, expected })

@@ -1,4 +1,4 @@
-//! Noise that belongs to an interval of noise levels.
+//! Noise of a Brownian path over noise levels.
 
 mod path;
 
@@ -10,21 +10,21 @@ use crate::host::per_sample;
 use crate::{HostNoise, NoiseError, NoiseSource, Stream};
 use path::{Path, on_grid};
 
-/// Noise of a step as the increment of one Brownian path B per element, so that the noise of a run
-/// does not depend on the number of its steps:
+/// A noise source whose step noise is the increment of one Brownian path B per element, so that the
+/// noise of a run does not depend on its number of steps:
 ///
 /// `z = (B(v_to) − B(v_from)) / √(v_to − v_from)`, with the clock `v = SNR = α²/σ²`.
 ///
 /// In this clock the noise of ancestral steps (DDIM at η = 1, SDE-DPM-Solver++ of order 1) is exact:
 /// with s = σ/α, x̄ = x/α and x̂₀ constant over the step, `x̄' = x̂₀ + (s'²/s²)(x̄ − x̂₀) + s'² ∫ dB_v`.
-/// So a stochastic run converges on its path as its steps grow. The path of an element is keyed by
-/// (seed, sample, element), and is computed where it is needed: nothing is stored.
+/// So a stochastic run converges as its number of steps grows. The path of an element is keyed by
+/// (seed, sample, element) and computed on demand; nothing is stored.
 ///
-/// A path is walked towards less noise. A step towards more noise draws fresh noise, and the first
-/// step that begins at more noise than the one before begins a new path: another run with the same
-/// source, or a sampler that goes up again (RePaint, Restart), never adds the same noise twice. So
-/// do steps that have no increment: between equal levels, and to σ = 0, where v is infinite. Starts
-/// and all other draws are those of [`HostNoise`] of the same seed.
+/// A path runs towards less noise. A step towards more noise draws fresh noise, and the first step
+/// that starts at more noise than the previous one starts a new path. So a second run with the same
+/// source, or a sampler that goes up again (RePaint, Restart), never adds the same noise twice. Steps
+/// without an increment also draw fresh noise: between equal levels, and to σ = 0, where v is
+/// infinite. Starts and all other draws are those of [`HostNoise`] of the same seed.
 ///
 /// Source: the sampling of a path by bridges follows Li et al., *Scalable Gradients for Stochastic
 /// Differential Equations*, section 4, arXiv 2001.01328.
@@ -42,18 +42,19 @@ use path::{Path, on_grid};
 pub struct BrownianNoise {
     noise: HostNoise,
     path: u64,
-    /// The v at which the last step on the path began, by its bits, which are ordered as v is: text
-    /// may lose the last bit of a number.
+    /// The v at the start of the last step on the path, as bits, which have the order of v: text may
+    /// lose the last bit of a number.
     began: u64,
 }
 
 impl BrownianNoise {
-    /// The source of this seed, at its first path.
+    /// Creates the source of this seed, at its first path.
     pub fn new(seed: u64) -> Self {
         Self { noise: HostNoise::new(seed), path: 0, began: 0 }
     }
 
-    /// The first of the batch is sample `first_sample`: to make a large set in several batches.
+    /// Sets the index of the first sample of the batch, to draw a large set in several batches.
+    #[must_use]
     pub fn starting_at(self, first_sample: u64) -> Self {
         Self { noise: self.noise.starting_at(first_sample), ..self }
     }
@@ -76,7 +77,7 @@ impl NoiseSource for BrownianNoise {
         device: &Device,
     ) -> Tensor<1> {
         let (from, to) = (on_grid(from.snr()), on_grid(to.snr()));
-        // Not `to <= from`: levels that are NaN have no increment either.
+        // Not `to <= from`, since NaN levels have no increment either.
         if !(from < to && to.is_finite()) {
             return self.normal(shape, device);
         }

@@ -4,11 +4,11 @@ use burn::tensor::{Device, Distribution, Tensor};
 
 use crate::{NoiseError, NoiseSource};
 
-/// Noise from the device's own generator: fast on GPUs, and nothing is copied.
+/// Noise of the device's generator: fast on GPUs, without copies.
 ///
-/// The numbers depend on the backend, the batch size and whatever else draws from the device:
-/// seed it with [`Device::seed`], which may act on the whole process. Where a sample must be the
-/// same everywhere, take [`HostNoise`](crate::HostNoise).
+/// The numbers depend on the backend, the batch size and all other draws from the device. Seed it
+/// with [`Device::seed`], which may affect the whole process. For samples that are the same
+/// everywhere use [`HostNoise`](crate::HostNoise).
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -25,7 +25,8 @@ pub struct DeviceNoise {
 }
 
 impl DeviceNoise {
-    /// Uniform numbers come from this device; normal ones from the device that they are drawn for.
+    /// Creates the source. Uniform numbers are drawn on this device, normal ones on the device of their
+    /// tensor.
     pub fn new(device: &Device) -> Self {
         Self { device: device.clone() }
     }

@@ -1,36 +1,45 @@
-//! What can go wrong with noise.
+//! Errors of noise sources.
 
 use thiserror::Error;
 
-/// Random numbers that cannot be had.
+/// A failure to draw random numbers.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum NoiseError {
-    /// The device drew numbers that cannot be read back.
-    #[error("random numbers cannot be read back from the device: {reason}")]
+    /// A failure to read random numbers from the device.
+    #[error("random numbers cannot be read from the device: {reason}")]
     Read {
-        /// What the device says.
+        /// The message of the device.
         reason: String,
     },
-    /// The source has no uniform numbers.
-    #[error("this noise source draws normal numbers only; implement NoiseSource::uniform for it")]
+    /// A uniform draw from a source of normal numbers only.
+    #[error(
+        "this noise source draws only normal numbers, but uniform numbers are required; implement \
+         NoiseSource::uniform for it"
+    )]
     NotUniform,
-    /// The record has no such draw.
-    #[error("draw {draw} of the record has {found} numbers, but {wanted} are needed")]
+    /// A draw that the record does not contain.
+    #[error(
+        "draw {draw} of the record has {found} numbers, but {wanted} are required; record a run of the \
+         same settings"
+    )]
     Record {
-        /// Number of the draw, from 0.
+        /// The index of the draw, from 0.
         draw: usize,
-        /// Numbers of that draw on record; 0 past the end.
+        /// The number of values recorded for it; 0 past the end.
         found: usize,
-        /// Numbers that are needed.
+        /// The number of values required.
         wanted: usize,
     },
-    /// A list of generators, one per sample, for a batch of another size.
-    #[error("{generators} generators cannot draw for a batch of {samples}: pass one per sample")]
+    /// A list of generators whose length is not the batch size.
+    #[error(
+        "{generators} generators cannot draw for a batch of {samples} samples; pass one generator per \
+         sample"
+    )]
     Batch {
-        /// Generators in the list.
+        /// The number of generators.
         generators: usize,
-        /// Samples in the batch.
+        /// The batch size.
         samples: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! Counter-based noise from the host.
+//! Counter-based noise on the host.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::{ChaCha8Rng, Xoshiro256PlusPlus};
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{NoiseError, NoiseSource, Stream};
 
-/// Noise keyed by (seed, stream, fork, sample, draw): sample i gets the same numbers whatever the
-/// batch size, the backend, the device and the other threads do.
+/// Counter-based noise keyed by (seed, stream, fork, sample, draw): the numbers of sample i do not
+/// depend on the batch size, the backend, the device or other threads.
 ///
 /// The key of a ChaCha8 stream cipher holds the seed, the [`Stream`] and the
-/// [`fork`](Self::fork); the stream of the cipher is the sample; each draw has a block of its own,
-/// which seeds a xoshiro256++ generator (for speed). The only state is the number of the next draw.
-/// So a source that is saved and restored goes on to the bit.
+/// [`fork`](Self::fork); the stream of the cipher is the sample; each draw has its own block,
+/// which seeds a xoshiro256++ generator (for speed). The only state is the index of the next draw, so
+/// a saved and restored source continues bit for bit.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -31,29 +31,31 @@ use crate::{NoiseError, NoiseSource, Stream};
 pub struct HostNoise {
     seed: u64,
     stream: Stream,
-    /// Hash of the labels of all forks, low word first; 0 for a source that is no fork.
+    /// Hash of the labels of all forks, low word first; 0 for a source that is not a fork.
     fork: [u64; 2],
     first_sample: u64,
     draw: u64,
 }
 
 impl HostNoise {
-    /// The source of this seed in the [`Stream::User`], at draw 0 and sample 0.
+    /// Creates the source of this seed in the [`Stream::User`], at draw 0 and sample 0.
     pub fn new(seed: u64) -> Self {
         Self { seed, stream: Stream::User, fork: [0; 2], first_sample: 0, draw: 0 }
     }
 
-    /// The same source with the numbers of another purpose.
+    /// Sets the purpose, which changes the numbers.
+    #[must_use]
     pub fn stream(self, stream: Stream) -> Self {
         Self { stream, ..self }
     }
 
-    /// The first of the batch is sample `first_sample`: to make a large set in several batches.
+    /// Sets the index of the first sample of the batch, to draw a large set in several batches.
+    #[must_use]
     pub fn starting_at(self, first_sample: u64) -> Self {
         Self { first_sample, ..self }
     }
 
-    /// The same source at this draw.
+    /// Sets the index of the next draw.
     ///
     /// ```
     /// use ddm_noise::HostNoise;
@@ -62,17 +64,18 @@ impl HostNoise {
     /// assert_eq!(noise.draw_number(), 1);
     /// assert_eq!(noise.uniform(2), HostNoise::new(7).at(1).uniform(2));
     /// ```
+    #[must_use]
     pub fn at(self, draw: u64) -> Self {
         Self { draw, ..self }
     }
 
-    /// Number of the next draw, from 0.
+    /// Returns the index of the next draw, from 0.
     pub fn draw_number(&self) -> u64 {
         self.draw
     }
 
-    /// An independent source at its draw 0: for a part of a program that must not disturb, or be
-    /// disturbed by, the draws of another. Seed, stream and first sample stay.
+    /// Returns an independent source at draw 0, for a part of a program whose draws must not affect, or
+    /// be affected by, those of another part. Seed, stream and first sample do not change.
     ///
     /// The key holds the 128-bit FNV-1a hash of the parent's hash (16 bytes, little-endian) and the
     /// UTF-8 label. It is the same on every machine and in every version.
@@ -83,6 +86,7 @@ impl HostNoise {
     /// assert_ne!(noise.fork("masks").uniform(1), noise.fork("crops").uniform(1));
     /// assert_eq!(noise.fork("masks"), HostNoise::new(7).fork("masks"));
     /// ```
+    #[must_use]
     pub fn fork(&self, label: &str) -> Self {
         const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
         const PRIME: u128 = (1 << 88) + 0x13b;
@@ -93,13 +97,13 @@ impl HostNoise {
         Self { fork: [hash as u64, (hash >> 64) as u64], draw: 0, ..self.clone() }
     }
 
-    /// The next draw, uniform on [0, 1): one number per sample. This source cannot fail.
+    /// Returns the next draw, uniform on [0, 1): one number per sample. This source cannot fail.
     pub fn uniform(&mut self, samples: usize) -> Vec<f64> {
         self.rngs(samples).map(|mut rng| rng.sample(StandardUniform)).collect()
     }
 
-    /// The next draw as random generators, one per sample: for other numbers than Gaussian and
-    /// uniform ones, with the traits of [rand](https://docs.rs/rand/0.10).
+    /// Returns the next draw as random generators, one per sample, for other distributions than the
+    /// Gaussian and the uniform, with the traits of [rand](https://docs.rs/rand/0.10).
     ///
     /// ```
     /// use ddm_noise::HostNoise;
@@ -115,7 +119,7 @@ impl HostNoise {
         (0..samples).map(move |sample| draw.rng(sample))
     }
 
-    /// The next draw, whose generators may be made on any thread.
+    /// Returns the next draw, whose generators can be created on any thread.
     pub(crate) fn next_draw(&mut self) -> Draw {
         let mut key = [0; 32];
         let words = [self.seed, self.stream as u64, self.fork[0], self.fork[1]];
@@ -141,8 +145,8 @@ impl NoiseSource for HostNoise {
         })
     }
 
-    /// Draws the numbers of another purpose from here on. The draw number goes on, so that what
-    /// shares a source never draws the same numbers twice.
+    /// Sets the purpose of the next draws. The draw index continues, so that users of one source never
+    /// draw the same numbers twice.
     fn switch_to(&mut self, stream: Stream) {
         self.stream = stream;
     }
@@ -164,7 +168,7 @@ impl Draw {
     }
 }
 
-/// The elements of a tensor of this shape, filled sample by sample on all threads.
+/// Returns the elements of a tensor of this shape, filled per sample on all threads.
 pub(crate) fn per_sample(
     shape: &[usize],
     device: &Device,

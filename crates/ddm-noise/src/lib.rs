@@ -1,10 +1,10 @@
-//! Gaussian noise for diffusion models, as an argument: every program that needs noise takes a
-//! [`NoiseSource`].
+//! Gaussian noise for diffusion models. All functions that need noise take a [`NoiseSource`].
 //!
-//! * [`HostNoise`] is keyed by (seed, [`Stream`], sample, draw): sample i gets the same numbers
-//!   whatever the batch, the backend and other threads do;
-//! * [`BrownianNoise`] belongs to noise levels, so a stochastic run converges as its steps grow;
-//! * [`TorchNoise`] draws the numbers of torch's generator;
+//! * [`HostNoise`] is keyed by (seed, [`Stream`], sample, draw): the numbers of sample i do not
+//!   depend on the batch, the backend or other threads;
+//! * [`BrownianNoise`] is a path over noise levels, so a stochastic run converges as its number of
+//!   steps grows;
+//! * [`TorchNoise`] draws the numbers of torch's CPU generator;
 //! * [`RecordedNoise`] replays a record;
 //! * [`DeviceNoise`] is drawn on the device.
 //!

@@ -1,14 +1,14 @@
-//! Noise that was recorded, to replay a run.
+//! Recorded noise, to replay a run.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::{NoiseError, NoiseSource};
 
-/// Draws from a record, in order: to replay a run, also one of another program.
+/// A noise source that replays a record in order, of this or another program.
 ///
-/// A draw past the end of the record, or of another size, is NaN throughout: a replay that needs
-/// other noise than was recorded is not the same run, and no number of it should look like one.
+/// A draw past the end of the record, or of another size, is all NaN: such a replay is not the
+/// recorded run, and its result must not look like one.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -25,19 +25,19 @@ pub struct RecordedNoise {
 }
 
 impl RecordedNoise {
-    /// The draws of a run, each as row-major values.
+    /// Creates the source from the draws of a run, each in row-major order.
     pub fn new(draws: impl IntoIterator<Item = Vec<f32>>) -> Self {
         Self { draws: draws.into_iter().collect(), next: 0 }
     }
 
-    /// Draws that are left: 0 after a faithful replay.
+    /// Returns the number of remaining draws: 0 after a faithful replay.
     pub fn remaining(&self) -> usize {
         self.draws.len().saturating_sub(self.next)
     }
 }
 
 impl NoiseSource for RecordedNoise {
-    /// The next draw of the record as it is: one number per sample.
+    /// Returns the next draw of the record: one number per sample.
     fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
         let (draw, wanted) = (self.next, samples);
         self.next += 1;

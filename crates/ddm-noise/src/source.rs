@@ -7,28 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::NoiseError;
 
-/// What noise is drawn for. Sources that are keyed by address give each purpose numbers of its own,
-/// so that noise that a user has added to data is never added again by a sampler of the same seed.
-/// The numbers of the variants are part of the key, so they never change.
+/// The purpose of a draw. Counter-based sources give each purpose different numbers, so that a
+/// sampler never adds the noise that a user of the same seed has added to data. The values of the
+/// variants are part of the key and never change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Stream {
-    /// Whatever a program draws itself.
+    /// Draws by the program.
     #[default]
     User = 0,
-    /// The noise that a sampling run starts from.
+    /// The start of a sampling run.
     Start = 1,
-    /// The noise that a sampler adds in its steps.
+    /// The noise that a sampler adds per step.
     Sampler = 2,
     /// Times, noise and dropout of training.
     Training = 3,
-    /// Random vectors that measure something: the probes of a trace.
+    /// Random probe vectors, such as those of a trace estimate.
     Probe = 4,
 }
 
-/// A source of random numbers, draw after draw.
+/// A source of random numbers.
 ///
-/// [`normal`](Self::normal) is all that a source must have. Programs call [`draw`](Self::draw), which gives the numbers their shape.
+/// Only [`normal`](Self::normal) is required. Programs call [`draw`](Self::draw), which returns a
+/// tensor of the given shape.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -46,29 +47,29 @@ pub enum Stream {
 /// ```
 #[auto_impl(&mut, Box)]
 pub trait NoiseSource: Send {
-    /// The next draw: `z ~ N(0, I)` for a tensor of this shape, `[batch, …]`, as its elements row by
-    /// row.
+    /// Returns the next draw: the elements, row by row, of `z ~ N(0, I)` of this shape, `[batch, …]`.
     fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1>;
 
-    /// The next draw, uniform on [0, 1): one number per sample, on the host. For training times,
-    /// dropout and other choices.
+    /// Returns the next draw, uniform on [0, 1): one number per sample, on the host. It serves training
+    /// times, dropout and other choices.
     ///
-    /// Sampling needs none; by default there are none.
+    /// Sampling does not use it; the default implementation returns an error.
     ///
     /// # Errors
-    /// [`NoiseError::Read`] where the numbers are drawn on a device and cannot be read back;
-    /// [`NoiseError::Record`] and [`NoiseError::Batch`] where a source has no such draw;
-    /// [`NoiseError::NotUniform`] of a source that has normal numbers only.
+    ///
+    /// Returns [`NoiseError::Read`] if the numbers cannot be read from a device,
+    /// [`NoiseError::Record`] or [`NoiseError::Batch`] if the source does not have this draw, and
+    /// [`NoiseError::NotUniform`] if it draws only normal numbers.
     fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
         let _ = samples;
         Err(NoiseError::NotUniform)
     }
 
-    /// The next draw of a step from level `from` to level `to`.
+    /// Returns the next draw, for a step from level `from` to level `to`.
     ///
-    /// By default a draw like any other. [`BrownianNoise`](crate::BrownianNoise) gives the
+    /// By default it is an ordinary draw. [`BrownianNoise`](crate::BrownianNoise) returns the
     /// increment of one Brownian path between the two levels, so that the noise of a run does not
-    /// depend on the number of its steps.
+    /// depend on its number of steps.
     fn between(
         &mut self,
         shape: &[usize],
@@ -80,19 +81,19 @@ pub trait NoiseSource: Send {
         self.normal(shape, device)
     }
 
-    /// Sets what the next draws are for. By default this changes nothing.
+    /// Sets the purpose of the next draws. By default this has no effect.
     fn switch_to(&mut self, stream: Stream) {
         let _ = stream;
     }
 
-    /// The next draw of [`normal`](Self::normal) as a tensor of this shape.
+    /// Returns the next draw of [`normal`](Self::normal) as a tensor of this shape.
     #[auto_impl(keep_default_for(&mut, Box))]
     fn draw<const D: usize>(&mut self, shape: [usize; D], device: &Device) -> Tensor<D>
     where
         Self: Sized,
     {
         let values = self.normal(&shape, device);
-        // To `reshape` a 0 means "as before".
+        // `reshape` interprets a 0 as "unchanged".
         if shape.contains(&0) { Tensor::empty(shape, device) } else { values.reshape(shape) }
     }
 }

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::{NoiseError, NoiseSource};
 use generator::Generator;
 
-/// The normal numbers of `torch.randn(…, generator=torch.Generator("cpu").manual_seed(seed))`, draw
-/// after draw: with it a seed gives the picture that it gives in diffusers.
+/// The normal numbers of `torch.randn(…, generator=torch.Generator("cpu").manual_seed(seed))`: with
+/// this source a seed gives the same image as in diffusers.
 ///
 /// The numbers are those of torch 2.15 on x86 processors with AVX2, bit for bit in f32, f16 and
 /// bf16; in f64 to a unit in the last place, since logarithm and sine are those of the platform.
-/// On other processors torch itself is a few units off. A draw of at least 16 numbers takes another
-/// way than a shorter one, so the batch size changes the numbers; a generator
-/// [per sample](Self::per_sample) avoids that. The draws are those of the CPU generator, also where
-/// the tensor is made on another device; diffusers does the same if it is given such a generator.
+/// On other processors torch itself differs by a few units. A draw of at least 16 numbers uses
+/// another algorithm than a shorter one, so the batch size changes the numbers; a generator
+/// [per sample](Self::per_sample) avoids that. The draws are those of the CPU generator even for a
+/// tensor on another device; diffusers does the same if it is given such a generator.
 ///
 /// Source: Matsumoto and Nishimura, *Mersenne Twister*, ACM TOMACS 8 (1998); Box and Muller, *A Note
 /// on the Generation of Random Normal Deviates* (1958).
@@ -42,22 +42,24 @@ pub struct TorchNoise {
 }
 
 impl TorchNoise {
-    /// One generator for the whole batch, in f32. Like torch it takes the low 32 bits of the seed.
+    /// Creates one generator for the whole batch, in f32. Like torch, it uses the low 32 bits of the
+    /// seed.
     pub fn new(seed: u64) -> Self {
         Self::per_sample([seed])
     }
 
-    /// A generator per sample, each for shape `[1, …]`: the list of generators of diffusers'
-    /// pipelines. A list of one draws for the whole batch, as there.
+    /// Creates a generator per sample, each for shape `[1, …]`, as the list of generators of
+    /// diffusers' pipelines. A list of one draws for the whole batch, as there.
     ///
-    /// A list of another length than the batch gives NaN throughout, because a draw cannot fail.
+    /// If the length of the list is not the batch size, the draw is all NaN, because it cannot fail.
     pub fn per_sample(seeds: impl IntoIterator<Item = u64>) -> Self {
         let generators = seeds.into_iter().map(Generator::new).collect();
         Self { generators, dtype: FloatDType::F32 }
     }
 
-    /// The numbers of `torch.randn(…, dtype=…)`, which differ from type to type. They come as a
-    /// tensor in f64 for [`FloatDType::F64`], and in f32 otherwise, which holds them exactly.
+    /// Sets the type of `torch.randn(…, dtype=…)`, on which the numbers depend. The tensor is in f64 for
+    /// [`FloatDType::F64`] and otherwise in f32, which represents them exactly.
+    #[must_use]
     pub fn dtype(self, dtype: FloatDType) -> Self {
         Self { dtype, ..self }
     }
@@ -86,7 +88,7 @@ impl NoiseSource for TorchNoise {
         Tensor::from_data(TensorData::new(values, [length]), device)
     }
 
-    /// The numbers of `torch.rand(samples, generator=…)` in f32: multiples of 2⁻²⁴.
+    /// Returns the numbers of `torch.rand(samples, generator=…)` in f32: multiples of 2⁻²⁴.
     fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
         match self.generators.as_mut_slice() {
             [one] => Ok((0..samples).map(|_| one.uniform_f32().into()).collect()),

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::{BetaTable, Invalid, NoiseSchedule, ScheduleError};
 
 impl BetaTable {
-    /// Cosine β: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
+    /// Creates the cosine table: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
     /// with s = 0.008.
     ///
     /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, eq. 17,
     /// arXiv 2102.09672. diffusers calls it `squaredcos_cap_v2`. The quotients are real numbers:
-    /// dividing i by T as integers, a slip that is easily made, gives β = 0 everywhere but last.
+    /// integer division of i by T, an easy slip, gives β = 0 in all rows but the last.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, NoiseSchedule};
@@ -23,7 +23,8 @@ impl BetaTable {
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if `steps` is 0.
+    ///
+    /// Returns [`ScheduleError::NoSteps`] if `steps` is 0.
     pub fn cosine(steps: usize) -> Result<Self, ScheduleError> {
         let cosine = Cosine::default();
         let f = |i: usize| cosine.angle(i as f64 / steps as f64).cos().powi(2);
@@ -34,7 +35,7 @@ impl BetaTable {
 /// The continuous cosine schedule: `ᾱ(t) = f(t)/f(0)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
 /// `α = √ᾱ`, `σ² = 1 − ᾱ`.
 ///
-/// At t = 1 no signal is left (α = 0 exactly): predict v, x₀ or flow there, not ε. Default
+/// At t = 1 there is no signal (α = 0 exactly), so the network must predict v, x₀ or flow, not ε. Default
 /// s = 0.008. Source: Nichol & Dhariwal, eq. 17, arXiv 2102.09672.
 ///
 /// ```
@@ -48,10 +49,11 @@ pub struct Cosine {
 }
 
 impl Cosine {
-    /// With offset s in [0, 1000]; a small s keeps the first steps from being too small.
+    /// Creates the schedule of offset s in [0, 1000]; a small s > 0 prevents very small first steps.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if s is outside that range. (Larger s cost α its digits.)
+    ///
+    /// Returns [`ScheduleError::Invalid`] if s is out of range. (α loses precision at larger s.)
     pub fn new(s: f64) -> Result<Self, ScheduleError> {
         Invalid::require((0.0..=1000.0).contains(&s), "s", s, "from 0 to 1000")?;
         Ok(Self { s })
@@ -75,13 +77,13 @@ impl NoiseSchedule for Cosine {
         }
         let (angle, start) = (self.angle(t.max(0.0)), self.angle(0.0));
         let alpha = angle.cos() / start.cos();
-        // cos²a − cos²b = sin(b − a) sin(b + a), which keeps its digits near t = 0.
+        // cos²a − cos²b = sin(b − a) sin(b + a), which is precise near t = 0.
         let sigma = ((angle - start).sin() * (angle + start).sin()).sqrt() / start.cos();
         (alpha, sigma)
     }
 
-    /// Closed form: `cos(angle) = cos(angle₀) α` with `α² = 1/(1 + e^(−2λ))`, taken as an arc
-    /// tangent, which keeps its digits at both ends.
+    /// Closed form: `cos(angle) = cos(angle₀) α` with `α² = 1/(1 + e^(−2λ))`, computed as an
+    /// arc tangent, which is precise at both ends.
     fn time_at(&self, lambda: f64) -> f64 {
         let start = self.angle(0.0);
         let alpha = 1.0 / (1.0 + (-2.0 * lambda).exp()).sqrt();
@@ -99,7 +101,7 @@ impl NoiseSchedule for Cosine {
         -self.angle(t.max(0.0)).tan() * FRAC_PI_2 / (1.0 + self.s)
     }
 
-    /// `g² = −2 f`, as wherever variance is preserved.
+    /// `g² = −2 f`, as for every variance-preserving process.
     fn diffusion(&self, t: f64) -> f64 {
         (-2.0 * self.drift(t)).sqrt()
     }

@@ -1,7 +1,7 @@
-//! Derivatives of α and σ in time, where there is no closed form.
+//! Numerical derivatives of α and σ in time.
 
-/// df/dt at `t ∈ [0, 1]`: the slope of the parabola through three points 10⁻⁵ apart, t in their
-/// middle or, at the ends of time, at their edge.
+/// Returns df/dt at `t ∈ [0, 1]`: the slope of the parabola through three points 10⁻⁵ apart, with t
+/// in the middle or, near the ends of [0, 1], at the edge.
 pub(crate) fn derivative(f: impl Fn(f64) -> f64, t: f64) -> f64 {
     const H: f64 = 1e-5;
     let t = t.clamp(0.0, 1.0);

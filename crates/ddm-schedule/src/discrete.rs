@@ -1,4 +1,4 @@
-//! A chain of T steps, given by its β table.
+//! The discrete chain of T steps, defined by its β table.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ use crate::{NoiseSchedule, ScheduleError};
 /// `ᾱ_i = Π_{j ≤ i} (1 − β_j)`, `α = √ᾱ`, `σ = √(1 − ᾱ)`.
 ///
 /// Row i (0 … T − 1, the network's timestep) lies at time t = (i + 1)/T, and the data itself at
-/// t = 0. Between rows λ is linear in t, as DPM-Solver and k-diffusion have it; in a span where
-/// an end has infinite λ (data, or zero terminal SNR) the angle `atan2(σ, α)` is.
-/// Products are accumulated in f64, the variance as `σ_i² = (1 − β_i) σ_{i−1}² + β_i`, which keeps
-/// its digits where β is small. Source: Ho et al., *Denoising Diffusion Probabilistic Models*,
+/// t = 0. Between rows λ is linear in t, as in DPM-Solver and k-diffusion; if λ is infinite
+/// at an end (data, or zero terminal SNR), the angle `atan2(σ, α)` is linear instead.
+/// Products are accumulated in f64, the variance as `σ_i² = (1 − β_i) σ_{i−1}² + β_i`, which is
+/// precise for small β. Source: Ho et al., *Denoising Diffusion Probabilistic Models*,
 /// eq. 2–4, arXiv 2006.11239.
 ///
 /// ```
@@ -29,17 +29,18 @@ use crate::{NoiseSchedule, ScheduleError};
 #[serde(try_from = "Vec<f64>", into = "Vec<f64>")]
 pub struct BetaTable {
     betas: Vec<f64>,
-    /// (α, σ) at data and after each row: T + 1 of them.
+    /// (α, σ) at the data and after each row: T + 1 pairs.
     nodes: Vec<(f64, f64)>,
 }
 
 impl BetaTable {
-    /// From βs in (0, 1); the last may also be 1, which leaves no signal.
+    /// Creates a table from βs in (0, 1); the last may also be 1, which leaves no signal.
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if there are none, [`ScheduleError::Beta`] if one is outside its
-    /// range, [`ScheduleError::NotFalling`] at a row where λ does not fall in `f64`: because β is
-    /// below the rounding of ᾱ, or because ᾱ underflows to 0.
+    ///
+    /// Returns [`ScheduleError::NoSteps`] for an empty table, [`ScheduleError::Beta`] if a β is out
+    /// of range, and [`ScheduleError::NotFalling`] at a row where λ does not fall in `f64`: because β
+    /// is below the rounding of ᾱ, or because ᾱ underflows to 0.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, NoiseSchedule};
@@ -75,7 +76,7 @@ impl BetaTable {
         Ok(Self { betas, nodes })
     }
 
-    /// The βs, row by row.
+    /// Returns the βs, row by row.
     pub fn betas(&self) -> &[f64] {
         &self.betas
     }
@@ -100,7 +101,7 @@ fn angle_of((alpha, sigma): (f64, f64)) -> f64 {
     sigma.atan2(alpha)
 }
 
-/// The variance-preserving (α, σ) at λ: `α² = 1/(1 + e^(−2λ))`.
+/// Returns the variance-preserving (α, σ) at λ: `α² = 1/(1 + e^(−2λ))`.
 fn preserving(lambda: f64) -> (f64, f64) {
     (1.0 / (1.0 + (-2.0 * lambda).exp()).sqrt(), 1.0 / (1.0 + (2.0 * lambda).exp()).sqrt())
 }
@@ -108,7 +109,7 @@ fn preserving(lambda: f64) -> (f64, f64) {
 impl NoiseSchedule for BetaTable {
     fn alpha_sigma(&self, t: f64) -> (f64, f64) {
         let place = t.clamp(0.0, 1.0) * self.betas.len() as f64;
-        // (i + 1)/T · T can miss a whole number by one rounding; such a t means the row itself.
+        // (i + 1)/T · T can differ from an integer by one rounding; such a t is the row itself.
         let nearest = place.round();
         if (place - nearest).abs() < 1e-9 {
             return self.nodes[nearest as usize];
@@ -129,7 +130,7 @@ impl NoiseSchedule for BetaTable {
         Some(self.betas.len())
     }
 
-    /// The row of the table, `T t − 1`: whole at the table's own times, and −1 at the data.
+    /// Returns the row of the table, `T t − 1`: an integer at the times of rows, and −1 at the data.
     fn timestep(&self, t: f64) -> f64 {
         row_at(t, self.betas.len())
     }

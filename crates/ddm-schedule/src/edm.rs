@@ -6,8 +6,8 @@ use crate::exploding::require_sigmas;
 use crate::spacing::karras_at;
 use crate::{Invalid, NoiseSchedule, ScheduleError};
 
-/// EDM: α = 1, `σ(t) = (σ_min^(1/ρ) + t (σ_max^(1/ρ) − σ_min^(1/ρ)))^ρ`; the timestep is
-/// `c_noise = ¼ ln σ`.
+/// The schedule of EDM: α = 1, `σ(t) = (σ_min^(1/ρ) + t (σ_max^(1/ρ) − σ_min^(1/ρ)))^ρ`; the
+/// timestep is `c_noise = ¼ ln σ`.
 ///
 /// Evenly spaced t are Karras-spaced σ. Default: σ 0.002 … 80, ρ = 7. Source: Karras et al.,
 /// *Elucidating the Design Space of Diffusion-Based Generative Models*, eq. 5 and table 1,
@@ -28,10 +28,11 @@ pub struct Edm {
 }
 
 impl Edm {
-    /// From σ(0), σ(1) and ρ; all finite, 0 < σ_min < σ_max, 0 < ρ.
+    /// Creates the schedule from σ(0), σ(1) and ρ; all finite, 0 < σ_min < σ_max, 0 < ρ.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if one is outside that range.
+    ///
+    /// Returns [`ScheduleError::Invalid`] if a value is out of range.
     pub fn new(sigma_min: f64, sigma_max: f64, rho: f64) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
         Invalid::require(rho.is_finite() && rho > 0.0, "rho", rho, "finite and above 0")?;

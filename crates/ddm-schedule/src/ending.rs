@@ -1,15 +1,15 @@
-//! Grids that wrap grids and move their end.
+//! Grids that wrap another grid and change its end.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spaced::Range;
 use crate::{Grid, GridError, Invalid, Levels, NoiseLevel, NoiseSchedule};
 
-/// The grid inside, ending at the schedule's least noise, σ_min, rather than at the data.
+/// A grid that ends at the schedule's least noise, σ_min, instead of the data.
 ///
-/// σ_min is that of the first row (or of t = 0 if noise is left there). A grid whose last step
-/// starts at σ_min already (Karras, linspace) is taken with one step more and its last left out,
-/// so that no step is empty; diffusers' `final_sigmas_type = "sigma_min"` has an empty one there.
+/// σ_min is that of the first row (or of t = 0 if σ > 0 there). If the last step of the inner grid
+/// already starts at σ_min (Karras, linspace), it is computed with one more step and its last step
+/// is removed, so no step is empty; diffusers' `final_sigmas_type = "sigma_min"` has an empty step.
 ///
 /// ```
 /// use ddm_schedule::{BetaTable, FinalSigmaMin, Grid, Linspace, Trailing};
@@ -37,10 +37,10 @@ impl<G: Grid> Grid for FinalSigmaMin<G> {
     }
 }
 
-/// The grid inside on the straight path, stretched so that its last step starts at σ = `terminal`:
+/// A grid on the straight path, stretched so that its last step starts at σ = `terminal`:
 /// `σ' = 1 − (1 − σ)(1 − terminal)/(1 − σ_last)`.
 ///
-/// The end at pure noise stays, as does the data. Source: HaCohen et al., *LTX-Video*,
+/// Pure noise and the data do not move. Source: HaCohen et al., *LTX-Video*,
 /// arXiv 2501.00103 (its code); diffusers' `shift_terminal`.
 ///
 /// ```
@@ -59,10 +59,11 @@ pub struct Stretched<G> {
 }
 
 impl<G> Stretched<G> {
-    /// `grid`, stretched so that its last step starts at σ = `terminal`, in (0, 1).
+    /// Creates a grid whose last step starts at σ = `terminal`, in (0, 1).
     ///
     /// # Errors
-    /// [`GridError::Invalid`] if `terminal` is outside that range.
+    ///
+    /// Returns [`GridError::Invalid`] if `terminal` is out of range.
     pub fn new(grid: G, terminal: f64) -> Result<Self, GridError> {
         Invalid::require(terminal > 0.0 && terminal < 1.0, "terminal", terminal, "in (0, 1)")?;
         Ok(Self { grid, terminal })
@@ -79,7 +80,7 @@ impl<G: Grid> Grid for Stretched<G> {
             }
         }
         let last = noisy.last().map_or(1.0, |level| level.alpha);
-        // From pure noise alone there is nothing to stretch: 0/0.
+        // A run of pure noise alone cannot be stretched: 0/0.
         let scale = if last > 0.0 { (1.0 - self.terminal) / last } else { 1.0 };
         for level in noisy {
             let alpha = level.alpha * scale;

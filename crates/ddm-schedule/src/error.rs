@@ -1,4 +1,4 @@
-//! Errors of schedules and grids: what was found, what is allowed, what to do.
+//! Errors of schedules and grids.
 
 use thiserror::Error;
 
@@ -11,22 +11,22 @@ pub enum ScheduleError {
     /// A β table without rows.
     #[error("the beta table is empty, but must have at least 1 row")]
     NoSteps,
-    /// A β outside its range.
+    /// A β out of range.
     #[error("beta[{step}] = {beta}, but must be above 0 and below 1; only the last may be 1")]
     Beta {
-        /// Row of the table.
+        /// The row of the table.
         step: usize,
         /// The β of that row.
         beta: f64,
     },
-    /// A row after which λ is not lower than before, or infinite too early, in `f64`.
+    /// A row that does not lower λ in `f64`, or makes it infinite before the last row.
     #[error(
         "beta[{step}] = {beta} takes lambda = ln(alpha/sigma) from {before} to {after}, but every \
          row must lower it, and only a last beta of 1 may end at alpha = 0; use larger betas if \
-         lambda stays, fewer rows or smaller betas if alpha underflows"
+         lambda does not change, fewer rows or smaller betas if alpha underflows"
     )]
     NotFalling {
-        /// Row of the table.
+        /// The row of the table.
         step: usize,
         /// The β of that row.
         beta: f64,
@@ -35,7 +35,7 @@ pub enum ScheduleError {
         /// λ after the row.
         after: f64,
     },
-    /// A setting outside its range.
+    /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }
@@ -53,9 +53,9 @@ pub enum GridError {
          most {available} steps"
     )]
     TooManySteps {
-        /// Steps of the run.
+        /// The number of steps of the run.
         steps: usize,
-        /// Rows of the schedule.
+        /// The number of rows of the schedule.
         available: usize,
     },
     /// A timestep outside the schedule.
@@ -72,12 +72,15 @@ pub enum GridError {
         last: f64,
     },
     /// A time outside [0, 1].
-    #[error("time {time} is outside the schedule, whose times are 0 (data) to 1 (noise)")]
+    #[error(
+        "time {time} is outside the schedule, whose times are 0 (data) to 1 (noise); choose times in \
+         that range"
+    )]
     NoSuchTime {
         /// The time.
         time: f64,
     },
-    /// A setting outside its range.
+    /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// A spacing of σ/α on a schedule that ends in pure noise.
@@ -101,7 +104,7 @@ pub enum GridError {
         /// The schedule's greatest ratio.
         highest: f64,
     },
-    /// A strength outside (0, 1], or so small that no step remains.
+    /// A strength outside (0, 1], or too small to keep a step.
     #[error(
         "strength = {strength} of {steps} steps, but strength must be above 0, at most 1, and at \
          least 1/{steps} to keep a step"
@@ -109,7 +112,7 @@ pub enum GridError {
     Strength {
         /// The strength.
         strength: f64,
-        /// Steps of the whole run.
+        /// The number of steps of the whole run.
         steps: usize,
     },
     /// A start at or after the last step.
@@ -118,7 +121,7 @@ pub enum GridError {
          or skip fewer steps"
     )]
     NothingLeft {
-        /// Steps of the whole run.
+        /// The number of steps of the whole run.
         steps: usize,
     },
     /// A level that is not on the straight path.
@@ -127,43 +130,43 @@ pub enum GridError {
          (alpha + sigma = 1) can be stretched to a terminal sigma"
     )]
     NotAFlow {
-        /// Index of the level.
+        /// The index of the level.
         index: usize,
-        /// Signal scale.
+        /// Its signal scale α.
         alpha: f64,
-        /// Noise std.
+        /// Its noise std σ.
         sigma: f64,
     },
     /// Fewer than two levels.
     #[error("a run needs at least 2 levels, a start and an end; {found} given")]
     TooFewLevels {
-        /// Number of levels.
+        /// The number of levels.
         found: usize,
     },
     /// An invalid noise level.
     #[error(
         "level {index} has timestep = {timestep}, alpha = {alpha}, sigma = {sigma}, but all three \
-         must be finite, and alpha and sigma at least 0 and not both 0"
+         must be finite, alpha and sigma at least 0, and one of them above 0"
     )]
     NotALevel {
-        /// Index of the level.
+        /// The index of the level.
         index: usize,
-        /// Signal scale.
+        /// Its signal scale α.
         alpha: f64,
-        /// Noise std.
+        /// Its noise std σ.
         sigma: f64,
         /// The timestep.
         timestep: f64,
     },
     /// A level that is not less noisy than the one before it.
     #[error(
-        "levels must have falling noise, but sigma/alpha is {before} at level {index} and {after} \
-         at level {}; order them from noise to data, without repeats (a grid that repeats levels \
-         needs fewer steps)",
+        "sigma/alpha is {before} at level {index} and {after} at level {}, but levels must have \
+         strictly falling noise; order explicit levels from noise to data without repeats, or use \
+         fewer steps if a grid or config repeats a level",
         .index + 1
     )]
     NotDecreasing {
-        /// Index of the first level of the pair.
+        /// The index of the first level of the pair.
         index: usize,
         /// σ/α there.
         before: f64,

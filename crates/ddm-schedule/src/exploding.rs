@@ -1,4 +1,4 @@
-//! Variance exploding: noise is added, the signal stays.
+//! The variance-exploding schedule: noise is added, the signal stays constant.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::{Invalid, NoiseSchedule, ScheduleError};
 
 /// The variance-exploding process: α = 1, `σ(t) = σ_min (σ_max/σ_min)^t`.
 ///
-/// At t = 0 a little noise is left, σ_min. Default: 0.01 … 50. Source: Song et al., *Score-Based
+/// The noise at t = 0 is σ_min, not 0. Default: 0.01 … 50. Source: Song et al., *Score-Based
 /// Generative Modeling through Stochastic Differential Equations*, eq. 30, app. C,
 /// arXiv 2011.13456.
 ///
@@ -24,10 +24,11 @@ pub struct VarianceExploding {
 }
 
 impl VarianceExploding {
-    /// From σ(0) and σ(1); both finite, 0 < σ_min < σ_max.
+    /// Creates the schedule from σ(0) and σ(1); both finite, 0 < σ_min < σ_max.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if one is outside that range.
+    ///
+    /// Returns [`ScheduleError::Invalid`] if a value is out of range.
     pub fn new(sigma_min: f64, sigma_max: f64) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
         Ok(Self { sigma_min, sigma_max })
@@ -38,7 +39,7 @@ impl VarianceExploding {
     }
 }
 
-/// 0 < σ_min < σ_max, both finite.
+/// Requires 0 < σ_min < σ_max, both finite.
 pub(crate) fn require_sigmas(sigma_min: f64, sigma_max: f64) -> Result<(), Invalid> {
     let positive = |sigma: f64| sigma.is_finite() && sigma > 0.0;
     let allowed = "finite and above 0";
@@ -63,7 +64,7 @@ impl NoiseSchedule for VarianceExploding {
         ((-lambda - self.sigma_min.ln()) / self.log_range()).clamp(0.0, 1.0)
     }
 
-    /// None: the signal stays.
+    /// The drift is 0, since α is constant.
     fn drift(&self, _: f64) -> f64 {
         0.0
     }

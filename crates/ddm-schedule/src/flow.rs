@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::NoiseSchedule;
 
-/// The straight path `x_t = (1 − t) x₀ + t ε`: α = 1 − t, σ = t. Not variance preserving.
+/// The rectified flow, the straight path `x_t = (1 − t) x₀ + t ε`: α = 1 − t, σ = t.
+///
+/// It is not variance preserving.
 ///
 /// Source: Liu et al., *Flow Straight and Fast*, eq. 1, arXiv 2209.03003 (there with t reversed);
-/// Lipman et al., *Flow Matching*, arXiv 2210.02747. The velocity dx/dt = ε − x₀ is what flow
-/// prediction learns.
+/// Lipman et al., *Flow Matching*, arXiv 2210.02747. Flow prediction
+/// learns the velocity dx/dt = ε − x₀.
 ///
 /// ```
 /// use ddm_schedule::{NoiseSchedule, RectifiedFlow};

@@ -1,17 +1,17 @@
-//! The discrete ladder of noise levels on which score networks are trained.
+//! The discrete geometric noise levels of score networks.
 
 use serde::{Deserialize, Serialize};
 
 use crate::exploding::require_sigmas;
 use crate::{Invalid, NoiseSchedule, ScheduleError};
 
-/// L noise levels in geometric progression, the signal as it is:
+/// The schedule of L noise levels in geometric progression, with constant signal:
 ///
 /// ```text
 /// α = 1,   σ_i = σ_min γ^i,   γ = (σ_max/σ_min)^(1/(L − 1)),   i = 0 … L − 1
 /// ```
 ///
-/// The discrete [`VarianceExploding`](crate::VarianceExploding). Row i, the network's timestep,
+/// It is the discrete [`VarianceExploding`](crate::VarianceExploding). Row i, the network's timestep,
 /// lies at t = (i + 1)/L as in a β table, and the data at t = 0. (The papers count from the noisiest
 /// level down.) Between rows ln σ is linear in t, below row 0 σ is. NCSN has 10 levels from 0.01 to
 /// 1, for data in [0, 1]. Source: Song & Ermon, *Generative Modeling by Estimating Gradients of the
@@ -35,17 +35,18 @@ pub struct GeometricSigmas {
 }
 
 impl GeometricSigmas {
-    /// L = `steps` levels, at least 2, from σ_min to σ_max; both finite, 0 < σ_min < σ_max.
+    /// Creates L = `steps` levels, at least 2, from σ_min to σ_max; both finite, 0 < σ_min < σ_max.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if one is outside that range.
+    ///
+    /// Returns [`ScheduleError::Invalid`] if a value is out of range.
     pub fn new(sigma_min: f64, sigma_max: f64, steps: usize) -> Result<Self, ScheduleError> {
         require_sigmas(sigma_min, sigma_max)?;
         Invalid::require(steps >= 2, "steps", steps as f64, "at least 2 for a ladder")?;
         Ok(Self { sigma_min, sigma_max, steps })
     }
 
-    /// The ladder of NCSNv2 for data of D = `dimensions` elements: so many levels that each
+    /// Creates the levels of NCSNv2 for data of D = `dimensions` elements: enough levels that each
     /// overlaps with the next. Noise of std σ lies on a shell of radius about √D σ, and γ solves
     ///
     /// ```text
@@ -55,9 +56,9 @@ impl GeometricSigmas {
     /// (Φ is the normal distribution function; the first term is 1 up to 1e-9, so the second is ½
     /// and its argument 0.) L is then the least number of levels whose ratio is at most γ.
     /// σ_max should be about the largest distance between two points of the data, so that the
-    /// noisiest level joins all of them. Needs D ≥ 5: in fewer dimensions shells overlap whatever
-    /// γ is, and there is nothing to solve. (The paper's own ladders are a little denser: 0.57 in
-    /// place of ½, which gives 232 levels where this gives 220.)
+    /// noisiest level joins all of them. Requires D ≥ 5: in fewer dimensions shells overlap for
+    /// every γ, so the equation has no solution. (The paper's levels are a little denser: 0.57
+    /// instead of ½, which gives 232 levels instead of 220.)
     /// Source: Song & Ermon, *Improved Techniques for Training Score-Based Generative Models*,
     /// techniques 1 and 2, arXiv 2006.09011.
     ///
@@ -70,7 +71,8 @@ impl GeometricSigmas {
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] unless 0 < σ_min < σ_max < ∞ and D ≥ 5.
+    ///
+    /// Returns [`ScheduleError::Invalid`] unless 0 < σ_min < σ_max < ∞ and D ≥ 5.
     pub fn ncsn_v2(
         sigma_min: f64,
         sigma_max: f64,
@@ -85,7 +87,7 @@ impl GeometricSigmas {
         Self::new(sigma_min, sigma_max, 1 + rungs.max(1.0) as usize)
     }
 
-    /// γ = σ_{i+1}/σ_i, above 1.
+    /// Returns γ = σ_{i+1}/σ_i, above 1.
     #[must_use]
     pub fn ratio(&self) -> f64 {
         self.log_ratio().exp()
@@ -111,7 +113,7 @@ impl NoiseSchedule for GeometricSigmas {
         Some(self.steps)
     }
 
-    /// The row, `L t − 1`: whole at the ladder's own times, and −1 at the data.
+    /// Returns the row, `L t − 1`: an integer at the times of rows, and −1 at the data.
     fn timestep(&self, t: f64) -> f64 {
         row_at(t, self.steps)
     }
@@ -124,7 +126,8 @@ impl NoiseSchedule for GeometricSigmas {
     }
 }
 
-/// The row `T t − 1` of a table of T = `steps` rows; whole where rounding alone keeps it from that.
+/// Returns the row `T t − 1` of a table of T = `steps` rows, an integer if it differs from one by
+/// rounding only.
 pub(crate) fn row_at(t: f64, steps: usize) -> f64 {
     let row = t * steps as f64 - 1.0;
     if (row - row.round()).abs() < 1e-9 { row.round() } else { row }

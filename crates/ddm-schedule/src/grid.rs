@@ -1,14 +1,14 @@
-//! Grids: which levels a run of n steps visits.
+//! Grids: the levels that a run of n steps visits.
 //!
 //! The names are those of Lin et al., *Common Diffusion Noise Schedules and Sample Steps are
-//! Flawed*, table 2, arXiv 2305.08891. A β table of T rows is visited at whole rows; a continuous
-//! schedule is visited as if it had 1000 rows, at any point between them.
+//! Flawed*, table 2, arXiv 2305.08891. A β table of T rows is visited at integer rows. A continuous
+//! schedule is treated as one of 1000 rows, and visited at any point between them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{GridError, Levels, NoiseSchedule};
 
-/// The rule by which a run of n steps picks its n + 1 noise levels.
+/// The rule that chooses the n + 1 noise levels of a run of n steps.
 ///
 /// ```
 /// use ddm_schedule::{BetaTable, Grid, Leading, Linspace, Trailing};
@@ -22,19 +22,20 @@ use crate::{GridError, Levels, NoiseSchedule};
 /// ```
 #[auto_impl::auto_impl(&, Box, Arc)]
 pub trait Grid: Send + Sync {
-    /// The levels of a run of `steps` steps on `schedule`, noisiest first, ending at the data.
+    /// Returns the levels of a run of `steps` steps on `schedule`, noisiest first, ending at the data.
     ///
     /// # Errors
-    /// If `steps` is 0, or more than the schedule or the grid can give.
+    ///
+    /// Returns an error if `steps` is 0, or more than the schedule or the grid allows.
     fn levels(&self, schedule: &dyn NoiseSchedule, steps: usize) -> Result<Levels, GridError>;
 }
 
-/// From the very end of the schedule down, evenly: `t_i = 1 − i/n`.
+/// The trailing grid, evenly spaced from the end of the schedule: `t_i = 1 − i/n`.
 ///
-/// Starts at the greatest noise of training; take it where in doubt. On a table of T rows it visits
-/// the rows of diffusers, whose `np.arange(T, 0, -T/n)` steps by `(T + (−T/n)) − T` in `f64`: that
+/// It starts at the greatest noise of training and is the best default. On a table of T rows it
+/// visits the rows of diffusers, whose `np.arange(T, 0, -T/n)` steps by `(T + (−T/n)) − T` in `f64`: that
 /// rounding decides ties (n = 96 of T = 1000). At some n (61, 103, 121, …) numpy's range has an
-/// extra element, and diffusers an extra step at timestep −1; here n steps are always n.
+/// extra element, and diffusers an extra step at timestep −1; this grid always has n steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trailing;
 
@@ -50,13 +51,13 @@ impl Grid for Trailing {
     }
 }
 
-/// From the first rows up with stride ⌊T/n⌋: rows `(n − 1 − i) ⌊T/n⌋ + offset`.
+/// The leading grid, from the first row with stride ⌊T/n⌋: rows `(n − 1 − i) ⌊T/n⌋ + offset`.
 ///
-/// Never reaches the end of the schedule: a run starts below full noise. It is what many released
-/// models were sampled with (Stable Diffusion with offset 1).
+/// It does not reach the end of the schedule, so a run starts below full noise. Many released
+/// models use it (Stable Diffusion with offset 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leading {
-    /// Added to every row; below the stride.
+    /// The offset added to every row; it must be below the stride.
     pub offset: usize,
 }
 
@@ -69,7 +70,7 @@ impl Grid for Leading {
     }
 }
 
-/// Both ends and evenly between: rows `(T − 1)(1 − i/(n − 1))`, rounded half to even.
+/// The linspace grid, evenly spaced with both ends: rows `(T − 1)(1 − i/(n − 1))`, rounded half to even.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linspace;
 
@@ -82,7 +83,7 @@ impl Grid for Linspace {
     }
 }
 
-/// The rows of a schedule: row k lies at t = (k + 1)/count.
+/// The rows of a schedule; row k lies at t = (k + 1)/count.
 struct Rows {
     count: f64,
     whole: bool,

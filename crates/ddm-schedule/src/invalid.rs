@@ -1,10 +1,10 @@
-//! The error of a setting outside its range, shared by the workspace.
+//! The error for a setting out of range, shared by the workspace.
 
 use thiserror::Error;
 
-/// A setting whose value is outside its range.
+/// The error for a setting out of range.
 ///
-/// Every error type of the workspace has a variant for it.
+/// Every error type of the workspace has a variant with it.
 ///
 /// ```
 /// use ddm_schedule::{Invalid, ScheduleError};
@@ -16,7 +16,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq)]
 #[error("{name} is {value}, but must be {allowed}")]
 pub struct Invalid {
-    /// Which setting.
+    /// The name of the setting.
     pub name: &'static str,
     /// The value that was given.
     pub value: f64,
@@ -25,10 +25,11 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// `Ok` if `holds`, else the error for this setting.
+    /// Checks a setting.
     ///
     /// # Errors
-    /// The setting, where `holds` is false.
+    ///
+    /// Returns the error for this setting if `holds` is false.
     pub fn require(
         holds: bool,
         name: &'static str,

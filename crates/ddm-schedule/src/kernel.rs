@@ -1,6 +1,6 @@
-//! The two transition kernels. Every sampler stands on this page.
+//! The two transition kernels, on which every sampler is built.
 //!
-//! With the model's guess x̂₀ and the noise it implies, `ε̂ = (x − α_from x̂₀)/σ_from`, one formula
+//! With the prediction x̂₀ and the noise it implies, `ε̂ = (x − α_from x̂₀)/σ_from`, one formula
 //! moves x down to a less noisy level (Song et al., *Denoising Diffusion Implicit Models*, eq. 12,
 //! arXiv 2010.02502, here for any (α, σ)):
 //!
@@ -8,39 +8,38 @@
 //! reverse:  x' = α_to x̂₀ + √(σ_to² − c²) ε̂ + c z,     z ~ N(0, I)
 //! ```
 //!
-//! and one moves it up to a noisier one:
+//! and a second one moves x up to a noisier level:
 //!
 //! ```text
 //! forward:  x' = (α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z
 //! ```
 //!
-//! A sampler only chooses the noise std c and which x̂₀ to plug in. If x is `α_from x₀ + σ_from ε`
-//! and x̂₀ is that very x₀, both kernels give `α_to x₀ + σ_to ε'` with a new standard normal ε',
-//! whatever c is.
+//! A sampler only chooses the noise std c and x̂₀. If x is `α_from x₀ + σ_from ε` and x̂₀ = x₀, both
+//! kernels give `α_to x₀ + σ_to ε'` with a standard normal ε', for every c.
 
 use crate::NoiseLevel;
 
-/// Coefficients of one reverse step: `x' = x·x + x0·x̂₀ + noise·z`.
+/// The coefficients of one reverse step: `x' = x·x + x0·x̂₀ + noise·z`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reverse {
-    /// Factor of x.
+    /// The factor of x.
     pub x: f64,
-    /// Factor of x̂₀.
+    /// The factor of x̂₀.
     pub x0: f64,
-    /// Factor of z, the noise std c.
+    /// The factor of z, the noise std c.
     pub noise: f64,
 }
 
-/// The reverse kernel from a level to a less noisy one, with noise std `c ∈ [0, σ_to]`.
+/// Returns the reverse kernel from a level to a less noisy one, with noise std `c ∈ [0, σ_to]`.
 ///
-/// `α_to x̂₀ + √(σ_to² − c²) (x − α_from x̂₀)/σ_from + c z`, sorted by x, x̂₀ and z. A c above σ_to
-/// counts as σ_to.
+/// These are the coefficients of x, x̂₀ and z in
+/// `α_to x̂₀ + √(σ_to² − c²) (x − α_from x̂₀)/σ_from + c z`. A c above σ_to is treated as σ_to.
 ///
 /// ```
 /// use ddm_schedule::{NoiseLevel, kernel};
 /// let from = NoiseLevel { timestep: 2.0, alpha: 0.6, sigma: 0.8 };
 /// let to = NoiseLevel { timestep: 1.0, alpha: 0.8, sigma: 0.6 };
-/// // All noise fresh: x is forgotten, x' = α x̂₀ + σ z.
+/// // All noise is fresh: x' = α x̂₀ + σ z does not depend on x.
 /// let all = kernel::reverse(from, to, to.sigma);
 /// assert_eq!((all.x, all.x0, all.noise), (0.0, 0.8, 0.6));
 /// ```
@@ -51,18 +50,18 @@ pub fn reverse(from: NoiseLevel, to: NoiseLevel, c: f64) -> Reverse {
     Reverse { x: kept, x0: to.alpha - kept * from.alpha, noise: c }
 }
 
-/// Coefficients of one forward step: `x' = x·x + noise·z`.
+/// The coefficients of one forward step: `x' = x·x + noise·z`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forward {
-    /// Factor of x.
+    /// The factor of x.
     pub x: f64,
-    /// Factor of z.
+    /// The factor of z.
     pub noise: f64,
 }
 
-/// The forward kernel from a level to a noisier one.
+/// Returns the forward kernel from a level to a noisier one.
 ///
-/// `(α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z`. From the data it is the closed form
+/// It is `(α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z`. From the data it is the closed form
 /// `α_to x₀ + σ_to z`; between neighbouring rows of a β table `√(1 − β) x + √β z`.
 ///
 /// ```
@@ -78,34 +77,35 @@ pub fn forward(from: NoiseLevel, to: NoiseLevel) -> Forward {
     Forward { x, noise: ((to.sigma - carried) * (to.sigma + carried)).max(0.0).sqrt() }
 }
 
-/// Noise std of DDIM(η): `c = η σ_to √(1 − e^(−2h))`, h = λ_to − λ_from.
+/// Returns the noise std of DDIM(η): `c = η σ_to √(1 − e^(−2h))`, h = λ_to − λ_from.
 ///
 /// η = 0 is the ODE (no noise), η = 1 the ancestral sampler with the posterior variance β̃ of DDPM
-/// (DDIM eq. 16). The SDE solvers' η is another one: see [`sde_std`]. They agree at 0 and 1.
+/// (DDIM eq. 16). The η of SDE solvers differs, see [`sde_std`]; the two agree at 0 and 1.
 #[must_use]
 pub fn ddim_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
     eta * sde_std(from, to, 1.0)
 }
 
-/// Noise std of the reverse SDE with its noise scaled by η: `c = σ_to √(1 − e^(−2ηh))`.
+/// Returns the noise std of the reverse SDE with its noise scaled by η: `c = σ_to √(1 − e^(−2ηh))`.
 ///
 /// Source: Lu et al., *DPM-Solver++*, app. B.3 (η = 1), arXiv 2211.01095; Xue et al., *SA-Solver*,
 /// prop. 4.2 with constant τ, arXiv 2309.05019.
 #[must_use]
 pub fn sde_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
-    // e^(−h) = (α_from σ_to)/(σ_from α_to), finite where a level has no signal or no noise.
+    // e^(−h) = (α_from σ_to)/(σ_from α_to), finite even if a level has no signal or no noise.
     let shrink = (from.alpha * to.sigma) / (from.sigma * to.alpha);
     to.sigma * (-(2.0 * eta * shrink.ln()).exp_m1()).max(0.0).sqrt()
 }
 
-/// The factors of x, ε̂ and z in a step down the reverse SDE in ε̂, with its noise scaled by τ = √η:
+/// Returns the factors of x, ε̂ and z in a step of the reverse SDE in ε̂, with noise scaled by
+/// τ = √η:
 ///
 /// ```text
 /// x' = (α_to/α_from) x − (1 + τ²) σ_to (e^h − 1) ε̂ + τ σ_to √(e^(2h) − 1) z
 /// ```
 ///
-/// At η = 0 it is [`reverse`] with c = 0. Else it is no reverse kernel: its noise can exceed σ_to,
-/// up to that of the forward chain. Needs α_from > 0 and σ_to > 0. Source: Lu et al.,
+/// At η = 0 it is [`reverse`] with c = 0. Otherwise it is not a reverse kernel: its noise can exceed
+/// σ_to, up to that of the forward chain. Requires α_from > 0 and σ_to > 0. Source: Lu et al.,
 /// *DPM-Solver++* (SDE-DPM-Solver), arXiv 2211.01095; τ: Xue et al., *SA-Solver*, arXiv 2309.05019.
 ///
 /// ```

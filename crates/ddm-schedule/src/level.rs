@@ -1,9 +1,8 @@
-//! A noise level: how much signal and how much noise there is in x.
+//! Noise levels: the scales of signal and noise in x.
 
-/// Noise level of the forward process, `x = α x₀ + σ ε` with `ε ~ N(0, I)`.
+/// A noise level of the forward process, `x = α x₀ + σ ε` with `ε ~ N(0, I)`.
 ///
-/// Levels are what samplers move between. They are three host numbers; nothing of them lives on a
-/// device. Source: Kingma et al., *Variational Diffusion Models*, eq. 1–3, arXiv 2107.00630.
+/// Samplers move x between levels. A level is three numbers on the host, not on a device. Source: Kingma et al., *Variational Diffusion Models*, eq. 1–3, arXiv 2107.00630.
 ///
 /// ```
 /// use ddm_schedule::NoiseLevel;
@@ -13,14 +12,14 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct NoiseLevel {
-    /// Time in the network's unit, see [`NoiseSchedule::timestep`]: the row of a β table, 1000 t
+    /// The network's timestep, see [`NoiseSchedule::timestep`]: the row of a β table, 1000 t
     /// for a continuous schedule.
     ///
     /// [`NoiseSchedule::timestep`]: crate::NoiseSchedule::timestep
     pub timestep: f64,
-    /// Signal scale α.
+    /// The signal scale α.
     pub alpha: f64,
-    /// Noise standard deviation σ.
+    /// The noise standard deviation σ.
     pub sigma: f64,
 }
 
@@ -28,25 +27,25 @@ impl NoiseLevel {
     /// The data itself: α = 1, σ = 0.
     pub const DATA: Self = Self { timestep: 0.0, alpha: 1.0, sigma: 0.0 };
 
-    /// Half the log signal-to-noise ratio, `λ = ln(α/σ)`. Infinite where σ or α is 0.
+    /// Returns half the log signal-to-noise ratio, `λ = ln(α/σ)`; infinite if σ or α is 0.
     #[must_use]
     pub fn lambda(&self) -> f64 {
         (self.alpha / self.sigma).ln()
     }
 
-    /// Signal-to-noise ratio, `SNR = α²/σ² = e^(2λ)`.
+    /// Returns the signal-to-noise ratio, `SNR = α²/σ² = e^(2λ)`.
     #[must_use]
     pub fn snr(&self) -> f64 {
         (self.alpha / self.sigma).powi(2)
     }
 
-    /// `ᾱ = α²`, the cumulative product of the variance-preserving chain.
+    /// Returns `ᾱ = α²`, the cumulative product of the variance-preserving chain.
     #[must_use]
     pub fn alpha_bar(&self) -> f64 {
         self.alpha * self.alpha
     }
 
-    /// Standard deviation of x for data of unit variance, `√(α² + σ²)`; 1 if variance preserving.
+    /// Returns the standard deviation of x for data of unit variance, `√(α² + σ²)`; 1 if variance preserving.
     #[must_use]
     pub fn scale(&self) -> f64 {
         self.alpha.hypot(self.sigma)

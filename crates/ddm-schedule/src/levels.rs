@@ -1,4 +1,4 @@
-//! The levels that a run visits, checked once.
+//! The validated levels of a run.
 
 use std::ops::Deref;
 
@@ -9,8 +9,8 @@ use crate::{GridError, NoiseLevel, NoiseSchedule};
 
 /// The levels of a run, noisiest first: n steps visit n + 1 levels, each less noisy than the last.
 ///
-/// Made by a [`Grid`](crate::Grid), or from explicit times, timesteps, ratios or levels. Checked
-/// when made, so that sampling itself cannot fail.
+/// A [`Grid`](crate::Grid) creates them, or explicit times, timesteps, ratios or levels. They are
+/// checked on creation, so that sampling itself cannot fail.
 ///
 /// ```
 /// use ddm_schedule::{Cosine, Levels};
@@ -24,10 +24,12 @@ use crate::{GridError, NoiseLevel, NoiseSchedule};
 pub struct Levels(Vec<NoiseLevel>);
 
 impl Levels {
-    /// Explicit levels: at least 2, finite, σ/α strictly falling.
+    /// Creates a run of explicit levels: at least 2, finite, σ/α strictly falling.
     ///
     /// # Errors
-    /// [`GridError::TooFewLevels`], [`GridError::NotALevel`] or [`GridError::NotDecreasing`].
+    ///
+    /// Returns [`GridError::TooFewLevels`], [`GridError::NotALevel`] or
+    /// [`GridError::NotDecreasing`].
     pub fn new(levels: Vec<NoiseLevel>) -> Result<Self, GridError> {
         if levels.len() < 2 {
             return Err(GridError::TooFewLevels { found: levels.len() });
@@ -52,8 +54,8 @@ impl Levels {
         Ok(Self(levels))
     }
 
-    /// The levels at strictly falling times t, then the data (σ = 0); a last time without noise
-    /// stands for the data itself.
+    /// Returns the levels at strictly falling times t, then the data (σ = 0); a last time without
+    /// noise is the data itself.
     ///
     /// The "sigmas" of flow models are times, since σ = t there, before any shift. (Those of other
     /// models are ratios σ/α: [`at_sigmas`](Self::at_sigmas).) Flux, `sigmas=[1.0, 0.75, 0.5, 0.25]`
@@ -72,8 +74,9 @@ impl Levels {
     /// ```
     ///
     /// # Errors
-    /// [`GridError::NoSuchTime`] if one is outside [0, 1], [`GridError::NotDecreasing`] if they do
-    /// not fall, [`GridError::TooFewLevels`] if there are none.
+    ///
+    /// Returns [`GridError::NoSuchTime`] if a time is outside [0, 1], [`GridError::NotDecreasing`] if
+    /// they do not fall, and [`GridError::TooFewLevels`] if the list is empty.
     pub fn at_times(
         schedule: &(impl NoiseSchedule + ?Sized),
         times: impl IntoIterator<Item = f64>,
@@ -88,17 +91,18 @@ impl Levels {
         if levels.last().is_some_and(|level| level.sigma == 0.0) {
             levels.pop();
         }
-        // Where the schedule itself stops short of σ = 0 the last step still goes all the way.
+        // If the schedule ends above σ = 0, the last step still goes to the data.
         levels.push(NoiseLevel { sigma: 0.0, ..schedule.level(0.0) });
         Self::new(levels)
     }
 
-    /// The levels at strictly falling timesteps, the network's unit of time: rows 0 … T − 1 of a
+    /// Returns the levels at strictly falling timesteps of the network: rows 0 … T − 1 of a
     /// β table (or points between rows), 0 … 1000 of a continuous schedule (or its own unit); then
     /// the data.
     ///
     /// # Errors
-    /// [`GridError::NoSuchTimestep`] if one is outside the schedule; else as
+    ///
+    /// Returns [`GridError::NoSuchTimestep`] if one is outside the schedule, and the errors of
     /// [`at_times`](Self::at_times).
     pub fn at_timesteps(
         schedule: &(impl NoiseSchedule + ?Sized),
@@ -116,15 +120,15 @@ impl Levels {
         Self::at_times(schedule, times)
     }
 
-    /// The levels at strictly falling ratios σ/α, then the data; a last ratio of 0 stands for the
+    /// Returns the levels at strictly falling ratios σ/α, then the data; a last ratio of 0 is the
     /// data itself.
     ///
-    /// σ/α is the noise std in the coordinates x/α of variance-exploding processes. It is what
-    /// k-diffusion and diffusers call sigmas, but for flow models, whose sigmas are times: pass
-    /// those to [`at_times`](Self::at_times).
+    /// σ/α is the noise std in the coordinates x/α of variance-exploding processes. k-diffusion
+    /// and diffusers call it sigma, except for flow models, whose sigmas are times: pass those to
+    /// [`at_times`](Self::at_times).
     ///
-    /// Published lists are rounded, so a ratio may lie beyond an end of the schedule by a
-    /// thousandth of itself; it then means that end.
+    /// Published lists are rounded, so a ratio may exceed an end of the schedule by a relative
+    /// 10⁻³; it is then replaced by that end.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, Levels};
@@ -137,7 +141,8 @@ impl Levels {
     /// ```
     ///
     /// # Errors
-    /// [`GridError::NoSuchRatio`] if one is outside the schedule; else as
+    ///
+    /// Returns [`GridError::NoSuchRatio`] if one is outside the schedule, and the errors of
     /// [`at_times`](Self::at_times).
     pub fn at_sigmas(
         schedule: &(impl NoiseSchedule + ?Sized),
@@ -171,11 +176,12 @@ impl Levels {
         Self::new(levels)
     }
 
-    /// Without a last level of σ = 0, so that the run ends at the least noise above it; unchanged
-    /// if there is none.
+    /// Removes a last level of σ = 0, so that the run ends at the least noise above 0. Other runs do
+    /// not change.
     ///
     /// # Errors
-    /// [`GridError::TooFewLevels`] if only one level remains.
+    ///
+    /// Returns [`GridError::TooFewLevels`] if only one level remains.
     pub fn without_data(mut self) -> Result<Self, GridError> {
         if self.last().is_some_and(|level| level.sigma == 0.0) {
             self.0.pop();
@@ -183,9 +189,9 @@ impl Levels {
         Self::new(self.0)
     }
 
-    /// The same levels with each timestep t replaced by `timestep(t)`.
+    /// Replaces each timestep t by `timestep(t)`.
     ///
-    /// For a network trained on whole rows, where a spacing lands between them:
+    /// Use it for a network trained on integer rows, if a spacing visits points between them:
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, Grid, Karras};
@@ -196,7 +202,8 @@ impl Levels {
     /// ```
     ///
     /// # Errors
-    /// [`GridError::NotALevel`] if a new timestep is not finite.
+    ///
+    /// Returns [`GridError::NotALevel`] if a new timestep is not finite.
     pub fn with_timesteps(mut self, timestep: impl Fn(f64) -> f64) -> Result<Self, GridError> {
         for level in &mut self.0 {
             level.timestep = timestep(level.timestep);
@@ -204,7 +211,7 @@ impl Levels {
         Self::new(self.0)
     }
 
-    /// Number of steps: one less than the number of levels.
+    /// Returns the number of steps: one less than the number of levels.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.0.len() - 1

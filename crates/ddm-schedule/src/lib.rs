@@ -1,13 +1,13 @@
 //! Noise schedules, grids and the two transition kernels of diffusion models, in plain `f64`.
 //!
-//! The forward process is `x_t = α_t x₀ + σ_t ε` with `ε ~ N(0, I)`. This crate holds everything
-//! about it that needs no tensor, so it compiles in seconds and serves any framework:
+//! The forward process is `x_t = α_t x₀ + σ_t ε` with `ε ~ N(0, I)`. This crate contains
+//! everything about it that needs no tensor, so it compiles in seconds and works with any
+//! framework:
 //!
 //! * [`NoiseLevel`]: one (α, σ), with λ and the signal-to-noise ratio;
 //! * [`NoiseSchedule`]: (α, σ) as a function of time, and [the schedules](#structs) themselves;
-//! * [`Grid`] and [`Levels`]: which levels a sampling run visits; [`spacing`]: the noise ratios of
-//!   some;
-//! * [`kernel`]: the coefficients by which every sampler moves between two levels.
+//! * [`Grid`] and [`Levels`]: the levels of a sampling run; [`spacing`]: noise ratios for them;
+//! * [`kernel`]: the coefficients of a step between two levels, used by every sampler.
 //!
 //! ```
 //! use ddm_schedule::{Cosine, Grid, NoiseSchedule, Trailing, kernel};

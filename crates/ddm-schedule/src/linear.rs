@@ -5,49 +5,53 @@ use serde::{Deserialize, Serialize};
 use crate::{BetaTable, Invalid, NoiseSchedule, ScheduleError};
 
 impl BetaTable {
-    /// Linear β: `β_i = start + (end − start) i/(T − 1)`, i = 0 … T − 1.
+    /// Creates the linear table: `β_i = start + (end − start) i/(T − 1)`, i = 0 … T − 1.
     ///
     /// DDPM uses T = 1000, 1e-4 … 0.02 ([`BetaTable::default`]). The ends are used as given, for
-    /// any T; some code bases multiply them by 1000/T instead: pass such ends yourself.
+    /// any T; some code bases multiply them by 1000/T; do so in the arguments if needed.
     /// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, sec. 4, arXiv 2006.11239.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, NoiseSchedule};
     /// let ddpm = BetaTable::linear(1000, 1e-4, 0.02)?;
     /// let (alpha, _) = ddpm.alpha_sigma(1.0);
-    /// assert!((alpha * alpha - 4.0358e-5).abs() < 1e-9); // almost nothing of the data is left
+    /// assert!((alpha * alpha - 4.0358e-5).abs() < 1e-9); // almost no signal
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Invalid`] if an end is outside (0, 1).
+    ///
+    /// Returns [`ScheduleError::NoSteps`] if `steps` is 0, and [`ScheduleError::Invalid`] if an end
+    /// is outside (0, 1).
     pub fn linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
         require_ends(start, end)?;
         Self::new(linspace(start, end, steps))
     }
 
-    /// Linear √β: `β_i = (√start + (√end − √start) i/(T − 1))²`.
+    /// Creates the table linear in √β: `β_i = (√start + (√end − √start) i/(T − 1))²`.
     ///
-    /// Stable Diffusion uses T = 1000, 0.00085 … 0.012. The latent-diffusion code calls this one
+    /// Stable Diffusion uses T = 1000, 0.00085 … 0.012. The latent-diffusion code calls it
     /// "linear". Source: Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion
     /// Models*, app. E, arXiv 2112.10752.
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Invalid`] if an end is outside (0, 1).
+    ///
+    /// Returns [`ScheduleError::NoSteps`] if `steps` is 0, and [`ScheduleError::Invalid`] if an end
+    /// is outside (0, 1).
     pub fn scaled_linear(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
         require_ends(start, end)?;
         Self::new(linspace(start.sqrt(), end.sqrt(), steps).map(|root| root * root))
     }
 }
 
-/// Both ends of a β table in (0, 1).
+/// Requires both ends of a β table in (0, 1).
 pub(crate) fn require_ends(start: f64, end: f64) -> Result<(), Invalid> {
     let good = |beta: f64| beta > 0.0 && beta < 1.0;
     Invalid::require(good(start), "beta start", start, "in (0, 1)")?;
     Invalid::require(good(end), "beta end", end, "in (0, 1)")
 }
 
-/// `steps` evenly spaced values with both ends; the first alone if there is one.
+/// Returns `steps` evenly spaced values with both ends; only the first if `steps` is 1.
 pub(crate) fn linspace(start: f64, end: f64, steps: usize) -> impl Iterator<Item = f64> {
     let stride = (end - start) / (steps.max(2) - 1) as f64;
     (0..steps).map(move |i| start + stride * i as f64)
@@ -66,10 +70,12 @@ pub struct LinearVp {
 }
 
 impl LinearVp {
-    /// From β(0) and β(1); both finite, 0 ≤ β_min, 0 < β_max, their sum at most 2800.
+    /// Creates the process from β(0) and β(1); both finite, 0 ≤ β_min, 0 < β_max, their sum at most
+    /// 2800.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if one is outside that range. (A larger sum makes α(1) 0 in
+    ///
+    /// Returns [`ScheduleError::Invalid`] if a value is out of range. (A larger sum makes α(1) 0 in
     /// `f64`.)
     pub fn new(beta_min: f64, beta_max: f64) -> Result<Self, ScheduleError> {
         let finite = |beta: f64| beta.is_finite() && beta >= 0.0;
@@ -96,14 +102,14 @@ impl LinearVp {
         t * (0.25 * t * (self.beta_max - self.beta_min) + 0.5 * self.beta_min)
     }
 
-    /// The t at which `−ln α` is m: the root of the quadratic.
+    /// Returns the t at which `−ln α` is m: the root of the quadratic.
     pub(crate) fn time_at_minus_log_alpha(&self, m: f64) -> f64 {
-        // Beyond both ends a quotient of two zeros or infinities would follow.
+        // Beyond the ends the quotient below would be 0/0 or ∞/∞.
         let m = m.clamp(f64::MIN_POSITIVE, f64::MAX.sqrt());
         let half_rise = 0.5 * (self.beta_max - self.beta_min);
         let square = 0.25 * self.beta_min * self.beta_min + 2.0 * half_rise * m;
         let root = square.max(0.0).sqrt();
-        // The smaller root, in the form that does not cancel: t = 2m / (β_min/2 + √…).
+        // The smaller root, in the form without cancellation: t = 2m / (β_min/2 + √…).
         (2.0 * m / (0.5 * self.beta_min + root)).clamp(0.0, 1.0)
     }
 }
@@ -123,7 +129,7 @@ impl NoiseSchedule for LinearVp {
     /// Closed form: `−ln α = ½ ln(1 + e^(−2λ))`, then the root of the quadratic in t
     /// (Lu et al., *DPM-Solver*, app. D.4, arXiv 2206.00927).
     fn time_at(&self, lambda: f64) -> f64 {
-        // ½ ln(1 + e^(−2λ)), without overflow where λ is very negative.
+        // ½ ln(1 + e^(−2λ)), without overflow for very negative λ.
         let m = 0.5 * (-2.0 * lambda.abs()).exp().ln_1p() + (-lambda).max(0.0);
         self.time_at_minus_log_alpha(m)
     }

@@ -1,15 +1,14 @@
-//! How far to shift time for an image of a given size.
+//! The shift of time for an image of a given size.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Invalid, ScheduleError};
 
-/// μ as a straight line in the number of tokens n that an image makes in the network:
+/// The shift parameter μ, linear in the number of tokens n of an image:
 /// `μ(n) = base_shift + (max_shift − base_shift) (n − base_tokens)/(max_tokens − base_tokens)`.
 ///
-/// Default: 0.5 at 256 tokens, 1.15 at 4096, as Flux has it; for it
-/// [`Shift::exponential`](crate::Shift::exponential) takes the μ. Beyond both ends the line goes
-/// on. Source: diffusers' `calculate_shift`; the reason for a shift by resolution is in Esser et
+/// Default: 0.5 at 256 tokens, 1.15 at 4096, as in Flux; pass this μ to
+/// [`Shift::exponential`](crate::Shift::exponential). Beyond both ends it is extrapolated. Source: diffusers' `calculate_shift`; the reason for a shift by resolution is in Esser et
 /// al., sec. 5.3.2, arXiv 2403.03206.
 ///
 /// ```
@@ -29,11 +28,12 @@ pub struct ResolutionShift {
 }
 
 impl ResolutionShift {
-    /// Through (base_tokens, base_shift) and (max_tokens, max_shift); shifts finite,
+    /// Creates the line through (base_tokens, base_shift) and (max_tokens, max_shift); shifts finite,
     /// base_tokens < max_tokens.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if one is outside that range.
+    ///
+    /// Returns [`ScheduleError::Invalid`] if a value is out of range.
     pub fn new(
         base_shift: f64,
         max_shift: f64,
@@ -47,7 +47,7 @@ impl ResolutionShift {
         Ok(Self { base_shift, max_shift, base_tokens, max_tokens })
     }
 
-    /// μ for an image of that many tokens.
+    /// Returns μ for an image of `tokens` tokens.
     #[must_use]
     pub fn mu(&self, tokens: usize) -> f64 {
         let [n, base, max] = [tokens, self.base_tokens, self.max_tokens].map(|n| n as f64);

@@ -3,10 +3,11 @@
 use crate::NoiseLevel;
 use crate::derivative::derivative;
 
-/// A forward process: how signal fades into noise as time runs from 0 (data) to 1 (noise).
+/// A forward process: signal and noise scales for times from 0 (data) to 1 (noise).
 ///
-/// One method is enough; every grid, sampler and loss then works with the schedule. What people
-/// call a "scheduler" elsewhere is this, a [grid](crate::grid), a parameterization and a sampler.
+/// Only one method is required; every grid, sampler and loss then works with the schedule. A
+/// "scheduler" of other libraries is a schedule, a [grid](crate::grid), a parameterization and a
+/// sampler.
 ///
 /// ```
 /// use ddm_schedule::NoiseSchedule;
@@ -23,38 +24,38 @@ use crate::derivative::derivative;
 #[doc(alias = "scheduler")]
 #[auto_impl::auto_impl(&, Box, Arc)]
 pub trait NoiseSchedule: Send + Sync {
-    /// (α, σ) at `t ∈ [0, 1]`; α/σ strictly decreasing in t.
+    /// Returns (α, σ) at `t ∈ [0, 1]`; α/σ must strictly decrease in t.
     fn alpha_sigma(&self, t: f64) -> (f64, f64);
 
-    /// Number of steps T of the chain if it has steps (a β table); `None` where time is continuous.
+    /// Returns the number of steps T of a discrete chain (a β table); `None` for continuous time.
     fn steps(&self) -> Option<usize> {
         None
     }
 
-    /// The network's timestep at t: by default `1000 t`, the unit of sinusoidal embeddings and of
+    /// Returns the network's timestep at t: by default `1000 t`, the unit of sinusoidal embeddings and of
     /// pretrained networks; the row `T t − 1` of a β table.
     fn timestep(&self, t: f64) -> f64 {
         1000.0 * t
     }
 
-    /// The time t of a timestep, the inverse of [`timestep`](Self::timestep).
+    /// Returns the time t of a timestep, the inverse of [`timestep`](Self::timestep).
     ///
-    /// The default is right where `timestep` is a straight line in t, as it is by default and for a
-    /// β table; override both methods or neither.
+    /// The default is correct if `timestep` is linear in t, as it is by default and for a β table;
+    /// override both methods or neither.
     fn time_of(&self, timestep: f64) -> f64 {
         let (first, last) = (self.timestep(0.0), self.timestep(1.0));
         (timestep - first) / (last - first)
     }
 
-    /// Half log-SNR at t, `λ(t) = ln(α/σ)`.
+    /// Returns half the log-SNR at t, `λ(t) = ln(α/σ)`.
     fn lambda(&self, t: f64) -> f64 {
         let (alpha, sigma) = self.alpha_sigma(t);
         (alpha / sigma).ln()
     }
 
-    /// Time at which `ln(α/σ) = λ`, the inverse of [`lambda`](Self::lambda); clamped to [0, 1].
+    /// Returns the time at which `ln(α/σ) = λ`, the inverse of [`lambda`](Self::lambda); clamped to [0, 1].
     ///
-    /// By bisection to the last bit; override it where there is a closed form.
+    /// The default bisects to the last bit; override it with a closed form.
     fn time_at(&self, lambda: f64) -> f64 {
         let (mut low, mut high) = (0.0, 1.0);
         if lambda >= self.lambda(low) {
@@ -76,14 +77,14 @@ pub trait NoiseSchedule: Send + Sync {
         }
     }
 
-    /// The drift f(t) of the forward SDE `dx = f x dt + g dw`, per unit of t:
+    /// Returns the drift f(t) of the forward SDE `dx = f x dt + g dw`, per unit of t:
     ///
     /// ```text
     /// f = d ln α/dt
     /// ```
     ///
-    /// −∞ where α = 0. By differences of α, good to about 1e-6 of itself (on a table: the slope of
-    /// the interpolation between rows); override it where there is a closed form. Source: Kingma et
+    /// It is −∞ where α = 0. The default takes differences of α, with a relative error of about 1e-6
+    /// (on a table: the slope of the interpolation between rows); override it with a closed form. Source: Kingma et
     /// al., *Variational Diffusion Models*, app. B, arXiv 2107.00630; Song et al., *Score-Based
     /// Generative Modeling through Stochastic Differential Equations*, eq. 5, arXiv 2011.13456.
     ///
@@ -104,13 +105,13 @@ pub trait NoiseSchedule: Send + Sync {
         derivative(|t| self.alpha_sigma(t).0, t) / alpha
     }
 
-    /// The diffusion g(t) ≥ 0 of the forward SDE `dx = f x dt + g dw`, per root of the unit of t:
+    /// Returns the diffusion g(t) ≥ 0 of the forward SDE `dx = f x dt + g dw`, per root of the unit of t:
     ///
     /// ```text
     /// g² = dσ²/dt − 2 f σ² = −2 σ² dλ/dt
     /// ```
     ///
-    /// ∞ where α = 0. Found as [`drift`](Self::drift) is, with the same sources.
+    /// It is ∞ where α = 0. Computed as [`drift`](Self::drift), with the same sources.
     fn diffusion(&self, t: f64) -> f64 {
         let (alpha, sigma) = self.alpha_sigma(t.clamp(0.0, 1.0));
         if alpha == 0.0 {
@@ -120,18 +121,18 @@ pub trait NoiseSchedule: Send + Sync {
         (of_variance - 2.0 * self.drift(t) * sigma * sigma).max(0.0).sqrt()
     }
 
-    /// The level at `t ∈ [0, 1]`.
+    /// Returns the level at `t ∈ [0, 1]`.
     fn level(&self, t: f64) -> NoiseLevel {
         let (alpha, sigma) = self.alpha_sigma(t);
         NoiseLevel { timestep: self.timestep(t), alpha, sigma }
     }
 
-    /// The level at which `ln(α/σ) = λ`.
+    /// Returns the level at which `ln(α/σ) = λ`.
     fn level_at(&self, lambda: f64) -> NoiseLevel {
         self.level(self.time_at(lambda))
     }
 
-    /// The time in [0, 1] at which the schedule has a level's signal-to-noise ratio.
+    /// Returns the time in [0, 1] at which the schedule has a level's signal-to-noise ratio.
     fn time_of_level(&self, level: NoiseLevel) -> f64 {
         self.time_at(level.lambda())
     }

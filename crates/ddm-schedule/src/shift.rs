@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Invalid, NoiseSchedule, RectifiedFlow, ScheduleError};
 
-/// The shift of time `t' = s t/(1 + (s − 1) t)`, which keeps 0 and 1 and for s > 1 moves all
-/// between towards the noise.
+/// The shift of time `t' = s t/(1 + (s − 1) t)`, which fixes 0 and 1 and for s > 1 moves times
+/// between them towards noise.
 ///
 /// On the straight path (σ = t) it multiplies σ/α by s. Source: Esser et al., *Scaling Rectified
 /// Flow Transformers for High-Resolution Image Synthesis*, eq. 23, arXiv 2403.03206.
@@ -21,17 +21,18 @@ use crate::{Invalid, NoiseSchedule, RectifiedFlow, ScheduleError};
 pub struct Shift(f64);
 
 impl Shift {
-    /// The factor s, finite and above 0 (Stable Diffusion 3: 3); 1 shifts nothing.
+    /// Creates the shift of factor s, finite and above 0 (Stable Diffusion 3: 3); 1 is the identity.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if s is outside that range.
+    ///
+    /// Returns [`ScheduleError::Invalid`] if s is out of range.
     pub fn new(s: f64) -> Result<Self, ScheduleError> {
         Invalid::require(s.is_finite() && s > 0.0, "shift", s, "finite and above 0")?;
         Ok(Self(s))
     }
 
-    /// `t' = e^μ/(e^μ + 1/t − 1)`, the same with s = e^μ: diffusers' `exponential` time shift
-    /// (Flux). For μ see [`ResolutionShift`](crate::ResolutionShift).
+    /// Creates the shift `t' = e^μ/(e^μ + 1/t − 1)`, of factor s = e^μ: diffusers' `exponential`
+    /// time shift (Flux). For μ see [`ResolutionShift`](crate::ResolutionShift).
     ///
     /// ```
     /// use ddm_schedule::Shift;
@@ -41,7 +42,8 @@ impl Shift {
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if e^μ is 0 or not finite.
+    ///
+    /// Returns [`ScheduleError::Invalid`] if e^μ is 0 or not finite.
     pub fn exponential(mu: f64) -> Result<Self, ScheduleError> {
         let s = mu.exp();
         let allowed = "finite and such that e^mu is a positive number";
@@ -49,42 +51,43 @@ impl Shift {
         Ok(Self(s))
     }
 
-    /// `t' = μ/(μ + 1/t − 1)`, the same with s = μ: diffusers' `linear` time shift.
+    /// Creates the shift `t' = μ/(μ + 1/t − 1)`, of factor s = μ: diffusers' `linear` time shift.
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] unless μ is finite and above 0.
+    ///
+    /// Returns [`ScheduleError::Invalid`] unless μ is finite and above 0.
     pub fn linear(mu: f64) -> Result<Self, ScheduleError> {
         Invalid::require(mu.is_finite() && mu > 0.0, "mu", mu, "finite and above 0")?;
         Ok(Self(mu))
     }
 
-    /// The factor s.
+    /// Returns the factor s.
     #[must_use]
     pub fn factor(&self) -> f64 {
         self.0
     }
 
-    /// `t' = s t/(1 + (s − 1) t)`.
+    /// Returns `t' = s t/(1 + (s − 1) t)`.
     #[must_use]
     pub fn apply(&self, t: f64) -> f64 {
         // 1 − t + s t rather than 1 + (s − 1) t: exact at both ends.
         self.0 * t / ((1.0 - t) + self.0 * t)
     }
 
-    /// `dt'/dt = s/((1 − t) + s t)²`.
+    /// Returns `dt'/dt = s/((1 − t) + s t)²`.
     fn speed(&self, t: f64) -> f64 {
         let slowed = (1.0 - t) + self.0 * t;
         self.0 / slowed / slowed // a square would overflow where s is large
     }
 
-    /// The t that `apply` takes to t': the shift by 1/s.
+    /// Returns the t whose shift is t', by a shift of 1/s.
     #[must_use]
     pub fn undo(&self, shifted: f64) -> f64 {
         shifted / (self.0 * (1.0 - shifted) + shifted)
     }
 }
 
-/// No shift.
+/// The identity, s = 1.
 impl Default for Shift {
     fn default() -> Self {
         Self(1.0)
@@ -104,11 +107,11 @@ impl From<Shift> for f64 {
     }
 }
 
-/// A schedule run through in shifted time: (α, σ) and timestep at t are those of the schedule
-/// inside at [`Shift::apply`]`(t)`.
+/// A schedule in shifted time: its (α, σ) and timestep at t are those of the inner schedule at
+/// [`Shift::apply`]`(t)`.
 ///
-/// Meant for [`RectifiedFlow`], where the timestep is then 1000 σ, with σ the shifted one. A β
-/// table shifted counts as continuous.
+/// It is meant for [`RectifiedFlow`], where the timestep becomes 1000 σ with the shifted σ. A
+/// shifted β table is treated as continuous.
 ///
 /// ```
 /// use ddm_schedule::{Grid, NoiseSchedule, Shift, Shifted, Trailing};
@@ -132,7 +135,7 @@ impl<S> Shifted<S> {
 }
 
 impl Shifted<RectifiedFlow> {
-    /// The straight path with `σ = s t/(1 + (s − 1) t)`.
+    /// Creates the straight path with `σ = s t/(1 + (s − 1) t)`.
     pub fn flow(shift: Shift) -> Self {
         Self::new(RectifiedFlow, shift)
     }
@@ -151,18 +154,18 @@ impl<S: NoiseSchedule> NoiseSchedule for Shifted<S> {
         self.shift.undo(self.schedule.time_of(timestep))
     }
 
-    /// That of the schedule inside, the shift undone.
+    /// The time of the inner schedule, with the shift undone.
     fn time_at(&self, lambda: f64) -> f64 {
         self.shift.undo(self.schedule.time_at(lambda))
     }
 
-    /// That of the schedule inside, times `dt'/dt`.
+    /// The drift of the inner schedule times `dt'/dt`.
     fn drift(&self, t: f64) -> f64 {
         let t = t.clamp(0.0, 1.0);
         self.schedule.drift(self.shift.apply(t)) * self.shift.speed(t)
     }
 
-    /// That of the schedule inside, times `√(dt'/dt)`.
+    /// The diffusion of the inner schedule times `√(dt'/dt)`.
     fn diffusion(&self, t: f64) -> f64 {
         let t = t.clamp(0.0, 1.0);
         self.schedule.diffusion(self.shift.apply(t)) * self.shift.speed(t).sqrt()

@@ -1,8 +1,8 @@
 //! Grids that space the ratio σ/α between the ends of a schedule.
 //!
-//! The ends are σ_max, the ratio at t = 1, and σ_min: the ratio at t = 0 where it is above 0, else
-//! at the first row (t = 1/T for a β table, 1/1000 for a continuous schedule). Levels lie between
-//! rows as they come; the last step goes to the data.
+//! The ends are σ_max, the ratio at t = 1, and σ_min: the ratio at t = 0 if it is above 0, else
+//! at the first row (t = 1/T for a β table, 1/1000 for a continuous schedule). Levels may lie
+//! between rows; the last step goes to the data.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::{Grid, GridError, Levels, NoiseSchedule, spacing};
 pub(crate) struct Range {
     pub(crate) highest: f64,
     pub(crate) lowest: f64,
-    /// The time of the lowest.
+    /// The time of the lowest ratio.
     pub(crate) start: f64,
 }
 
@@ -33,7 +33,7 @@ impl Range {
     }
 }
 
-/// [`spacing::karras`] between the ends of the schedule. Default: ρ = 7.
+/// The grid of [`spacing::karras`] between the ends of the schedule. Default: ρ = 7.
 ///
 /// ```
 /// use ddm_schedule::{BetaTable, Cosine, Grid, GridError, Karras, NoiseSchedule};
@@ -41,7 +41,7 @@ impl Range {
 /// let levels = Karras::default().levels(&table, 8)?;
 /// let ratio = levels[1].sigma / levels[1].alpha;
 /// assert!((levels[0].timestep, levels[7].timestep) == (999.0, 0.0) && (ratio - 7.902945).abs() < 1e-5);
-/// // Pure noise has no finite σ/α to start from.
+/// // At pure noise σ/α is infinite.
 /// assert_eq!(Karras::default().levels(&Cosine::default(), 10), Err(GridError::InfiniteNoise));
 /// # Ok::<(), GridError>(())
 /// ```
@@ -52,10 +52,11 @@ pub struct Karras {
 }
 
 impl Karras {
-    /// With exponent ρ, finite and above 0.
+    /// Creates the grid of exponent ρ, finite and above 0.
     ///
     /// # Errors
-    /// [`GridError::Invalid`] if ρ is outside that range.
+    ///
+    /// Returns [`GridError::Invalid`] if ρ is out of range.
     pub fn new(rho: f64) -> Result<Self, GridError> {
         spacing::positive("rho", rho)?;
         Ok(Self { rho })
@@ -75,9 +76,9 @@ impl Grid for Karras {
     }
 }
 
-/// [`spacing::exponential`] between the ends of the schedule: uniform in λ.
+/// The grid of [`spacing::exponential`] between the ends of the schedule: uniform in λ.
 ///
-/// Also known as the λ spacing of Lu et al. For the "logSNR" steps of DPM-Solver,
+/// It is also known as the λ spacing of Lu et al. For the "logSNR" steps of DPM-Solver,
 /// which end at σ_min, wrap it in [`FinalSigmaMin`](crate::FinalSigmaMin).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[doc(alias = "LuLambda")]
@@ -91,7 +92,7 @@ impl Grid for Exponential {
     }
 }
 
-/// [`spacing::beta`] between the ends of the schedule. Default: α = β = 0.6.
+/// The grid of [`spacing::beta`] between the ends of the schedule. Default: α = β = 0.6.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Shape")]
 pub struct BetaSpaced {
@@ -100,10 +101,11 @@ pub struct BetaSpaced {
 }
 
 impl BetaSpaced {
-    /// With the two parameters of the beta distribution, finite and above 0.
+    /// Creates the grid from the two parameters of the beta distribution, finite and above 0.
     ///
     /// # Errors
-    /// [`GridError::Invalid`] if one is outside that range.
+    ///
+    /// Returns [`GridError::Invalid`] if a value is out of range.
     pub fn new(alpha: f64, beta: f64) -> Result<Self, GridError> {
         spacing::positive("alpha", alpha)?;
         spacing::positive("beta", beta)?;

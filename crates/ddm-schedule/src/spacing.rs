@@ -1,9 +1,9 @@
-//! Spacings: n noise-to-signal ratios from the noisiest to the cleanest.
+//! Spacings: n noise-to-signal ratios, noisiest first.
 //!
 //! These "sigmas" are ratios `σ/α = e^(−λ)`, the noise std of x/α (variance-exploding coordinates).
-//! Each function gives n ratios falling from `sigma_max` to `sigma_min`, both of them exactly (one ratio
-//! alone is `sigma_max`); the final step to the data is added by
-//! [`Levels::at_sigmas`](crate::Levels::at_sigmas). The grids [`Karras`](crate::Karras),
+//! Each function returns n ratios falling from exactly `sigma_max` to exactly `sigma_min` (a single
+//! ratio is `sigma_max`). [`Levels::at_sigmas`](crate::Levels::at_sigmas) adds the final step to
+//! the data. The grids [`Karras`](crate::Karras),
 //! [`Exponential`](crate::Exponential) and [`BetaSpaced`](crate::BetaSpaced) apply them between the
 //! ends of a schedule. For rectified flow diffusers spaces σ = t itself: pass that list to
 //! [`Levels::at_times`](crate::Levels::at_times).
@@ -20,15 +20,16 @@ use statrs::function::beta::{beta_reg, ln_beta};
 
 use crate::{GridError, Invalid};
 
-/// Karras: evenly spaced in σ^(1/ρ),
+/// Returns Karras' ratios, evenly spaced in σ^(1/ρ):
 /// `σ_i = (σ_max^(1/ρ) + i/(n − 1) (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ`.
 ///
-/// The larger ρ, the more steps are spent at little noise; the paper takes ρ = 7. Source: Karras
+/// A larger ρ puts more steps at low noise; the paper uses ρ = 7. Source: Karras
 /// et al., *Elucidating the Design Space of Diffusion-Based Generative Models*, eq. 5,
 /// arXiv 2206.00364.
 ///
 /// # Errors
-/// [`GridError::NoSteps`] if n is 0; [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and ρ > 0.
+///
+/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and ρ > 0.
 pub fn karras(n: usize, sigma_max: f64, sigma_min: f64, rho: f64) -> Result<Vec<f64>, GridError> {
     positive("rho", rho)?;
     spaced(n, sigma_max, sigma_min, |ramp| karras_at(ramp, sigma_max, sigma_min, rho))
@@ -40,10 +41,10 @@ pub(crate) fn karras_at(ramp: f64, from: f64, to: f64, rho: f64) -> f64 {
     (from + ramp * (to - from)).powf(rho)
 }
 
-/// Exponential: evenly spaced in ln σ, hence in λ: `λ_i = λ_0 + i/(n − 1) (λ_{n−1} − λ_0)`.
+/// Returns ratios evenly spaced in ln σ, hence in λ: `λ_i = λ_0 + i/(n − 1) (λ_{n−1} − λ_0)`.
 ///
-/// diffusers has it twice, as `use_exponential_sigmas` and (with exponent 1, the only one that it
-/// allows) as `use_lu_lambdas`. Source: Lu et al., *DPM-Solver*, sec. 3.3, "uniform logSNR",
+/// diffusers has it as `use_exponential_sigmas` and (with exponent 1, the only one allowed) as
+/// `use_lu_lambdas`. Source: Lu et al., *DPM-Solver*, sec. 3.3, "uniform logSNR",
 /// arXiv 2206.00927.
 ///
 /// ```
@@ -55,7 +56,8 @@ pub(crate) fn karras_at(ramp: f64, from: f64, to: f64, rho: f64) -> f64 {
 /// ```
 ///
 /// # Errors
-/// [`GridError::NoSteps`] if n is 0; [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞.
+///
+/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞.
 #[doc(alias = "lu_lambdas")]
 #[doc(alias = "uniform_lambda")]
 pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>, GridError> {
@@ -63,10 +65,10 @@ pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>,
     spaced(n, sigma_max, sigma_min, |ramp| (from + ramp * (to - from)).exp())
 }
 
-/// Beta: σ at the quantiles of a beta distribution,
+/// Returns ratios at the quantiles of a beta distribution:
 /// `σ_i = σ_min + (σ_max − σ_min) I⁻¹(1 − i/(n − 1); α, β)`.
 ///
-/// With both below 1 (diffusers: 0.6) the steps crowd at both ends; α = β = 1 spaces σ evenly.
+/// If both are below 1 (diffusers: 0.6), the steps are denser at both ends; α = β = 1 spaces σ evenly.
 /// Source: Lee et al., *Beta Sampling is All You Need*, sec. 3.2, arXiv 2407.12173.
 ///
 /// ```
@@ -77,7 +79,8 @@ pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>,
 /// ```
 ///
 /// # Errors
-/// [`GridError::NoSteps`] if n is 0; [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and both
+///
+/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and both
 /// α and β are above 0.
 pub fn beta(
     n: usize,
@@ -93,7 +96,7 @@ pub fn beta(
     })
 }
 
-/// Checks the ends, then `at(i/(n − 1))` for i = 0 … n − 1, the ends themselves free of rounding.
+/// Checks the ends and returns `at(i/(n − 1))` for i = 0 … n − 1, with exact ends.
 fn spaced(
     n: usize,
     sigma_max: f64,
@@ -115,8 +118,8 @@ pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), Invalid> {
     Invalid::require(value.is_finite() && value > 0.0, name, value, "finite and above 0")
 }
 
-/// The x in [0, 1] at which the regularised incomplete beta function `I_x(a, b)` is p: Newton's
-/// method, which halves the bracket instead wherever it would leave it. Within 1e-13 of x at every
+/// Returns the x in [0, 1] at which the regularised incomplete beta function `I_x(a, b)` is p: Newton's
+/// method, with bisection where a step would leave the bracket. Within 1e-13 of x at every
 /// p and (a, b) tried; `statrs`' `inv_beta_reg` is as good in the middle but keeps no digits of
 /// small quantiles (a = 0.3, p = 10⁻⁶).
 fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {

@@ -1,13 +1,14 @@
-//! Runs that start in the middle: image to image.
+//! Runs that start at a lower noise level: image to image.
 
 use crate::{GridError, Invalid, Levels, NoiseLevel};
 
-/// For a run that starts from data with noise added: `x = α x₀ + σ ε` at the first level left.
+/// Methods for a run that starts from noised data: `x = α x₀ + σ ε` at the first remaining level.
 impl Levels {
-    /// Without the first `steps` steps.
+    /// Removes the first `steps` steps.
     ///
     /// # Errors
-    /// [`GridError::NothingLeft`] if no step remains.
+    ///
+    /// Returns [`GridError::NothingLeft`] if no step remains.
     pub fn skip(self, steps: usize) -> Result<Self, GridError> {
         let all = self.steps();
         if steps >= all {
@@ -16,9 +17,9 @@ impl Levels {
         Self::new(self[steps..].to_vec())
     }
 
-    /// The last `⌊n · strength⌋` of n steps: how much of the given image is made anew.
+    /// Keeps the last `⌊n · strength⌋` of n steps; the strength is how much of the image changes.
     ///
-    /// 1 is the whole run. Source: Meng et al., *SDEdit*, sec. 3.2, arXiv 2108.01073 (there t₀);
+    /// A strength of 1 is the whole run. Source: Meng et al., *SDEdit*, sec. 3.2, arXiv 2108.01073 (there t₀);
     /// the rounding is that of diffusers' image-to-image pipelines.
     ///
     /// ```
@@ -31,7 +32,8 @@ impl Levels {
     /// ```
     ///
     /// # Errors
-    /// [`GridError::Strength`] if the strength is outside (0, 1] or keeps no step.
+    ///
+    /// Returns [`GridError::Strength`] if the strength is outside (0, 1] or keeps no step.
     #[allow(clippy::wrong_self_convention)]
     pub fn from_strength(self, strength: f64) -> Result<Self, GridError> {
         let steps = self.steps();
@@ -42,17 +44,18 @@ impl Levels {
         self.skip(steps - kept)
     }
 
-    /// From the first level with `ln(α/σ) ≥ λ`.
+    /// Starts the run at the first level with `ln(α/σ) ≥ λ`.
     ///
     /// # Errors
-    /// [`GridError::Invalid`] if λ is NaN, [`GridError::NothingLeft`] if no step remains.
+    ///
+    /// Returns [`GridError::Invalid`] if λ is NaN, and [`GridError::NothingLeft`] if no step remains.
     pub fn below(self, lambda: f64) -> Result<Self, GridError> {
         Invalid::require(!lambda.is_nan(), "lambda", lambda, "a number")?;
         let above = self.iter().take_while(|level| level.lambda() < lambda).count();
         self.skip(above)
     }
 
-    /// From exactly `start`, then on along the levels less noisy than it.
+    /// Starts the run at exactly `start`, followed by the levels that are less noisy.
     ///
     /// ```
     /// use ddm_schedule::{Grid, NoiseSchedule, RectifiedFlow, Trailing};
@@ -63,8 +66,9 @@ impl Levels {
     /// ```
     ///
     /// # Errors
-    /// [`GridError::NothingLeft`] if no level is less noisy, [`GridError::NotALevel`] if `start` is
-    /// invalid.
+    ///
+    /// Returns [`GridError::NothingLeft`] if no level is less noisy, and [`GridError::NotALevel`] if
+    /// `start` is invalid.
     pub fn starting_at(self, start: NoiseLevel) -> Result<Self, GridError> {
         let less_noisy = |level: &&NoiseLevel| level.lambda() > start.lambda();
         let rest: Vec<NoiseLevel> = self.iter().filter(less_noisy).copied().collect();

@@ -6,8 +6,8 @@ use crate::{LinearVp, NoiseSchedule, ScheduleError};
 
 /// The continuous sub-VP process with linear β: `α = exp(−½ ∫₀ᵗ β)`, `σ = 1 − α²`.
 ///
-/// Less noise than the VP process of the same β ([`LinearVp`], whose default ends it shares) at
-/// every t in between: α² + σ² < 1. Source: Song et al., *Score-Based Generative Modeling through
+/// It has less noise than the VP process of the same β ([`LinearVp`], with the same default ends) at
+/// every t between 0 and 1: α² + σ² < 1. Source: Song et al., *Score-Based Generative Modeling through
 /// Stochastic Differential Equations*, eq. 29 (the marginal in the VP form of eq. 33),
 /// arXiv 2011.13456.
 ///
@@ -25,10 +25,11 @@ pub struct SubVp {
 }
 
 impl SubVp {
-    /// From β(0) and β(1), in the ranges of [`LinearVp::new`].
+    /// Creates the process from β(0) and β(1), in the ranges of [`LinearVp::new`].
     ///
     /// # Errors
-    /// [`ScheduleError::Invalid`] if one is outside that range.
+    ///
+    /// Returns [`ScheduleError::Invalid`] if a value is out of range.
     pub fn new(beta_min: f64, beta_max: f64) -> Result<Self, ScheduleError> {
         Ok(Self { linear: LinearVp::new(beta_min, beta_max)? })
     }

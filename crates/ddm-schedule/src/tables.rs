@@ -3,36 +3,39 @@
 use crate::linear::{linspace, require_ends};
 use crate::{BetaTable, ScheduleError};
 
-/// No β of a table made from an ᾱ exceeds this one, so that some signal is left.
+/// The greatest β of a table computed from ᾱ(t), so that some signal remains.
 const MAX_BETA: f64 = 0.999;
 
 impl BetaTable {
-    /// Sigmoid β: `β_i = start + (end − start)/(1 + e^(−s_i))`, s even from −6 to 6.
+    /// Creates the sigmoid table: `β_i = start + (end − start)/(1 + e^(−s_i))`, s evenly from −6 to
+    /// 6.
     ///
-    /// diffusers' `sigmoid`; others mean by that word a sigmoid in ᾱ. Source: Xu et al., *GeoDiff*,
+    /// This is diffusers' `sigmoid`; elsewhere the word means a sigmoid in ᾱ. Source: Xu et al., *GeoDiff*,
     /// arXiv 2203.02923 (its code).
     ///
     /// ```
     /// use ddm_schedule::BetaTable;
     /// let table = BetaTable::sigmoid(1001, 1e-4, 0.02)?;
-    /// assert!((table.betas()[500] - 0.01005).abs() < 1e-15); // the middle of both ends
+    /// assert!((table.betas()[500] - 0.01005).abs() < 1e-15); // the mean of both ends
     /// # Ok::<(), ddm_schedule::ScheduleError>(())
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Invalid`] if an end is outside (0, 1).
+    ///
+    /// Returns [`ScheduleError::NoSteps`] if `steps` is 0, and [`ScheduleError::Invalid`] if an end
+    /// is outside (0, 1).
     pub fn sigmoid(steps: usize, start: f64, end: f64) -> Result<Self, ScheduleError> {
         require_ends(start, end)?;
         let at = |s: f64| start + (end - start) / (1.0 + (-s).exp());
         Self::new(linspace(-6.0, 6.0, steps).map(at))
     }
 
-    /// Laplace: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)` with `f = √(SNR/(1 + SNR))`,
+    /// Creates the Laplace table: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)` with `f = √(SNR/(1 + SNR))`,
     /// `ln SNR = −½ sgn(½ − t) ln(1 − 2|½ − t| + 1e-6)`.
     ///
     /// Most steps lie around SNR = 1. Source: Hang et al., *Improved Noise Schedule for Diffusion
-    /// Training*, table 1, arXiv 2407.03297. This is diffusers' `laplace`, in which the paper's α,
-    /// a root, takes the place of ᾱ; with 1e-6 it starts at f = 0.9995 rather than 1.
+    /// Training*, table 1, arXiv 2407.03297. This is diffusers' `laplace`, which uses the paper's
+    /// α, a root, in place of ᾱ; with 1e-6 it starts at f = 0.9995 instead of 1.
     ///
     /// ```
     /// use ddm_schedule::BetaTable;
@@ -41,7 +44,8 @@ impl BetaTable {
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if `steps` is 0.
+    ///
+    /// Returns [`ScheduleError::NoSteps`] if `steps` is 0.
     pub fn laplace(steps: usize) -> Result<Self, ScheduleError> {
         Self::from_alpha_bar(steps, |t| {
             let from_middle = 0.5 - t;
@@ -51,9 +55,9 @@ impl BetaTable {
         })
     }
 
-    /// Exponential: `ᾱ(t) = e^(−12 t)`, hence every `β = min(1 − e^(−12/T), 0.999)`.
+    /// Creates the exponential table: `ᾱ(t) = e^(−12 t)`, hence every `β = min(1 − e^(−12/T), 0.999)`.
     ///
-    /// diffusers' alpha transform `exp`; no paper is known to us.
+    /// This is diffusers' alpha transform `exp`; we know of no paper.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, NoiseSchedule};
@@ -63,12 +67,13 @@ impl BetaTable {
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if `steps` is 0.
+    ///
+    /// Returns [`ScheduleError::NoSteps`] if `steps` is 0.
     pub fn exponential(steps: usize) -> Result<Self, ScheduleError> {
         Self::from_alpha_bar(steps, |t| (-12.0 * t).exp())
     }
 
-    /// Made of any ᾱ(t): `β_i = min(1 − ᾱ((i+1)/T)/ᾱ(i/T), 0.999)`.
+    /// Creates a table from a function ᾱ(t): `β_i = min(1 − ᾱ((i+1)/T)/ᾱ(i/T), 0.999)`.
     ///
     /// ᾱ must be above 0 and strictly falling.
     ///
@@ -81,7 +86,8 @@ impl BetaTable {
     /// ```
     ///
     /// # Errors
-    /// [`ScheduleError::NoSteps`] if `steps` is 0, [`ScheduleError::Beta`] or
+    ///
+    /// Returns [`ScheduleError::NoSteps`] if `steps` is 0, and [`ScheduleError::Beta`] or
     /// [`ScheduleError::NotFalling`] at the first row where ᾱ does not fall.
     pub fn from_alpha_bar(
         steps: usize,

@@ -1,19 +1,27 @@
-//! Numbers to numbers, with a tolerance and a report of the worst.
+//! Comparisons of numbers within a tolerance.
 
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::Violation;
 
-/// The values of a tensor as f64, row by row.
+/// Returns the values of a tensor as f64, row by row.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn values<const D: usize>(law: &'static str, tensor: Tensor<D>) -> Result<Vec<f64>, Violation> {
     tensor
         .try_into_vec_as()
-        .map_err(|error| Violation::new(law, format!("no values: {error}"), "readable values"))
+        .map_err(|error| Violation::new(law, format!("the error \"{error}\""), "readable values"))
 }
 
-/// Demands `|found − demanded| ≤ tolerance · max(1, max |demanded|)` of every element.
+/// Checks that `|found − demanded| ≤ tolerance · max(1, max |demanded|)` for every element.
 ///
-/// Tolerance 0 demands the same numbers. NaN agrees with nothing.
+/// Tolerance 0 requires equal numbers. NaN is close to no number.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn close(
     law: &'static str,
     found: &[f64],
@@ -29,14 +37,18 @@ pub fn close(
     for (i, (&found, &demanded)) in found.iter().zip(demanded).enumerate() {
         let difference = (found - demanded).abs();
         if difference > bound || difference.is_nan() {
-            let found = format!("{found} at {i}, off by {difference:.1e}");
+            let found = format!("{found} at {i} (off by {difference:.1e})");
             return Err(Violation::new(law, found, format!("{demanded} ± {bound:.1e}")));
         }
     }
     Ok(())
 }
 
-/// [`close`] for tensors, whose shapes must be the same too.
+/// Checks that tensors have the same shape and are [`close`].
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn close_tensors<const D: usize>(
     law: &'static str,
     found: Tensor<D>,
@@ -50,7 +62,7 @@ pub fn close_tensors<const D: usize>(
     close(law, &values(law, found)?, &values(law, demanded)?, tolerance)
 }
 
-/// f64 where the device computes in it, else f32.
+/// Returns f64 if the device computes in it, else f32.
 pub fn finest_dtype(device: &Device) -> FloatDType {
     if device.supports_dtype(FloatDType::F64) { FloatDType::F64 } else { FloatDType::F32 }
 }

@@ -1,4 +1,4 @@
-//! The laws of [`Denoiser`] and of what wraps one.
+//! The laws of [`Denoiser`] and its wrappers.
 
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::Denoiser;
@@ -7,7 +7,11 @@ use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
 use crate::{Violation, compare};
 
-/// Every law of a denoiser, for x of the given shape (`[batch, …]`, batch at least 2).
+/// Checks every law of a denoiser, for x of the given shape (`[batch, …]`, batch at least 2).
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn all<const D: usize>(
     denoiser: &dyn Denoiser<D>,
     schedule: &dyn NoiseSchedule,
@@ -20,7 +24,7 @@ pub fn all<const D: usize>(
     levels_are_apart(denoiser, schedule, shape, device)
 }
 
-/// A few levels and an x of each, as a run may meet them.
+/// Returns a few levels and an x of each, as in a run.
 fn examples<const D: usize>(
     schedule: &dyn NoiseSchedule,
     shape: [usize; D],
@@ -33,7 +37,11 @@ fn examples<const D: usize>(
     })
 }
 
-/// x̂₀ has the shape and float type of x, and finite values.
+/// Checks that x̂₀ has the shape and float type of x, and finite values.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn keeps_shape<const D: usize>(
     denoiser: &dyn Denoiser<D>,
     schedule: &dyn NoiseSchedule,
@@ -57,7 +65,11 @@ pub fn keeps_shape<const D: usize>(
     Ok(())
 }
 
-/// The same x has the same x̂₀: dropout and the like are off.
+/// Checks that the same x has the same x̂₀: dropout and the like are off.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn repeats<const D: usize>(
     denoiser: &dyn Denoiser<D>,
     schedule: &dyn NoiseSchedule,
@@ -66,13 +78,16 @@ pub fn repeats<const D: usize>(
 ) -> Result<(), Violation> {
     examples(schedule, shape, device).try_for_each(|(at, x)| {
         let (first, second) = (denoiser.denoise(x.clone(), at), denoiser.denoise(x, at));
-        compare::close_tensors("a denoiser answers the same again", second, first, 0.0)
+        compare::close_tensors("a denoiser repeats its prediction", second, first, 0.0)
     })
 }
 
-/// x̂₀ of a sample does not depend on the other samples of the batch: not on what they are, and in
-/// another order, the answers come in that order. Not for a denoiser with a condition for each place
-/// of the batch.
+/// Checks that x̂₀ of a sample does not depend on the values or the order of the other samples of
+/// the batch. It does not apply to a denoiser with a condition per sample.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn samples_are_apart<const D: usize>(
     denoiser: &dyn Denoiser<D>,
     schedule: &dyn NoiseSchedule,
@@ -85,15 +100,19 @@ pub fn samples_are_apart<const D: usize>(
         let others = Tensor::cat(vec![first, mates], 0);
         let beside_others = denoiser.denoise(others, at).narrow(0, 0, 1);
         let alike = denoiser.denoise(x.clone(), at).narrow(0, 0, 1);
-        compare::close_tensors("samples do not mix", beside_others, alike, 1e-5)?;
+        compare::close_tensors("samples do not depend on the batch", beside_others, alike, 1e-5)?;
         let there = denoiser.denoise(x.clone().flip([0]), at).flip([0]);
         let here = denoiser.denoise(x, at);
-        compare::close_tensors("samples do not mix", there, here, 1e-5)
+        compare::close_tensors("samples do not depend on the batch", there, here, 1e-5)
     })
 }
 
-/// Where every sample is at a level of its own ([`Denoiser::predict_x0`]), each has the x̂₀ that it
-/// has where all are at that level.
+/// Checks that with one level per sample ([`Denoiser::predict_x0`]) each sample has the same x̂₀ as if
+/// all samples were at its level.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn levels_are_apart<const D: usize>(
     denoiser: &dyn Denoiser<D>,
     schedule: &dyn NoiseSchedule,
@@ -113,8 +132,12 @@ pub fn levels_are_apart<const D: usize>(
     compare::close_tensors(LAW, found, demanded, 1e-5)
 }
 
-/// Both answer the same x̂₀ and learned variance: a wrapper whose settings say "change nothing", or
-/// two ways to write one model. Both see the same x, in f32.
+/// Checks that two denoisers predict the same x̂₀ and learned variance for the same x in f32, such as
+/// a model and a wrapper without effect, or two forms of one model.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn agree<const D: usize>(
     found: &dyn Denoiser<D>,
     demanded: &dyn Denoiser<D>,

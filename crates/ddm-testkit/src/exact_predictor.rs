@@ -1,22 +1,22 @@
-//! A denoiser taken for a network: the head of an exact model.
+//! An exact denoiser as a network of any parameterization.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{Denoiser, NoisePredictor, Parameterization, column};
 use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
-/// The network that predicts `F = p x̂₀ + q ε̂` of a given denoiser, `ε̂ = (x − α x̂₀)/σ`: what a
-/// perfectly trained ε-, v- or flow-network would answer.
+/// A network that predicts `F = p x̂₀ + q ε̂` of a given denoiser, `ε̂ = (x − α x̂₀)/σ`: the prediction
+/// of a perfectly trained ε-, v- or flow-network.
 ///
-/// Like a real network it is told x and t only, and finds the level of each sample's t on its
-/// schedule. It reads t back from the device. Not for levels without noise (σ = 0), where ε̂ has no
-/// meaning.
+/// Like a real network it takes only x and t, and finds the level of each sample's t on its
+/// schedule. It reads t from the device. At levels without noise (σ = 0) ε̂ is undefined, so it must
+/// not be used there.
 #[derive(Clone, Copy)]
 pub struct ExactPredictor<'a, M, P> {
-    /// Whose answers to give.
+    /// The denoiser.
     pub denoiser: M,
-    /// What to predict.
+    /// The parameterization of the prediction.
     pub parameterization: P,
-    /// Where t lies on.
+    /// The schedule of t.
     pub schedule: &'a dyn NoiseSchedule,
 }
 
@@ -30,11 +30,12 @@ impl<M: std::fmt::Debug, P: std::fmt::Debug> std::fmt::Debug for ExactPredictor<
 }
 
 impl<M, P> ExactPredictor<'_, M, P> {
-    /// The levels of the samples' timesteps.
+    /// Returns the levels of the samples' timesteps.
     fn levels(&self, t: Tensor<1>) -> Vec<NoiseLevel> {
         let timesteps = t.try_into_vec_as::<f64>();
-        let timesteps =
-            timesteps.unwrap_or_else(|error| panic!("the timesteps cannot be read back: {error}"));
+        let timesteps = timesteps.unwrap_or_else(|error| {
+            panic!("the timesteps cannot be read from the device: {error}")
+        });
         let level = |timestep: f64| self.schedule.level(self.schedule.time_of(timestep));
         timesteps.into_iter().map(level).collect()
     }

@@ -4,15 +4,14 @@ use burn::tensor::{Tensor, activation::softmax};
 use ddm_denoiser::{Denoised, Denoiser, ModelError, column, full_precision};
 use ddm_schedule::{Invalid, NoiseLevel};
 
-/// The ideal denoiser of a finite data set y_1 … y_n, of any rank: what a network that knows its
-/// training set by heart would answer.
+/// The ideal denoiser of a finite data set y_1 … y_n, of any rank: the prediction of a network that
+/// has memorized its training set.
 ///
 /// ```text
 /// E[x₀ | x] = Σ_k softmax_k( −|x − α y_k|²/(2σ²) ) y_k
 /// ```
 ///
-/// It makes nothing new: from wherever it starts, it ends at one of the y_k. Memory is batch times
-/// n times the size of one y. Source: Karras et al., *Elucidating the Design Space of
+/// Every run ends at one of the y_k. Memory is batch times n times the size of one y. Source: Karras et al., *Elucidating the Design Space of
 /// Diffusion-Based Generative Models*, eq. 57, arXiv 2206.00364.
 ///
 /// ```
@@ -33,7 +32,11 @@ pub struct FiniteData<const D: usize> {
 }
 
 impl<const D: usize> FiniteData<D> {
-    /// Of the samples `[n, …]`, at least one.
+    /// Creates the denoiser of samples `[n, …]`, at least one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there are no samples.
     pub fn new(data: Tensor<D>) -> Result<Self, ModelError> {
         if data.dims()[0] > 0 {
             return Ok(Self { data });
@@ -46,13 +49,13 @@ impl<const D: usize> FiniteData<D> {
         .into())
     }
 
-    /// x̂₀ at one level for all or one for each sample.
+    /// Returns x̂₀ at one level for all samples, or one level per sample.
     fn expected(&self, x: Tensor<D>, at: &[NoiseLevel]) -> Tensor<D> {
         let (shape, n) = (x.dims(), self.data.dims()[0]);
         let x: Tensor<3> = x.reshape([shape[0] as i64, 1, -1]);
         let y: Tensor<3> = self.data.clone().reshape([1, n as i64, -1]).cast(x.dtype());
         let away = x.clone() - y.clone() * column(&x, at.iter().map(|at| at.alpha));
-        // At sigma = 0 the softmax is all the nearest one's: sigma is kept above 0.
+        // At sigma = 0 the softmax selects the nearest sample: sigma is kept above 0.
         let precision = column(&x, at.iter().map(|at| 0.5 / at.sigma.powi(2).max(1e-20)));
         let weight = softmax(away.square().sum_dim(2) * -precision, 1);
         (y * weight).sum_dim(1).reshape(shape)

@@ -10,8 +10,8 @@ use ddm_schedule::{Invalid, NoiseLevel};
 /// E[x₀ | x] = μ + α s² / (α² s² + σ²) · (x − α μ)
 /// ```
 ///
-/// With s = 0 the data is one point, and the denoiser perfect: it answers μ whatever x is. Where
-/// the data is Gaussian everything has a closed form: x at a level is `N(α μ, (α² s² + σ²) I)`,
+/// With s = 0 the data is one point, and the denoiser predicts μ for every x. For Gaussian data
+/// everything has a closed form: x at a level is `N(α μ, (α² s² + σ²) I)`,
 /// and along the probability-flow ODE `(x − α μ)/√(α² s² + σ²)` is constant.
 ///
 /// ```
@@ -32,15 +32,19 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// Of mean μ and standard deviation s ≥ 0. Element j of a sample has mean `mean[j % len]`: one
-    /// value is the mean of all, as many as a sample has elements give each its own.
+    /// Creates the denoiser of mean μ and standard deviation s ≥ 0. Element j of a sample has mean
+    /// `mean[j % len]`, so a single value is the mean of all elements.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no mean, or a value is out of range.
     pub fn new(mean: impl IntoIterator<Item = f64>, std: f64) -> Result<Self, ModelError> {
         let mean: Vec<f64> = mean.into_iter().collect();
         let allowed = "finite and at least 0";
         if !(std.is_finite() && std >= 0.0) {
             return Err(Invalid { name: "the Gaussian's std", value: std, allowed }.into());
         }
-        // No value at all is as senseless as one that is not finite.
+        // An empty list is as invalid as a value that is not finite.
         let sum: f64 = if mean.is_empty() { f64::NAN } else { mean.iter().sum() };
         if !sum.is_finite() {
             let (what, allowed) = ("the sum of the Gaussian's means", "finite");
@@ -49,22 +53,22 @@ impl Gaussian {
         Ok(Self { mean, std })
     }
 
-    /// The mean μ of element j of a sample.
+    /// Returns the mean μ of element j of a sample.
     pub fn mean(&self, j: usize) -> f64 {
         self.mean[j % self.mean.len()]
     }
 
-    /// The standard deviation s.
+    /// Returns the standard deviation s.
     pub fn std(&self) -> f64 {
         self.std
     }
 
-    /// Standard deviation of x at a level, `√(α² s² + σ²)`.
+    /// Returns the standard deviation of x at a level, `√(α² s² + σ²)`.
     pub fn std_at(&self, at: NoiseLevel) -> f64 {
         (at.alpha * self.std).hypot(at.sigma)
     }
 
-    /// μ for x, as `[1, …]`.
+    /// Returns μ for x, as `[1, …]`.
     fn mean_like<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();
         shape[0] = 1;
@@ -72,7 +76,7 @@ impl Gaussian {
         Tensor::from_data(TensorData::new(means, shape), (&x.device(), x.dtype()))
     }
 
-    /// `ln p_t(x)` in nats, `[batch]`: the density `N(α μ, (α² s² + σ²) I)` of x at a level.
+    /// Returns `ln p_t(x)` in nats, `[batch]`: the density `N(α μ, (α² s² + σ²) I)` of x at a level.
     pub fn log_density<const D: usize>(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<1> {
         let std = self.std_at(at);
         let elements = x.dims()[1..].iter().product::<usize>() as f64;
@@ -81,7 +85,7 @@ impl Gaussian {
         sum_each(apart.square()) * -0.5 + log_peak
     }
 
-    /// α s²/(α² s² + σ²): how much of what is unexpected in x is believed.
+    /// Returns the gain α s²/(α² s² + σ²) of the deviation of x from its mean.
     fn gain(&self, at: NoiseLevel) -> f64 {
         match self.std {
             0.0 => 0.0,

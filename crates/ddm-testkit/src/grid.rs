@@ -4,7 +4,11 @@ use ddm_schedule::{Grid, Levels, NoiseSchedule};
 
 use crate::Violation;
 
-/// Every law of a grid on a schedule, for each number of steps.
+/// Checks every law of a grid on a schedule, for each number of steps.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn all(
     grid: &dyn Grid,
     schedule: &dyn NoiseSchedule,
@@ -29,20 +33,28 @@ fn levels(
         .map_err(|error| Violation::new(law, format!("\"{error}\" for {n} steps"), "levels"))
 }
 
-/// A run of n steps has n steps: n + 1 levels.
+/// Checks that a run of n steps has n steps and n + 1 levels.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn has_its_steps(
     grid: &dyn Grid,
     schedule: &dyn NoiseSchedule,
     n: usize,
 ) -> Result<(), Violation> {
-    const LAW: &str = "a grid has its steps";
+    const LAW: &str = "a grid has the requested steps";
     let levels = levels(LAW, grid, schedule, n)?;
     let (steps, count) = (levels.steps(), levels.len());
     let found = || format!("{steps} steps and {count} levels");
     Violation::unless(steps == n && count == n + 1, LAW, found, &format!("{n} and {}", n + 1))
 }
 
-/// Each level is strictly less noisy than the one before it.
+/// Checks that each level is strictly less noisy than the previous one.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn noise_falls(
     grid: &dyn Grid,
     schedule: &dyn NoiseSchedule,
@@ -59,7 +71,11 @@ pub fn noise_falls(
     })
 }
 
-/// Every level but the last is a level of the schedule; the last is one too, or σ = 0.
+/// Checks that every level is a level of the schedule; the last may be σ = 0 instead.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn stays_inside(
     grid: &dyn Grid,
     schedule: &dyn NoiseSchedule,
@@ -77,22 +93,30 @@ pub fn stays_inside(
         Violation::unless(
             is_data || same,
             LAW,
-            || format!("{level:?} at place {i} of {n} steps"),
+            || format!("{level:?} at index {i} of {n} steps"),
             &format!("{there:?}, the schedule's level of that lambda"),
         )
     })
 }
 
-/// The same question has the same answer.
+/// Checks that repeated calls return the same levels.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn repeats(grid: &dyn Grid, schedule: &dyn NoiseSchedule, n: usize) -> Result<(), Violation> {
-    const LAW: &str = "a grid answers the same again";
+    const LAW: &str = "a grid repeats its levels";
     let (first, second) = (levels(LAW, grid, schedule, n)?, levels(LAW, grid, schedule, n)?);
     Violation::unless(first == second, LAW, || format!("{second:?}"), &format!("{first:?}"))
 }
 
-/// Zero steps are refused, and more steps than a table has.
+/// Checks that zero steps, and more steps than rows of a table, are errors.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn refuses_nonsense(grid: &dyn Grid, schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
-    const LAW: &str = "a grid refuses what it cannot give";
+    const LAW: &str = "a grid rejects invalid numbers of steps";
     for n in [Some(0), schedule.steps().map(|steps| steps + 1)].into_iter().flatten() {
         if let Ok(levels) = grid.levels(schedule, n) {
             let found = format!("{} levels for {n} steps", levels.len());

@@ -9,7 +9,11 @@ use crate::Violation;
 
 const TOLERANCE: f64 = 1e-9;
 
-/// Every law of the kernels.
+/// Checks every law of the kernels.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn all(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     forward_composes(schedule)?;
     forward_reaches_the_level(schedule)?;
@@ -31,14 +35,18 @@ fn demand(
     )
 }
 
-/// Levels of the schedule from little to much noise: the rows of a table, else 100 levels.
+/// Returns levels of the schedule with rising noise: the rows of a table, or else 100 levels.
 fn rising(schedule: &dyn NoiseSchedule) -> Vec<NoiseLevel> {
     let count = schedule.steps().unwrap_or(100).min(1000);
     (1..=count).map(|i| schedule.level(i as f64 / count as f64)).collect()
 }
 
-/// One forward step after another is one forward step: for s < t < u,
+/// Checks that two consecutive forward steps are one forward step: for s < t < u,
 /// `a_su = a_tu a_st` and `n_su² = a_tu² n_st² + n_tu²`.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn forward_composes(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     const LAW: &str = "forward steps compose";
     let levels = rising(schedule);
@@ -52,9 +60,13 @@ pub fn forward_composes(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     })
 }
 
-/// The whole chain, step after step from x₀, is the closed form: `x = α x₀ + σ ε` at every level.
+/// Checks that the whole chain of steps from x₀ equals the closed form: `x = α x₀ + σ ε` at every level.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn forward_reaches_the_level(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
-    const LAW: &str = "the chain is the closed form";
+    const LAW: &str = "the chain equals the closed form";
     let mut last = schedule.level(0.0);
     let (mut signal, mut variance) = (last.alpha, last.sigma.powi(2));
     rising(schedule).into_iter().try_for_each(|level| {
@@ -68,8 +80,12 @@ pub fn forward_reaches_the_level(schedule: &dyn NoiseSchedule) -> Result<(), Vio
     })
 }
 
-/// A reverse step with the exact x₀ leaves the exact marginal, whatever c is: from
+/// Checks that a reverse step with the exact x₀ keeps the exact marginal for every c: from
 /// `x = α x₀ + σ ε` it goes to `α_to x₀ + σ_to ε`.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn reverse_keeps_the_marginal(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     const LAW: &str = "the reverse step keeps the marginal";
     let mut levels = rising(schedule);
@@ -90,9 +106,13 @@ pub fn reverse_keeps_the_marginal(schedule: &dyn NoiseSchedule) -> Result<(), Vi
     Ok(())
 }
 
-/// With η = 1 the reverse step is Bayes' posterior of the forward step, `q(x_to | x_from, x₀)`:
+/// Checks that with η = 1 the reverse step is Bayes' posterior of the forward step, `q(x_to | x_from, x₀)`:
 /// with the forward step `x_from = a x_to + n z`, the variance is `β̃ = σ_to² n²/σ_from²` and the
 /// mean `(a σ_to² x + α_to n² x₀)/σ_from²`. Source: Ho et al., eq. 6–7, arXiv 2006.11239.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn reverse_is_the_posterior(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     const LAW: &str = "eta = 1 is the posterior";
     let levels = rising(schedule);

@@ -1,8 +1,8 @@
-//! Laws that every schedule, grid, denoiser and sampler obeys, as functions anyone may call.
+//! Laws that every schedule, grid, denoiser and sampler must satisfy, as public functions.
 //!
-//! Write your own schedule or sampler, and put it through what the built-in ones pass. Each law is
-//! a function that answers `Ok(())` or a [`Violation`], which says what was found and what is
-//! demanded; each module's `all` is every law of one trait:
+//! Test your own schedule or sampler with the laws that the built-in ones pass. Each law is a
+//! function that returns `Ok(())` or a [`Violation`], with what was found and what was expected.
+//! Each module's `all` checks every law of one trait:
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -24,14 +24,14 @@
 //! # Ok::<(), ddm_testkit::Violation>(())
 //! ```
 //!
-//! * [`schedule`], [`kernel`], [`grid`]: host numbers only;
-//! * [`parameterization`], [`denoiser`]: models and their wrappers;
-//! * [`sampler`]: what holds of every sampler; [`order`] and [`moments`]: how exact it is;
-//! * [`Gaussian`], [`GaussianMixture`], [`FiniteData`], [`ExactPredictor`]: models that are exactly right;
-//! * [`compare`]: numbers to numbers.
+//! * [`schedule`], [`kernel`], [`grid`]: laws of host numbers;
+//! * [`parameterization`], [`denoiser`]: laws of models and their wrappers;
+//! * [`sampler`]: the laws of every sampler; [`order`] and [`moments`]: its accuracy;
+//! * [`Gaussian`], [`GaussianMixture`], [`FiniteData`], [`ExactPredictor`]: exact models;
+//! * [`compare`]: comparisons of numbers.
 //!
-//! No backend is named: every law that makes tensors takes the device. The laws read tensors back
-//! and so wait for the device.
+//! The laws work on every backend: those that create tensors take the device. They read tensors
+//! back and so wait for the device.
 
 pub mod compare;
 pub mod denoiser;

@@ -8,7 +8,7 @@ use ddm_denoiser::{Denoised, Denoiser, ModelError, full_precision};
 use ddm_samplers::{HostNoise, NoiseSource};
 use ddm_schedule::{Invalid, NoiseLevel};
 
-/// The exact denoiser of data from isotropic Gaussians, `x₀ ~ Σ_k w_k N(μ_k, s_k² I)`, for x of
+/// The exact denoiser of a mixture of isotropic Gaussians, `x₀ ~ Σ_k w_k N(μ_k, s_k² I)`, for x of
 /// shape `[batch, dim]`. With `v_k = α² s_k² + σ²`:
 ///
 /// ```text
@@ -16,13 +16,13 @@ use ddm_schedule::{Invalid, NoiseLevel};
 /// E[x₀ | x] = Σ_k r_k ( μ_k + α s_k²/v_k · (x − α μ_k) )
 /// ```
 ///
-/// Beside it the density of x at any level is known, and, where every component has a
-/// [class](Self::with_classes), the density of a class and the probability of a class at x: all that
-/// likelihoods and guidance can be checked against. Distances are taken of differences and the
+/// The density of x at any level is also known, and, if every component has a
+/// [class](Self::with_classes), the density of a class and the probability of a class at x. They
+/// are references for likelihoods and guidance. Distances are computed from differences and the
 /// exponentials in a softmax, so that far components vanish instead of overflowing.
 ///
-/// Any point cloud is one, with s_k = 0 (a kernel density with s_k > 0); of images or other ranks
-/// the ideal denoiser is [`FiniteData`](crate::FiniteData).
+/// With s_k = 0 it is a point cloud, with s_k > 0 a kernel density. For images and other ranks the
+/// ideal denoiser is [`FiniteData`](crate::FiniteData).
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -32,7 +32,7 @@ use ddm_schedule::{Invalid, NoiseLevel};
 /// let points = GaussianMixture::new([vec![-1.0, 0.0], vec![1.0, 0.0]], [0.0, 0.0], [1.0, 1.0])?;
 /// let at = NoiseLevel { timestep: 1.0, alpha: 1.0, sigma: 0.01 };
 /// let x = Tensor::<2>::from_floats([[0.9, 0.1]], &Device::flex());
-/// let x0 = points.denoise(x, at); // all but surely the second point
+/// let x0 = points.denoise(x, at); // almost surely the second point
 /// assert!(x0.all_close(Tensor::from_floats([[1.0, 0.0]], &Device::flex()), None, None));
 /// # Ok::<(), ddm_denoiser::ModelError>(())
 /// ```
@@ -44,17 +44,21 @@ pub struct GaussianMixture {
     classes: Vec<usize>,
 }
 
-/// What the densities are made of, at levels `[1 or batch]` and components k.
+/// The terms of the densities, at levels `[1 or batch]` and components k.
 struct Components {
     /// `x − α μ_k`, `[batch, k, dim]`.
     away: Tensor<3>,
-    /// `ln w_k N(x; α μ_k, v_k I)` with the weights as they are given, `[batch, k, 1]`.
+    /// `ln w_k N(x; α μ_k, v_k I)` with the weights as given, `[batch, k, 1]`.
     logits: Tensor<3>,
 }
 
 impl GaussianMixture {
-    /// Of means μ_k (all of one dimension), standard deviations s_k ≥ 0 and weights w_k > 0, which
-    /// need not sum to 1.
+    /// Creates the mixture from means μ_k (all of one dimension), standard deviations s_k ≥ 0 and
+    /// weights w_k > 0, which need not sum to 1.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the lengths or dimensions differ, or a value is out of range.
     pub fn new(
         means: impl IntoIterator<Item = Vec<f64>>,
         stds: impl IntoIterator<Item = f64>,
@@ -69,10 +73,14 @@ impl GaussianMixture {
         let setting =
             |what, found, allowed| Err(Invalid { name: what, value: found, allowed }.into());
         if dim == 0 {
-            return setting("the mixture's dimension", 0.0, "at least 1, of at least 1 mean");
+            return setting("the mixture's dimension", 0.0, "at least 1, with at least 1 mean");
         }
         if let Some(mean) = means.iter().find(|mean| mean.len() != dim) {
-            return setting("a mean's dimension", mean.len() as f64, "that of the first mean");
+            return setting(
+                "a mean's dimension",
+                mean.len() as f64,
+                "the dimension of the first mean",
+            );
         }
         if let Some(&value) = means.iter().flatten().find(|value| !value.is_finite()) {
             return setting("a mean", value, "finite");
@@ -87,12 +95,16 @@ impl GaussianMixture {
         Ok(Self { means, stds, weights, classes })
     }
 
-    /// Number of elements of a sample.
+    /// Returns the number of elements of a sample.
     pub fn dim(&self) -> usize {
         self.means[0].len()
     }
 
-    /// With a class for each component: a class is the mixture of its components.
+    /// Sets a class for each component; a class is the mixture of its components.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is not one class per component.
     pub fn with_classes(
         self,
         classes: impl IntoIterator<Item = usize>,
@@ -102,7 +114,11 @@ impl GaussianMixture {
         Ok(Self { classes, ..self })
     }
 
-    /// The data of one class alone: what a perfect conditional model would know.
+    /// Returns the mixture of one class, a perfect conditional model.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no component has this class.
     pub fn of_class(&self, class: usize) -> Result<Self, ModelError> {
         let inside: Vec<usize> =
             (0..self.means.len()).filter(|&k| self.classes[k] == class).collect();
@@ -118,22 +134,22 @@ impl GaussianMixture {
         .with_classes(inside.iter().map(|_| class))
     }
 
-    /// `ln p_t(x)` in nats, `[batch]`: the density of x = α x₀ + σ ε at a level.
+    /// Returns `ln p_t(x)` in nats, `[batch]`: the density of x = α x₀ + σ ε at a level.
     pub fn log_density(&self, x: Tensor<2>, at: NoiseLevel) -> Tensor<1> {
         let logits = self.components(x, &[at]).logits;
         log_sum_exp(logits) - self.weights.iter().sum::<f64>().ln()
     }
 
-    /// `ln p(class | x)` at a level, `[batch]`: the perfect classifier of noisy data.
+    /// Returns `ln p(class | x)` at a level, `[batch]`: the perfect classifier of noisy data.
     pub fn log_probability(&self, x: Tensor<2>, at: NoiseLevel, class: usize) -> Tensor<1> {
         let of_component = log_softmax(self.components(x, &[at]).logits, 1);
-        // Outside the class there is nothing: ln 0, but of a size that f32 can add up.
+        // Outside the class the density is 0: ln 0, but finite so that f32 sums stay finite.
         let mask = self.classes.iter().map(|&other| if other == class { 0.0 } else { -1e30 });
         let mask = self.per_component(&of_component, mask.collect());
         log_sum_exp(of_component + mask)
     }
 
-    /// `samples` exact samples of the data, `[samples, dim]`: two draws of the noise.
+    /// Draws `samples` exact samples of the data, `[samples, dim]`: two draws of the noise.
     pub fn sample(&self, samples: usize, noise: &mut HostNoise, device: &Device) -> Tensor<2> {
         let total: f64 = self.weights.iter().sum();
         let pick = |u: f64| {
@@ -153,12 +169,12 @@ impl GaussianMixture {
         column(means, self.dim()) + noise.draw([samples, self.dim()], device) * column(stds, 1)
     }
 
-    /// The mean of the data.
+    /// Returns the mean of the data.
     pub fn mean(&self) -> Vec<f64> {
         (0..self.dim()).map(|i| self.expect(|k| self.means[k][i])).collect()
     }
 
-    /// The covariance of the data, row by row.
+    /// Returns the covariance of the data, row by row.
     pub fn covariance(&self) -> Vec<Vec<f64>> {
         let mean = self.mean();
         let entry = |i: usize, j: usize| {
@@ -171,18 +187,18 @@ impl GaussianMixture {
         (0..self.dim()).map(|i| (0..self.dim()).map(|j| entry(i, j)).collect()).collect()
     }
 
-    /// `Σ_k w_k f(k)` with the weights summing to 1.
+    /// Returns `Σ_k w_k f(k)` with weights normalized to sum 1.
     fn expect(&self, f: impl Fn(usize) -> f64) -> f64 {
         let sum: f64 = self.weights.iter().enumerate().map(|(k, weight)| weight * f(k)).sum();
         sum / self.weights.iter().sum::<f64>()
     }
 
-    /// v_k = α² s_k² + σ². At σ = 0 a point has no variance at all: it is kept above 0.
+    /// Returns v_k = α² s_k² + σ², kept above 0 for a point at σ = 0.
     fn variance(&self, at: NoiseLevel, k: usize) -> f64 {
         ((at.alpha * self.stds[k]).powi(2) + at.sigma.powi(2)).max(1e-20)
     }
 
-    /// One value for each level and component, `[levels, k, 1]`.
+    /// Returns one value per level and component, `[levels, k, 1]`.
     fn per_component(&self, like: &Tensor<3>, values: Vec<f64>) -> Tensor<3> {
         let components = self.means.len();
         let shape = [values.len() / components, components, 1];
@@ -211,14 +227,14 @@ impl GaussianMixture {
         Components { away, logits }
     }
 
-    /// μ_k, `[1, k, dim]`.
+    /// Returns μ_k, `[1, k, dim]`.
     fn means_like(&self, like: &Tensor<3>) -> Tensor<3> {
         let flat: Vec<f64> = self.means.iter().flatten().copied().collect();
         let shape = [1, self.means.len(), self.dim()];
         Tensor::from_data(TensorData::new(flat, shape), (&like.device(), like.dtype()))
     }
 
-    /// x̂₀ at one level for all or one for each sample.
+    /// Returns x̂₀ at one level for all samples, or one level per sample.
     fn expected(&self, x: Tensor<2>, at: &[NoiseLevel]) -> Tensor<2> {
         let Components { away, logits } = self.components(x, at);
         let gain =
@@ -229,7 +245,7 @@ impl GaussianMixture {
     }
 }
 
-/// `ln Σ_k exp(logit_k)`, `[batch]`.
+/// Returns `ln Σ_k exp(logit_k)`, `[batch]`.
 fn log_sum_exp(logits: Tensor<3>) -> Tensor<1> {
     let highest = logits.clone().max_dim(1).detach();
     let sum = (logits - highest.clone()).exp().sum_dim(1).log() + highest;

@@ -1,9 +1,9 @@
-//! Mean and variance of what a sampler makes, exact and from samples.
+//! The mean and variance of a sampler's output, exact and from samples.
 //!
 //! On Gaussian data every sampler is an affine map of its start and its noise draws. So a run of
-//! impulses (one draw 1 in one sample, 0 elsewhere) tells the mean and variance of what n steps
-//! make *exactly*, the discretisation's own error included, without drawing a single sample; and
-//! many samples must then agree with that up to chance alone.
+//! impulses (one draw is 1 in one sample, 0 elsewhere) gives the mean and variance after n steps
+//! *exactly*, including the discretization error, without a random sample. The moments of many
+//! samples must then agree with these up to chance.
 
 mod covariance;
 
@@ -17,16 +17,20 @@ use crate::{
 
 pub use covariance::{samples_have, standard_errors_off};
 
-/// Mean and variance.
+/// A mean and a variance.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
-    /// Mean.
+    /// The mean.
     pub mean: f64,
     /// Variance.
     pub variance: f64,
 }
 
-/// Both laws: n steps come close to the data's marginal, and samples do what n steps should.
+/// Checks both laws: n steps reach the data's marginal, and samples have the moments of n steps.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn all<S: Sampler<2>>(
     sampler: &S,
     path: &GaussianPath<'_>,
@@ -38,7 +42,7 @@ pub fn all<S: Sampler<2>>(
     samples_agree(sampler, path, n, 20_000, device)
 }
 
-/// Draw k is 1 in sample k + 2 and 0 elsewhere; samples 0 and 1 have no noise.
+/// A source of impulses: draw k is 1 in sample k + 2 and 0 elsewhere; samples 0 and 1 have no noise.
 #[derive(Default)]
 struct Impulses {
     draws: usize,
@@ -55,9 +59,13 @@ impl NoiseSource for Impulses {
     }
 }
 
-/// The exact moments at the end of n steps that start from the exact marginal.
+/// Returns the exact moments after n steps that start from the exact marginal.
 ///
-/// For a sampler that is affine in x and noise where its model is: all that do not adapt to x.
+/// The sampler must be affine in x and noise if its model is, as all are that do not adapt to x.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn exact<S: Sampler<2>>(
     sampler: &S,
     path: &GaussianPath<'_>,
@@ -66,7 +74,7 @@ pub fn exact<S: Sampler<2>>(
 ) -> Result<Moments, Violation> {
     let mut count = Impulses::default();
     path.run(sampler, n, &[0.0, 1.0], &mut count, device)?;
-    // Sample 0 has no noise anywhere, sample 1 only that of the start, each further one a draw.
+    // Sample 0 has no noise, sample 1 only that of the start, each further one a single draw.
     let mut z = vec![0.0; count.draws + 2];
     z[1] = 1.0;
     let ends = path.run(sampler, n, &z, Impulses::default(), device)?;
@@ -74,8 +82,12 @@ pub fn exact<S: Sampler<2>>(
     Ok(Moments { mean: ends[0], variance })
 }
 
-/// The exact moments after n steps are those of the data at the last level, relative to its
-/// standard deviation up to `tolerance`; a method of order p is wrong by about n^(−p).
+/// Checks that the exact moments after n steps are those of the data at the last level, up to
+/// `tolerance` relative to its standard deviation. A method of order p has an error of about n^(−p).
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn are_right<S: Sampler<2>>(
     sampler: &S,
     path: &GaussianPath<'_>,
@@ -88,14 +100,18 @@ pub fn are_right<S: Sampler<2>>(
     Violation::unless(
         (found.mean - mean).abs() <= tolerance * std
             && (found.variance / (std * std) - 1.0).abs() <= tolerance,
-        "a sampler makes the data's mean and variance",
+        "a sampler reaches the data's mean and variance",
         || format!("{found:?} after {n} steps"),
         &format!("mean {mean} and variance {}, relative ± {tolerance}", std * std),
     )
 }
 
-/// The variance has this weak order, ± 0.2: its error falls as n^(−p), measured at n = 20, 40, 80
-/// and 160 steps.
+/// Checks that the variance has this weak order, ± 0.2: its error falls as n^(−p), measured at
+/// n = 20, 40, 80 and 160 steps.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn has_weak_order<S: Sampler<2>>(
     sampler: &S,
     order: f64,
@@ -107,14 +123,18 @@ pub fn has_weak_order<S: Sampler<2>>(
     let errors: Vec<f64> = STEPS.iter().map(error).collect::<Result<_, Violation>>()?;
     Violation::unless(
         slope(&errors).is_some_and(|found| (found - order).abs() <= 0.2),
-        "a sampler has its weak order",
+        "a sampler has its stated weak order",
         || format!("{:.2?}, errors {errors:?} at {STEPS:?} steps", slope(&errors)),
         &format!("{order} ± 0.2"),
     )
 }
 
-/// Mean and variance of `samples` samples are the exact ones of n steps, within 4.5 standard
-/// errors: `s/√N` of the mean, `s² √(2/N)` of the variance.
+/// Checks that mean and variance of `samples` samples are the exact ones of n steps, within 4.5
+/// standard errors: `s/√N` of the mean, `s² √(2/N)` of the variance.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn samples_agree<S: Sampler<2>>(
     sampler: &S,
     path: &GaussianPath<'_>,
@@ -141,7 +161,7 @@ pub fn samples_agree<S: Sampler<2>>(
     )
 }
 
-/// Mean and variance of values.
+/// Returns the mean and variance of values.
 pub fn of(values: &[f64]) -> Moments {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;

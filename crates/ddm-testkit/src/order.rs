@@ -1,4 +1,4 @@
-//! The order of a solver, measured.
+//! The measured order of a solver.
 
 use burn::tensor::{Device, Tensor};
 use ddm_samplers::{Context, HostNoise, Sampler};
@@ -6,11 +6,15 @@ use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
 use crate::{GaussianPath, Violation, moments};
 
-/// Numbers of steps at which errors are taken.
+/// The numbers of steps at which errors are measured.
 pub(crate) const STEPS: [usize; 4] = [20, 40, 80, 160];
-const LAW: &str = "a solver has its order";
+const LAW: &str = "a solver has its stated order";
 
-/// A deterministic sampler has this order, ± 0.2, on [`GaussianPath`]'s default problem.
+/// Checks that a deterministic sampler has this order, ± 0.2, on [`GaussianPath`]'s default problem.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn has_order<S: Sampler<2>>(
     sampler: &S,
     order: f64,
@@ -27,12 +31,16 @@ pub fn has_order<S: Sampler<2>>(
     )
 }
 
-/// A sampler has the [order](Sampler::order) that it says: by its error where it is deterministic, by
-/// that of the variance where it is stochastic. One that says none may have any.
+/// Checks that a sampler has its stated [order](Sampler::order): by its error if it is
+/// deterministic, by the error of the variance if it is stochastic. A sampler may state no order.
 ///
-/// The deterministic order is that between n and 2n steps from an exact start, on which the error of
-/// the first steps, which are of lower order, does not count: at n = 96, or, where the error changes
-/// its sign on the way to its limit, at n = 1536.
+/// The deterministic order is that between n and 2n steps from an exact start, which excludes the
+/// error of the first, lower-order steps. n is 96, or 1536 if the error changes sign before its
+/// limit.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn is_as_claimed<S: Sampler<2>>(
     sampler: &S,
     path: &GaussianPath<'_>,
@@ -56,8 +64,8 @@ pub fn is_as_claimed<S: Sampler<2>>(
     Violation::unless(near(late), LAW, found, &format!("{claimed} ± 0.2"))
 }
 
-/// Takes the first steps on the exact solution and only shows them to the sampler, so that it starts
-/// with a full and exact history.
+/// A sampler that takes the first steps on the exact solution, and only passes them to the inner
+/// sampler to give it a complete and exact history.
 struct ExactStart<'a, S> {
     sampler: &'a S,
     path: &'a GaussianPath<'a>,
@@ -84,10 +92,14 @@ impl<S: Sampler<2>> Sampler<2> for ExactStart<'_, S> {
     }
 }
 
-/// The order of a deterministic sampler: p in `error ~ n^(−p)`, the slope of ln(error) over ln(n)
+/// Returns the order of a deterministic sampler: p in `error ~ n^(−p)`, the slope of ln(error) over ln(n)
 /// for n = 20, 40, 80, 160 steps.
 ///
-/// On a device without f64 rounding hides the errors of methods above order 2.
+/// On a device without f64, rounding hides the errors of methods above order 2.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn measured_order<S: Sampler<2>>(
     sampler: &S,
     path: &GaussianPath<'_>,
@@ -100,8 +112,12 @@ pub fn measured_order<S: Sampler<2>>(
     })
 }
 
-/// The root mean square error against the exact solution of the probability-flow ODE, on which
+/// Returns the root mean square error against the exact solution of the probability-flow ODE, on which
 /// `(x − α μ)/√(α² s² + σ²)` is constant, over starts from −2 to 2 standard deviations.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn error<S: Sampler<2>>(
     sampler: &S,
     path: &GaussianPath<'_>,
@@ -114,7 +130,7 @@ pub fn error<S: Sampler<2>>(
     Ok((squares.sum::<f64>() / z.len() as f64).sqrt())
 }
 
-/// Least-squares slope of −ln(error) over ln(steps).
+/// Returns the least-squares slope of −ln(error) over ln(steps).
 pub(crate) fn slope(errors: &[f64]) -> Option<f64> {
     let points: Vec<(f64, f64)> =
         STEPS.iter().zip(errors).map(|(&n, error)| ((n as f64).ln(), error.ln())).collect();

@@ -7,7 +7,11 @@ use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
 use crate::{Violation, compare, schedule::times};
 
-/// Every law of a parameterization at the levels of a schedule.
+/// Checks every law of a parameterization at the levels of a schedule.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn all(
     parameterization: &dyn Parameterization,
     schedule: &dyn NoiseSchedule,
@@ -17,7 +21,7 @@ pub fn all(
     gives_x0_back(parameterization, schedule, device)
 }
 
-/// The levels with signal and noise at which the parameterization may be used.
+/// Returns the levels with signal and noise that the parameterization accepts.
 fn usable(
     parameterization: &dyn Parameterization,
     schedule: &dyn NoiseSchedule,
@@ -26,13 +30,17 @@ fn usable(
     times().map(level).filter(|&at| at.sigma > 0.0 && parameterization.check(at).is_ok())
 }
 
-/// `x̂₀ = a x + b F` inverts `F = p x₀ + q ε`: `a α + b p = 1` and `a σ + b q = 0`, at every level
+/// Checks that `x̂₀ = a x + b F` inverts `F = p x₀ + q ε`: `a α + b p = 1` and `a σ + b q = 0`, at every level
 /// that the parameterization accepts; and it accepts λ ≥ −4.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn coefficients_invert(
     parameterization: &dyn Parameterization,
     schedule: &dyn NoiseSchedule,
 ) -> Result<(), Violation> {
-    const LAW: &str = "x0 is had from the target";
+    const LAW: &str = "x0 follows from the target";
     for at in times().map(|t| schedule.level(t)).filter(|at| at.lambda() >= -4.0 && at.sigma > 0.0)
     {
         parameterization.check(at).map_err(|error| Violation::refused(LAW, error))?;
@@ -52,7 +60,11 @@ pub fn coefficients_invert(
     Ok(())
 }
 
-/// A network that answers the exact target gives x₀ back, in f32 on the device.
+/// Checks that a network that predicts the exact target recovers x₀, in f32 on the device.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn gives_x0_back(
     parameterization: &dyn Parameterization,
     schedule: &dyn NoiseSchedule,
@@ -67,10 +79,10 @@ pub fn gives_x0_back(
         let network = from_fn(|_: Tensor<2>, _: Tensor<1>| target.clone());
         let x = x0.clone() * at.alpha + eps.clone() * at.sigma;
         let found = Model::new(network, parameterization).denoise(x, at);
-        // Rounding of x and F counts by their factors.
+        // Rounding of x and F is scaled by their factors.
         let (a, b) = parameterization.x0_from(at);
         let factors = 1.0 + a.abs() * (at.alpha + at.sigma) + b.abs() * (p.abs() + q.abs());
-        let law = "a perfect network's x0 comes back";
+        let law = "a perfect network recovers x0";
         compare::close_tensors(law, found, x0.clone(), 1e-6 * factors)?;
     }
     Ok(())

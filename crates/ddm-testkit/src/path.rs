@@ -6,12 +6,12 @@ use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 
 use crate::{Gaussian, Violation, compare};
 
-/// Gaussian data of one dimension, and a stretch of a schedule on which to sample it, uniform in
-/// λ: everything about it is known exactly.
+/// A sampling problem with an exact solution: Gaussian data of one dimension, and a part of a
+/// schedule, with steps uniform in λ.
 ///
-/// The default (data N(0.5, 0.1²), λ from −3 to 1) is one on which solvers of order 1, 2 and 3
-/// show their order with 20 to 160 steps: no term of the error happens to cancel, and σ > 0 at the
-/// end, so that no solver needs its special case there.
+/// On the default (data N(0.5, 0.1²), λ from −3 to 1) solvers of order 1, 2 and 3 show their order
+/// with 20 to 160 steps: no terms of the error cancel, and σ > 0 at the end, so that no solver needs
+/// its special case.
 #[derive(Clone)]
 pub struct GaussianPath<'a> {
     schedule: &'a dyn NoiseSchedule,
@@ -32,24 +32,34 @@ impl std::fmt::Debug for GaussianPath<'_> {
 }
 
 impl<'a> GaussianPath<'a> {
-    /// The default problem on a schedule. A stretch that the schedule does not reach is cut short.
+    /// Creates the default problem on a schedule, limited to the λ that the schedule has.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first violation.
     pub fn new(schedule: &'a dyn NoiseSchedule) -> Result<Self, Violation> {
         let data = Gaussian::new([0.5], 0.1);
         let data = data.map_err(|error| Violation::refused("Gaussian data", error))?;
         Ok(Self { schedule, data, from: -3.0, to: 1.0 })
     }
 
-    /// With other data; of its means the first counts.
+    /// Sets the data; only the first of its means is used.
+    #[must_use]
     pub fn data(self, data: Gaussian) -> Self {
         Self { data, ..self }
     }
 
-    /// On another stretch of λ.
+    /// Sets the range of λ.
+    #[must_use]
     pub fn between(self, from: f64, to: f64) -> Self {
         Self { from, to, ..self }
     }
 
-    /// n steps, uniform in λ.
+    /// Returns the levels of n steps, uniform in λ.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first violation.
     pub fn levels(&self, n: usize) -> Result<Levels, Violation> {
         let from = self.from.max(self.schedule.lambda(1.0));
         let to = self.to.min(self.schedule.lambda(0.0));
@@ -58,13 +68,17 @@ impl<'a> GaussianPath<'a> {
         Levels::new(levels).map_err(|error| Violation::refused("a path on the schedule", error))
     }
 
-    /// Mean and standard deviation of x at a level: `α μ` and `√(α² s² + σ²)`.
+    /// Returns the mean and standard deviation of x at a level: `α μ` and `√(α² s² + σ²)`.
     pub fn marginal(&self, at: NoiseLevel) -> (f64, f64) {
         (at.alpha * self.data.mean(0), self.data.std_at(at))
     }
 
-    /// Runs n steps from `x = α μ + √(α² s² + σ²) z` for each z, and gives the last x of each.
-    /// In f64 where the device has it.
+    /// Runs n steps from `x = α μ + √(α² s² + σ²) z` for each z, and returns the last x of
+    /// each, in f64 if the device supports it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first violation.
     pub fn run<S: Sampler<2>, N: NoiseSource>(
         &self,
         sampler: &S,
@@ -84,13 +98,13 @@ impl<'a> GaussianPath<'a> {
         compare::values(LAW, run.finish())
     }
 
-    /// Where the probability-flow ODE takes the same starts: `α μ + √(α² s² + σ²) z` at the end.
+    /// Returns the solutions of the probability-flow ODE for the same starts: `α μ + √(α² s² + σ²) z` at the end.
     pub fn solution(&self, z: &[f64]) -> Vec<f64> {
         let (mean, std) = self.end();
         z.iter().map(|z| mean + std * z).collect()
     }
 
-    /// Mean and standard deviation of x at the end.
+    /// Returns the mean and standard deviation of x at the end.
     pub fn end(&self) -> (f64, f64) {
         self.marginal(self.schedule.level_at(self.to))
     }

@@ -1,4 +1,4 @@
-//! The laws of [`Sampler`]: what holds of every one, stochastic or not, of any order.
+//! The laws of every [`Sampler`], stochastic or not, of any order.
 
 mod claims;
 mod determinism;
@@ -14,12 +14,16 @@ pub use claims::{calls_as_claimed, draws_as_claimed};
 pub use determinism::{ignores_the_batch, repeats, repeats_on_threads};
 pub use predictions::{counts_evaluations, heads_agree, reaches_x0, works_at_every_rank};
 
-/// Steps of the runs that laws take; a table must have as many rows.
+/// The number of steps of the laws' runs; a table must have at least as many rows.
 const STEPS: usize = 6;
 
-/// Every law of a sampler. The schedule must have at least 6 steps.
+/// Checks every law of a sampler. The schedule must have at least 6 steps.
 ///
-/// How exact the sampler is, [`order`](crate::order) and [`moments`](crate::moments) tell.
+/// [`order`](crate::order) and [`moments`](crate::moments) check its accuracy.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn all<S>(sampler: &S, schedule: &dyn NoiseSchedule, device: &Device) -> Result<(), Violation>
 where
     S: Sampler<2> + Sampler<3> + Sampler<4> + Sampler<5> + Sync,
@@ -35,13 +39,13 @@ where
     calls_as_claimed(sampler, schedule, device)
 }
 
-/// The data of these laws: 12 elements, each with a mean of its own.
+/// Returns the data of these laws: 12 elements with different means.
 fn data(std: f64) -> Result<Gaussian, Violation> {
     Gaussian::new((0..12).map(|j| f64::from(j) / 6.0 - 1.0), std)
         .map_err(|error| Violation::refused("Gaussian data", error))
 }
 
-/// A short run on that data.
+/// Starts a short run on that data.
 fn start<'a, const D: usize, S: Sampler<D>>(
     law: &'static str,
     data: &'a Gaussian,

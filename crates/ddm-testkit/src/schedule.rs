@@ -4,12 +4,16 @@ use ddm_schedule::{Levels, NoiseSchedule};
 
 use crate::{Violation, kernel};
 
-/// The times at which laws look: 0, 0.001, …, 1.
+/// The times at which laws are checked: 0, 0.001, …, 1.
 pub(crate) fn times() -> impl Iterator<Item = f64> + Clone {
     (0..=1000).map(|i| f64::from(i) / 1000.0)
 }
 
-/// Every law of a schedule, and those of the [`kernel`]s between its levels.
+/// Checks every law of a schedule, and those of the [`kernel`]s between its levels.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn all(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     has_levels(schedule)?;
     noise_rises(schedule)?;
@@ -20,21 +24,29 @@ pub fn all(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     kernel::all(schedule)
 }
 
-/// `α, σ` are finite, at least 0 and not both 0 at every t in [0, 1].
+/// Checks that α and σ are finite, at least 0 and not both 0 at every t in [0, 1].
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn has_levels(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     let good = |value: f64| value.is_finite() && value >= 0.0;
     times().try_for_each(|t| {
         let (alpha, sigma) = schedule.alpha_sigma(t);
         Violation::unless(
             good(alpha) && good(sigma) && alpha + sigma > 0.0,
-            "alpha and sigma are a level",
+            "alpha and sigma are a valid level",
             || format!("alpha = {alpha}, sigma = {sigma} at t = {t}"),
             "finite, at least 0 and not both 0",
         )
     })
 }
 
-/// `α/σ` falls strictly from each t to the next.
+/// Checks that `α/σ` strictly falls from each t to the next.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn noise_rises(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     times().zip(times().skip(1)).try_for_each(|(t, next)| {
         let ratio = |t| {
@@ -53,7 +65,11 @@ pub fn noise_rises(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     })
 }
 
-/// Data at one end, noise at the other: `λ(0) > 1` and `λ(1) < 0`.
+/// Checks that one end is data and the other noise: `λ(0) > 1` and `λ(1) < 0`.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn has_ends(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     let (data, noise) = (schedule.lambda(0.0), schedule.lambda(1.0));
     Violation::unless(
@@ -64,7 +80,11 @@ pub fn has_ends(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     )
 }
 
-/// `time_at(λ(t)) = t`; a λ beyond the schedule's ends is the nearer end.
+/// Checks that `time_at(λ(t)) = t`, and that a λ beyond the schedule is mapped to the nearer end.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn time_at_inverts_lambda(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     const LAW: &str = "time_at inverts lambda";
     let demand = |lambda: f64, t: f64| {
@@ -83,7 +103,11 @@ pub fn time_at_inverts_lambda(schedule: &dyn NoiseSchedule) -> Result<(), Violat
     demand(f64::NEG_INFINITY, 1.0)
 }
 
-/// `level`, `level_at`, `lambda` and `timestep` say the same of the same t.
+/// Checks that `level`, `level_at`, `lambda` and `timestep` agree at each t.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn levels_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     let unit = 1.0 + schedule.timestep(1.0).abs();
     times().try_for_each(|t| {
@@ -103,7 +127,12 @@ pub fn levels_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     })
 }
 
-/// Timesteps rise with t and lead back to their levels; row k of a table lies at `t = (k + 1)/T`.
+/// Checks that timesteps rise with t and map back to their levels, and that row k of a table lies at
+/// `t = (k + 1)/T`.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn timesteps_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     const LAW: &str = "timesteps agree with times";
     for (t, next) in times().zip(times().skip(1)) {
@@ -127,16 +156,16 @@ pub fn timesteps_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
             )?;
         }
     }
-    let asked = [1.0, 0.7, 0.3].map(|t| schedule.timestep(t));
-    let asked = asked.into_iter().filter(|&timestep| timestep >= 0.0);
-    let levels = Levels::at_timesteps(schedule, asked.clone())
+    let requested = [1.0, 0.7, 0.3].map(|t| schedule.timestep(t));
+    let requested = requested.into_iter().filter(|&timestep| timestep >= 0.0);
+    let levels = Levels::at_timesteps(schedule, requested.clone())
         .map_err(|error| Violation::refused(LAW, error))?;
-    asked.zip(levels.iter()).try_for_each(|(timestep, level)| {
+    requested.zip(levels.iter()).try_for_each(|(timestep, level)| {
         Violation::unless(
             (level.timestep - timestep).abs() <= 1e-6 * (1.0 + timestep),
             LAW,
-            || format!("Levels::at_timesteps answers timestep {}", level.timestep),
-            &format!("{timestep}, as asked for"),
+            || format!("timestep {} from Levels::at_timesteps", level.timestep),
+            &format!("{timestep}, as requested"),
         )
     })
 }

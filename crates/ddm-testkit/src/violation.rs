@@ -1,8 +1,8 @@
-//! What a law answers where it does not hold.
+//! The error of a law that does not hold.
 
 use thiserror::Error;
 
-/// A law that does not hold: which, what was found, and what is demanded.
+/// The violation of a law: the law, what was found, and what was expected.
 ///
 /// ```
 /// use ddm_schedule::NoiseSchedule;
@@ -18,23 +18,23 @@ use thiserror::Error;
 /// println!("{violation}");
 /// ```
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{law}: {found}; demanded is {demanded}")]
+#[error("{law}: found {found}, expected {demanded}")]
 pub struct Violation {
     /// The law, in a few words.
     pub law: &'static str,
-    /// The numbers that were found, and where.
+    /// The values that were found, and where.
     pub found: String,
-    /// What they should have been.
+    /// The values that the law demands.
     pub demanded: String,
 }
 
 impl Violation {
-    /// A violation of `law`.
+    /// Creates a violation of `law`.
     pub fn new(law: &'static str, found: impl Into<String>, demanded: impl Into<String>) -> Self {
         Self { law, found: found.into(), demanded: demanded.into() }
     }
 
-    /// `Ok` if `holds`, else the violation.
+    /// Returns the violation unless `holds`.
     pub(crate) fn unless(
         holds: bool,
         law: &'static str,
@@ -44,8 +44,8 @@ impl Violation {
         if holds { Ok(()) } else { Err(Self::new(law, found(), demanded)) }
     }
 
-    /// The violation that something which should work answered an error.
+    /// Creates the violation that an operation returned an error.
     pub(crate) fn refused(law: &'static str, error: impl std::fmt::Display) -> Self {
-        Self::new(law, format!("refused with \"{error}\""), "that it works")
+        Self::new(law, format!("the error \"{error}\""), "no error")
     }
 }

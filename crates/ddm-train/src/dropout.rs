@@ -1,4 +1,4 @@
-//! Dropping conditions while training, for classifier-free guidance.
+//! Condition dropout in training, for classifier-free guidance.
 
 use ddm_denoiser::Condition;
 use ddm_noise::NoiseSource;
@@ -6,9 +6,9 @@ use ddm_schedule::Invalid;
 
 use crate::TrainError;
 
-/// Replaces each sample's condition by the null condition with probability p.
+/// Condition dropout: it replaces each sample's condition by the null condition with probability p.
 ///
-/// A network trained so knows both `F(x, t, c)` and `F(x, t, ∅)`, which
+/// A network trained with it learns both `F(x, t, c)` and `F(x, t, ∅)`, which
 /// [`ClassifierFree`](ddm_denoiser::ClassifierFree) needs. Usual: p = 0.1 to 0.2.
 /// Source: Ho & Salimans, algorithm 1, arXiv 2207.12598.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,20 +17,22 @@ pub struct ConditionDropout {
 }
 
 impl ConditionDropout {
-    /// With probability p in [0, 1].
+    /// Creates a dropout of probability p in [0, 1].
     ///
     /// # Errors
-    /// A probability outside this range.
+    ///
+    /// Returns an error if the probability is out of range.
     pub fn new(probability: f64) -> Result<Self, TrainError> {
         let holds = (0.0..=1.0).contains(&probability);
         Invalid::require(holds, "condition dropout", probability, "in [0, 1]")?;
         Ok(Self { probability })
     }
 
-    /// `condition`, with the rows that fall to chance taken from `null`; one uniform draw.
+    /// Returns `condition` with randomly chosen rows replaced by those of `null`; one uniform draw.
     ///
     /// # Errors
-    /// Where the noise cannot be read.
+    ///
+    /// Returns an error if the noise cannot be read.
     pub fn apply<C: Condition>(
         &self,
         condition: C,

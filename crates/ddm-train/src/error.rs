@@ -1,69 +1,72 @@
-//! What can go wrong with training.
+//! Errors of training.
 
 use ddm_denoiser::ModelError;
 use ddm_noise::NoiseError;
 use ddm_schedule::Invalid;
 use thiserror::Error;
 
-/// Training that cannot start, or that had to stop.
+/// An error of training.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// Network, data and objective do not fit.
+    /// A network, data or objective that do not match.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// Random numbers cannot be had.
+    /// A failure to draw random numbers.
     #[error(transparent)]
     Noise(#[from] NoiseError),
-    /// A setting is outside its range.
+    /// A setting out of range.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// A module does not have the parameters of its average.
+    /// A module with other parameters than its average.
     #[error(
         "parameter {path} is {found} in the module, but {expected} in the average; \
-         average modules of one architecture"
+         average modules of the same architecture only"
     )]
     Parameter {
-        /// Path of the parameter in the module.
+        /// The path of the parameter in the module.
         path: String,
-        /// Its shape in the module, or that it is missing.
+        /// Its shape in the module, or "missing".
         found: String,
-        /// Its shape in the average, or that it is missing.
+        /// Its shape in the average, or "missing".
         expected: String,
     },
-    /// A saved average cannot be used.
-    #[error("the saved average does not fit this module: {reason}")]
+    /// A saved average that does not match the module.
+    #[error(
+        "the saved average does not match this module: {reason}; load it into the architecture that \
+         was saved"
+    )]
     Record {
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The loss is not finite, and was before.
+    /// A loss that became non-finite.
     #[error(
         "the loss of step {step} is {loss}; try a smaller learning rate or clip gradients, and \
          check that the data is finite"
     )]
     Diverged {
-        /// The step, from 1.
+        /// The step, counted from 1.
         step: usize,
         /// Its loss.
         loss: f64,
     },
-    /// The data is not finite: the loss of its batch is not, even with weights that gave finite
-    /// losses before.
+    /// A non-finite value in the data: the loss of its batch is not finite, even with weights that
+    /// gave finite losses before.
     #[error(
-        "the data of the batch of step {step} has a value that is not finite: its loss is {loss}, \
-         even with weights whose losses were finite; check the data for NaN and infinity"
+        "the batch of step {step} contains a value that is not finite: its loss is {loss}, even with \
+         weights that gave finite losses before; check the data for NaN and infinity"
     )]
     Data {
-        /// The step, from 1.
+        /// The step, counted from 1.
         step: usize,
         /// Its loss.
         loss: f64,
     },
-    /// A value cannot be read back from the device.
-    #[error("the loss cannot be read back from the device: {reason}")]
+    /// A failure to read a value from the device.
+    #[error("the loss cannot be read from the device: {reason}")]
     Read {
-        /// What the device says.
+        /// The message of the device.
         reason: String,
     },
 }

@@ -1,48 +1,50 @@
-//! What one step of training compares.
+//! The input and target of one training step.
 
 use burn::tensor::Tensor;
 use ddm_denoiser::ModelError;
 
 use crate::TrainError;
 
-/// The input of the network and its target, for a batch.
+/// A training example: the network's input and its target, for a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Example<const D: usize> {
-    /// The noisy data, `α x₀ + σ ε`; scaled as the network sees it, if it is preconditioned.
+    /// The network's input: the noisy data `α x₀ + σ ε`, scaled by the preconditioning if any.
     pub x_t: Tensor<D>,
-    /// The time that the network sees, `[batch]`; in f32, or f64 with the data.
+    /// The network's timestep, `[batch]`; in f64 if the data is, else in f32.
     pub t: Tensor<1>,
     /// The target of the prediction, `p x₀ + q ε`.
     pub target: Tensor<D>,
-    /// The weight of each sample, `[batch]`, importance included.
+    /// The weight of each sample, `[batch]`, including importance.
     pub weight: Tensor<1>,
     /// The time of each sample on the schedule.
     pub sampled: Vec<Sampled>,
 }
 
-/// A time that was drawn.
+/// A drawn time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampled {
-    /// Time of the schedule, in [0, 1].
+    /// The time of the schedule, in [0, 1].
     pub time: f64,
-    /// Importance weight of this draw; see [`TimeSampling`](crate::TimeSampling::importance).
+    /// The importance weight of this draw; see [`TimeSampling`](crate::TimeSampling::importance).
     pub importance: f64,
 }
 
 impl<const D: usize> Example<D> {
-    /// The weighted mean squared error, `mean_i w_i mean ‖F_i − target_i‖²`; of shape `[1]`.
+    /// Returns the weighted mean squared error, `mean_i w_i mean ‖F_i − target_i‖²`, of shape `[1]`.
     ///
     /// # Errors
-    /// A prediction of another shape than the target.
+    ///
+    /// Returns an error if the prediction has another shape than the target.
     pub fn loss(&self, prediction: Tensor<D>) -> Result<Tensor<1>, TrainError> {
         Ok(self.losses(prediction)?.mean())
     }
 
-    /// The weighted squared error of each sample, `[batch]`, whose mean is the loss.
+    /// Returns the weighted squared error per sample, `[batch]`, whose mean is the loss.
     ///
     /// # Errors
-    /// As [`loss`](Self::loss).
+    ///
+    /// Returns the errors of [`loss`](Self::loss).
     pub fn losses(&self, prediction: Tensor<D>) -> Result<Tensor<1>, TrainError> {
         ModelError::require_prediction(prediction.dims(), self.target.dims())?;
         let prediction = prediction.cast(self.target.dtype());

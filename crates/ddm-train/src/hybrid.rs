@@ -1,4 +1,4 @@
-//! The hybrid loss: learning the variance beside the mean.
+//! The hybrid loss, which also trains the variance.
 
 use std::f64::consts::LN_2;
 
@@ -10,12 +10,12 @@ use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 use crate::objective::at_least_f32;
 use crate::{Example, Objective, TimeSampling, TrainError, UniformTime, UniformWeight};
 
-/// `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::Model::learned_variance).
+/// The hybrid loss `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::Model::learned_variance).
 ///
-/// L_vlb is the bound on the negative log-likelihood, in bits a dimension, estimated from one row i
-/// for each sample: T times `KL(q(x_{i−1} | x_i, x₀) ‖ p(x_{i−1} | x_i))`, and at row 0 the negative
-/// log-probability of x₀'s own bin, for data in [−1, 1] with 256 values. It teaches the variance
-/// alone: the mean in it is detached. Needs a β table. Usual w = 0.001.
+/// L_vlb is the bound on the negative log-likelihood, in bits per dimension, estimated from one row
+/// i per sample: T times `KL(q(x_{i−1} | x_i, x₀) ‖ p(x_{i−1} | x_i))`, and at row 0 the negative
+/// log-probability of the bin of x₀, for data in [−1, 1] with 256 values. It trains only the
+/// variance: its mean is detached. Requires a β table. Usual: w = 0.001.
 /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, sec. 3.1,
 /// arXiv 2102.09672.
 #[derive(Clone, Debug)]
@@ -25,18 +25,18 @@ pub struct Hybrid<S, P, T = UniformTime> {
     weight: f64,
 }
 
-/// An [`Example`] and what the bound needs beside it.
+/// An [`Example`] with the further inputs of the bound.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HybridExample<const D: usize> {
-    /// Input, time, target and weight, as without the bound.
+    /// Input, time, target and weight of L_simple.
     pub example: Example<D>,
     x0: Tensor<D>,
     rows: Rows<D>,
     weight: f64,
 }
 
-/// Coefficients of each sample's row, `[batch, 1, …]`.
+/// The coefficients of each sample's row, `[batch, 1, …]`.
 #[derive(Clone, Debug)]
 struct Rows<const D: usize> {
     /// (a, b) of x̂₀ = a x + b F.
@@ -47,10 +47,11 @@ struct Rows<const D: usize> {
 }
 
 impl<S: NoiseSchedule, P: Parameterization> Hybrid<S, P> {
-    /// With weight w of the bound, at least 0, and uniform times.
+    /// Creates the loss with weight w ≥ 0 of the bound, and uniform times.
     ///
     /// # Errors
-    /// A schedule without a table, or a weight outside its range.
+    ///
+    /// Returns an error if the schedule is not a β table, or the weight is out of range.
     pub fn new(schedule: S, parameterization: P, weight: f64) -> Result<Self, TrainError> {
         let steps = ModelError::require_table(&schedule)?;
         let holds = weight.is_finite() && weight >= 0.0;
@@ -60,16 +61,17 @@ impl<S: NoiseSchedule, P: Parameterization> Hybrid<S, P> {
 }
 
 impl<S: NoiseSchedule, P: Parameterization, T: TimeSampling> Hybrid<S, P, T> {
-    /// With another distribution of the rows.
+    /// Sets the distribution of the rows.
     pub fn time_sampling<U: TimeSampling>(self, time_sampling: U) -> Hybrid<S, P, U> {
         let Self { objective, steps, weight } = self;
         Hybrid { objective: objective.time_sampling(time_sampling), steps, weight }
     }
 
-    /// An example from data x₀ `[batch, …]`, rows and noise being the next two draws.
+    /// Draws an example from data x₀ `[batch, …]`. Rows and noise are the next two draws.
     ///
     /// # Errors
-    /// As [`Objective::draw`].
+    ///
+    /// Returns the errors of [`Objective::draw`].
     pub fn draw<const D: usize>(
         &self,
         x0: Tensor<D>,
@@ -80,10 +82,12 @@ impl<S: NoiseSchedule, P: Parameterization, T: TimeSampling> Hybrid<S, P, T> {
         self.with_rows(x0.clone(), self.objective.compose(x0, sampled, epsilon))
     }
 
-    /// The example at given rows 0 … T − 1, one per sample, with a given ε.
+    /// Returns the example at given rows 0 … T − 1, one per sample, with a given ε.
     ///
     /// # Errors
-    /// Rows outside the table, or rows or noise that do not fit the data.
+    ///
+    /// Returns an error if a row is outside the table, or the rows or the noise do not match the
+    /// data.
     pub fn example<const D: usize>(
         &self,
         x0: Tensor<D>,
@@ -111,7 +115,7 @@ impl<S: NoiseSchedule, P: Parameterization, T: TimeSampling> Hybrid<S, P, T> {
         };
         let rows = Rows {
             x0_from: [
-                // Of x as the network sees it: a preconditioned one sees it scaled.
+                // For the network's x, which preconditioning scales.
                 column(&|at| parameterization.x0_from(at).0 / parameterization.input_scale(at)),
                 column(&|at| parameterization.x0_from(at).1),
             ],
@@ -124,11 +128,12 @@ impl<S: NoiseSchedule, P: Parameterization, T: TimeSampling> Hybrid<S, P, T> {
 }
 
 impl<const D: usize> HybridExample<D> {
-    /// The loss of the network's two predictions, F and v (see
-    /// [`split_variance`](ddm_denoiser::split_variance)); of shape `[1]`.
+    /// Returns the loss of the network's two predictions, F and v (see
+    /// [`split_variance`](ddm_denoiser::split_variance)), of shape `[1]`.
     ///
     /// # Errors
-    /// A prediction of another shape than the target.
+    ///
+    /// Returns an error if the prediction has another shape than the target.
     pub fn loss(&self, prediction: Tensor<D>, v: Tensor<D>) -> Result<Tensor<1>, TrainError> {
         ModelError::require_prediction(v.dims(), self.x0.dims())?;
         let simple = self.example.loss(prediction.clone())?;
@@ -137,13 +142,13 @@ impl<const D: usize> HybridExample<D> {
         Ok(simple + bound * self.weight)
     }
 
-    /// This row's term of the bound in bits, for each element of x.
+    /// Returns this row's term of the bound in bits, per element of x.
     pub fn bits(&self, prediction: Tensor<D>, v: Tensor<D>) -> Tensor<D> {
         let rows = &self.rows;
         let [a, b] = rows.x0_from.clone();
         let prediction = prediction.detach().cast(self.x0.dtype());
-        let guess = self.example.x_t.clone() * a + prediction * b;
+        let x0 = self.example.x_t.clone() * a + prediction * b;
         let log_variance = rows.chain.log_variance(v.cast(self.x0.dtype()));
-        rows.chain.nats(self.x0.clone(), guess, log_variance) / LN_2
+        rows.chain.nats(self.x0.clone(), x0, log_variance) / LN_2
     }
 }

@@ -1,12 +1,12 @@
-//! Training: noisy inputs, targets, and how much each error counts.
+//! Training of diffusion models: noisy inputs, targets and weighted losses.
 //!
-//! * an [`Objective`] makes [`Example`]s from data, or takes your network and gives the loss;
-//! * a [`Weighting`] says which noise levels matter, a [`TimeSampling`] which are drawn how often;
-//! * [`Hybrid`] also teaches the variance, by the terms of the variational bound;
-//! * [`Ema`] averages the weights of any burn module, at any [`Decay`]; [`reconstruct`] makes
-//!   averages of other widths after the training;
-//! * [`ConditionDropout`] trains a network for classifier-free guidance;
-//! * [`Training`] is a plain loop, for those who do not bring their own.
+//! * [`Objective`] draws [`Example`]s from data, or computes the loss of a network;
+//! * [`Weighting`] is the weight of each noise level, [`TimeSampling`] the distribution of times;
+//! * [`Hybrid`] also trains the variance, by the terms of the variational bound;
+//! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
+//!   averages of other widths after training;
+//! * [`ConditionDropout`] prepares a network for classifier-free guidance;
+//! * [`Training`] is a plain training loop.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

@@ -7,12 +7,12 @@ use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
 use crate::{Example, Sampled, TimeSampling, TrainError, UniformTime, UniformWeight, Weighting};
 
-/// Draws training examples: `x_t = α x₀ + σ ε`, `target = p x₀ + q ε`, and a weight for each sample.
+/// The training objective: it draws examples `x_t = α x₀ + σ ε`, `target = p x₀ + q ε`, and a weight
+/// per sample.
 ///
-/// Every sample has a time of its own, from a [`TimeSampling`]: by default a row of a β table, each
-/// as likely, or uniform. [`loss`](Self::loss) calls a network; [`draw`](Self::draw) leaves that to
-/// you, for any network and any condition. Examples are in f32 whatever the float type of x₀, and
-/// in f64 for f64. The schedule may be a value, a reference or an `Arc`.
+/// Each sample has its own time, drawn from a [`TimeSampling`]: by default uniform over the rows of a
+/// β table, or over [0, 1]. [`loss`](Self::loss) calls a network. [`draw`](Self::draw) does not, so it
+/// works with any network and condition. Examples are in f64 if x₀ is, and else in f32. The schedule may be a value, a reference or an `Arc`.
 /// Source: Ho et al., algorithm 1, arXiv 2006.11239 (F = ε, weight 1).
 ///
 /// ```
@@ -38,11 +38,12 @@ pub struct Objective<S, P, W = UniformWeight, T = UniformTime> {
 }
 
 impl<S: NoiseSchedule, P: Parameterization> Objective<S, P> {
-    /// With weight 1 and uniform times.
+    /// Creates the objective with weight 1 and uniform times.
     ///
     /// # Errors
-    /// ε and score prediction on a table that ends without signal, from where they cannot be
-    /// sampled.
+    ///
+    /// Returns an error for ε and score prediction on a table that ends without signal, where x₀
+    /// cannot be computed from them.
     pub fn new(schedule: S, parameterization: P) -> Result<Self, ModelError> {
         if schedule.steps().is_some() {
             parameterization.check(schedule.level(1.0))?;
@@ -53,30 +54,32 @@ impl<S: NoiseSchedule, P: Parameterization> Objective<S, P> {
 }
 
 impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objective<S, P, W, T> {
-    /// With another weighting.
+    /// Sets the weighting.
     pub fn weighting<V: Weighting>(self, weighting: V) -> Objective<S, P, V, T> {
         let Self { schedule, parameterization, time_sampling, dtype, .. } = self;
         Objective { schedule, parameterization, weighting, time_sampling, dtype }
     }
 
-    /// With another distribution of the times.
+    /// Sets the distribution of the times.
     pub fn time_sampling<U: TimeSampling>(self, time_sampling: U) -> Objective<S, P, W, U> {
         let Self { schedule, parameterization, weighting, dtype, .. } = self;
         Objective { schedule, parameterization, weighting, time_sampling, dtype }
     }
 
-    /// For a network that takes x in `dtype` (f16, bf16, …): [`loss`](Self::loss) casts x for it.
-    /// t stays in f32, since half precision cannot tell all timesteps apart.
+    /// Sets the float type of the network's x (f16, bf16, …), to which [`loss`](Self::loss) casts x.
+    /// t stays in f32, since half precision cannot represent all timesteps.
+    #[must_use]
     pub fn network_dtype(self, dtype: FloatDType) -> Self {
         Self { dtype: Some(dtype), ..self }
     }
 
-    /// The loss of a network on data x₀ `[batch, …]`, of shape `[1]`: times and noise are the next
-    /// two draws.
+    /// Returns the loss of a network on data x₀ `[batch, …]`, of shape `[1]`. Times and noise are the
+    /// next two draws.
     ///
     /// # Errors
-    /// Data that the network cannot take, a prediction of another shape, or noise that cannot be
-    /// read.
+    ///
+    /// Returns an error if the network does not accept the data, its prediction has another shape, or
+    /// the noise cannot be read.
     pub fn loss<const D: usize>(
         &self,
         network: &impl NoisePredictor<D>,
@@ -88,10 +91,12 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         example.loss(network.predict(self.cast(&example.x_t), example.t.clone()))
     }
 
-    /// As [`loss`](Self::loss), of a network with a condition.
+    /// Returns the loss as [`loss`](Self::loss), for a network with a condition.
     ///
     /// # Errors
-    /// As [`loss`](Self::loss), and a condition that the network cannot take.
+    ///
+    /// Returns the errors of [`loss`](Self::loss), and an error if the network does not accept the
+    /// condition.
     pub fn loss_with<const D: usize, N: ConditionalPredictor<D>>(
         &self,
         network: &N,
@@ -105,10 +110,12 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         example.loss(network.predict_with(x, t, condition))
     }
 
-    /// An example from data x₀ `[batch, …]`: times and noise are the next two draws.
+    /// Draws an example from data x₀ `[batch, …]`. Times and noise are the next two draws.
     ///
     /// # Errors
-    /// Noise that cannot be read, or a time sampling that gives no time in [0, 1].
+    ///
+    /// Returns an error if the noise cannot be read, or the time sampling returns a time outside
+    /// [0, 1].
     pub fn draw<const D: usize>(
         &self,
         x0: Tensor<D>,
@@ -119,10 +126,12 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         Ok(self.compose(x0, sampled, epsilon))
     }
 
-    /// The example at given times in [0, 1], one per sample, with a given ε of the shape of x₀.
+    /// Returns the example at given times in [0, 1], one per sample, with a given ε of the shape of
+    /// x₀.
     ///
     /// # Errors
-    /// Times or noise that do not fit the data.
+    ///
+    /// Returns an error if the times or the noise do not match the data.
     pub fn example<const D: usize>(
         &self,
         x0: Tensor<D>,
@@ -141,7 +150,7 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         Ok(self.compose(x0, sampled, epsilon))
     }
 
-    /// Times for a batch, where they may be trained.
+    /// Draws the times of a batch, moved to times that can be trained.
     pub(crate) fn sample(
         &self,
         batch: usize,
@@ -194,7 +203,7 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
     }
 }
 
-/// x in f32, or in f64 if it is that: half precision would spoil times and coefficients.
+/// Casts x to f32 unless it is f64: half precision is too coarse for times and coefficients.
 pub(crate) fn at_least_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if x.dtype() == DType::F64 { x } else { x.cast(DType::F32) }
 }

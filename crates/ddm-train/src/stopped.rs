@@ -1,13 +1,13 @@
-//! A training that stopped, with what it leaves.
+//! The error of a training run, with its last finite state.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::{TrainError, Trained};
 
-/// A training that stopped before its last step: why, and what there was at the last report.
+/// The error of a training run that stopped early, with the state of its last report.
 ///
-/// Converts to a [`TrainError`] by `?`.
+/// It converts to a [`TrainError`] by `?`.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -22,13 +22,13 @@ use crate::{TrainError, Trained};
 /// });
 /// let stopped = stopped.unwrap_err();
 /// assert!(matches!(stopped.error, TrainError::Diverged { .. }));
-/// let network = stopped.trained.network; // to go on with, at a smaller learning rate
+/// let network = stopped.trained.network; // to continue from, at a smaller learning rate
 /// ```
 pub struct Stopped<M> {
-    /// Why it stopped.
+    /// The reason.
     pub error: TrainError,
-    /// Network, average and losses of the last report, when all losses were finite; of the start,
-    /// if there was none.
+    /// Network, average and losses of the last report, when all losses were finite; those of the
+    /// start if there was no report.
     pub trained: Box<Trained<M>>,
 }
 

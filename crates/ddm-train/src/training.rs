@@ -12,14 +12,13 @@ use ddm_schedule::Invalid;
 
 use crate::{Decay, Ema, Stopped, TrainError};
 
-/// A plain loop: draw, loss, backward, optimizer step, moving average.
+/// A plain training loop: draw, loss, backward, optimizer step, moving average.
 ///
-/// It reads the losses back from the device only every ten steps, and keeps the network and the
-/// average of that report. When a loss is not finite, it calls `loss` once more, with that network
-/// and the noise of the failed step: a loss that is still not finite is that of bad data
-/// ([`TrainError::Data`]), if `loss` takes its batch from the noise alone. Learning rates are burn's
-/// schedulers; a number is a constant one. Whoever needs more writes the loop out:
-/// `docs/getting-started.md` shows how.
+/// It reads the losses from the device only every ten steps, and keeps the network and the average
+/// of that report. If a loss is not finite, it calls `loss` again with that network and the noise of
+/// the failed step. A loss that is still not finite indicates bad data ([`TrainError::Data`]), if
+/// `loss` draws its batch from the noise only. A learning rate is a scheduler of burn, or a constant
+/// number. `docs/getting-started.md` shows how to write the loop yourself.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -39,48 +38,49 @@ use crate::{Decay, Ema, Stopped, TrainError};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Training<D = f64> {
-    /// Optimizer steps to take; at least 1.
+    /// The number of optimizer steps; at least 1.
     pub steps: usize,
-    /// Decay of the moving average: a number in [0, 1), or another [`Decay`].
+    /// The decay of the moving average: a number in [0, 1), or another [`Decay`].
     pub ema_decay: D,
-    /// Seed of the noise that the loss draws from.
+    /// The seed of the noise passed to the loss.
     pub seed: u64,
 }
 
-/// What training leaves.
+/// The result of training.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trained<M> {
-    /// The network after the last step, still on the autodiff device: to train on.
+    /// The network after the last step, on the autodiff device, to continue training.
     pub network: M,
-    /// The moving average, without autodiff and in f32 (or f64): to sample with.
+    /// The moving average, without autodiff and in f32 (or f64), for sampling.
     pub average: M,
-    /// (steps taken, mean loss since the entry before), in order.
+    /// (steps taken, mean loss since the previous entry), in order.
     pub losses: Vec<(usize, f64)>,
 }
 
-/// Where a training is, for progress bars.
+/// The progress of training, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Steps taken.
+    /// The number of steps taken.
     pub step: usize,
-    /// Steps of the whole training.
+    /// The number of steps of the whole training.
     pub steps: usize,
-    /// Mean loss since the report before.
+    /// The mean loss since the previous report.
     pub loss: f64,
 }
 
 impl<D: Decay + Clone> Training<D> {
-    /// Steps between two readings of the loss.
+    /// The number of steps between two readings of the loss.
     const REPORT_EVERY: usize = 10;
 
-    /// Trains `network`, which must be on an autodiff device. `loss` gives the loss of one step,
-    /// of shape `[1]`: it takes its batch, draws an example with the noise, calls the network.
+    /// Trains `network`, which must be on an autodiff device. `loss` returns the loss of one step, of
+    /// shape `[1]`: it takes its batch, draws an example with the noise and calls the network.
     ///
     /// # Errors
-    /// Settings outside their range, an error of `loss`, or a loss that is not finite. The error
-    /// holds what was trained so far; it converts to a [`TrainError`] by `?`.
+    ///
+    /// Returns an error if a setting is out of range, `loss` fails, or a loss is not finite. The error
+    /// contains the result so far; it converts to a [`TrainError`] by `?`.
     pub fn run<M: Module>(
         &self,
         network: M,
@@ -91,10 +91,11 @@ impl<D: Decay + Clone> Training<D> {
         self.run_with(network, optimizer, learning_rate, loss, |_| ())
     }
 
-    /// As [`run`](Self::run); calls `report` every ten steps and after the last.
+    /// Trains as [`run`](Self::run), and calls `report` every ten steps and after the last.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    ///
+    /// Returns the errors of [`run`](Self::run).
     pub fn run_with<M: Module>(
         &self,
         network: M,
@@ -108,10 +109,12 @@ impl<D: Decay + Clone> Training<D> {
         at_once(self.train(network, optimizer, learning_rate, loss, report, read))
     }
 
-    /// As [`run_with`](Self::run_with), for targets that cannot wait for the device, such as wasm.
+    /// Trains as [`run_with`](Self::run_with), for targets that cannot wait for the device, such as
+    /// wasm.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    ///
+    /// Returns the errors of [`run`](Self::run).
     pub async fn run_async<M: Module>(
         &self,
         network: M,
@@ -141,7 +144,7 @@ impl<D: Decay + Clone> Training<D> {
         }
     }
 
-    /// Takes the steps. `trained` is what there was at the last report, when all was finite.
+    /// Runs the steps. `trained` is the result of the last report, when all losses were finite.
     async fn steps<M: Module>(
         &self,
         trained: &mut Trained<M>,
@@ -171,7 +174,7 @@ impl<D: Decay + Clone> Training<D> {
             }
             let losses = read(Tensor::cat(std::mem::take(&mut unread), 0)).await?;
             if let Some(at) = losses.iter().position(|loss| !loss.is_finite()) {
-                // The same draws again, with the weights of the last report: is it the data?
+                // Repeat the draws with the weights of the last report, to detect bad data.
                 let (step, found) = (step + 1 + at - losses.len(), losses[at]);
                 let again = loss(&trained.network, &mut drawn_from[at])?.inner().mean();
                 let again = read(again).await?;
@@ -197,7 +200,7 @@ pub(crate) fn values<E: std::fmt::Display>(
     Ok(data.iter::<f64>().collect())
 }
 
-/// The value of a future in which nothing waits.
+/// Returns the value of a future that never waits.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

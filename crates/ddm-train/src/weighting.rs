@@ -1,4 +1,4 @@
-//! How much an error counts at each noise level.
+//! The weight of the error at each noise level.
 
 use ddm_denoiser::Parameterization;
 use ddm_schedule::{Invalid, NoiseLevel};
@@ -8,11 +8,11 @@ use crate::TrainError;
 
 /// The weight w of `w ‖F − target‖²` at a noise level.
 ///
-/// Since `x̂₀ = a x + b F`, an error of F is an error of x̂₀ times b: a weight that papers state for
-/// the x₀ error, `w₀`, is `w = w₀ b²` for the network's own error, whatever it predicts
-/// ([`Parameterization::x0_from`] gives b).
+/// Since `x̂₀ = a x + b F`, an error of F causes b times that error of x̂₀. So a weight `w₀` of the x₀
+/// error, as papers state it, is `w = w₀ b²` for the error of F in every parameterization
+/// ([`Parameterization::x0_from`] returns b).
 pub trait Weighting: Send + Sync {
-    /// w at noise level `at`, for a network of this parameterization.
+    /// Returns w at noise level `at`, for a network of this parameterization.
     fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64;
 }
 
@@ -27,13 +27,13 @@ macro_rules! delegate {
 }
 delegate!(&W, Box<W>, std::sync::Arc<W>);
 
-/// `w₀ b²`: a weight of the x₀ error as a weight of the network's error.
+/// Returns `w₀ b²`: converts a weight of the x₀ error to a weight of the error of F.
 fn from_x0_weight(w0: f64, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
     let (_, b) = parameterization.x0_from(at);
     w0 * b * b
 }
 
-/// Every level alike, `w = 1` on the network's own error: `L_simple` of DDPM when F predicts ε.
+/// The uniform weighting, `w = 1` on the error of F: `L_simple` of DDPM if F predicts ε.
 ///
 /// Source: Ho et al., eq. 14, arXiv 2006.11239.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,9 +45,10 @@ impl Weighting for UniformWeight {
     }
 }
 
-/// Min-SNR-γ: `w₀ = min(SNR, γ)`. That is `min(SNR, γ)/SNR` for ε and `min(SNR, γ)/(SNR + 1)` for v.
+/// The Min-SNR-γ weighting: `w₀ = min(SNR, γ)`. For ε it is `min(SNR, γ)/SNR`, for v
+/// `min(SNR, γ)/(SNR + 1)`.
 ///
-/// Levels with little noise, which are easy, do not outweigh the others. Default γ = 5.
+/// It prevents the easy levels of low noise from dominating. Default: γ = 5.
 /// Source: Hang et al., *Efficient Diffusion Training via Min-SNR Weighting Strategy*, sec. 3.4,
 /// arXiv 2303.09556.
 ///
@@ -67,10 +68,12 @@ pub struct MinSnr {
 }
 
 impl MinSnr {
-    /// With γ above 0; γ = ∞ leaves `w₀ = SNR`. In JSON, which has no ∞, that is `"gamma": null`.
+    /// Creates the weighting of γ > 0; γ = ∞ is `w₀ = SNR`. JSON has no ∞, so there it is
+    /// `"gamma": null`.
     ///
     /// # Errors
-    /// γ at or below 0, or NaN.
+    ///
+    /// Returns an error if γ is 0, negative or NaN.
     pub fn new(gamma: f64) -> Result<Self, TrainError> {
         Invalid::require(gamma > 0.0, "gamma", gamma, "above 0")?;
         Ok(Self { gamma })
@@ -89,7 +92,7 @@ impl Weighting for MinSnr {
     }
 }
 
-/// γ as it is written; ∞ as none, since JSON has no ∞.
+/// The serialized γ; ∞ is `None`, since JSON has no ∞.
 #[derive(Serialize, Deserialize)]
 struct Gamma {
     gamma: Option<f64>,
@@ -108,17 +111,17 @@ impl From<MinSnr> for Gamma {
     }
 }
 
-/// Denoising score matching with NCSN's λ(σ) = σ²: `w₀ = SNR`.
+/// The weighting of denoising score matching with NCSN's λ(σ) = σ²: `w₀ = SNR`.
 ///
-/// The papers state λ for the error of the score, and with it the loss is
+/// The papers state λ for the error of the score. The loss is then
 ///
 /// ```text
 /// σ² ‖s + ε/σ‖² = ‖σ s + ε‖² = SNR ‖x̂₀ − x₀‖²
 /// ```
 ///
-/// That is σ² for a network that predicts the score, 1 for ε ([`UniformWeight`], DDPM's own weight), SNR
-/// for x₀ and SNR/(SNR + 1) for v; and it is [`MinSnr`] with γ = ∞. So that the noisiest levels,
-/// whose scores are small, and the least noisy, whose scores are large, count alike. Source: Song &
+/// This is σ² for a network that predicts the score, 1 for ε ([`UniformWeight`], as in DDPM), SNR for
+/// x₀ and SNR/(SNR + 1) for v. It equals [`MinSnr`] with γ = ∞. It balances the noisiest levels, whose
+/// scores are small, and the least noisy ones, whose scores are large. Source: Song &
 /// Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*, eq. 5–6,
 /// arXiv 1907.05600; Song et al., *Score-Based Generative Modeling through Stochastic Differential
 /// Equations*, eq. 7, arXiv 2011.13456.
@@ -140,9 +143,9 @@ impl Weighting for ScoreMatching {
     }
 }
 
-/// P2: `w₀ = SNR/(k + SNR)^γ`, that is `1/(k + SNR)^γ` for ε. Default k = 1, γ = 1.
+/// The P2 weighting: `w₀ = SNR/(k + SNR)^γ`, which is `1/(k + SNR)^γ` for ε. Default: k = 1, γ = 1.
 ///
-/// Weighs down the levels at which only imperceptible detail is left to learn. Source: Choi et
+/// It reduces the weight of levels where only imperceptible detail remains to be learned. Source: Choi et
 /// al., *Perception Prioritized Training of Diffusion Models*, eq. 8, arXiv 2204.00227.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "KAndGamma")]
@@ -152,10 +155,11 @@ pub struct P2 {
 }
 
 impl P2 {
-    /// With k above 0 and γ at least 0, both finite.
+    /// Creates the weighting of k > 0 and γ ≥ 0, both finite.
     ///
     /// # Errors
-    /// k or γ outside these ranges.
+    ///
+    /// Returns an error if k or γ is out of range.
     pub fn new(k: f64, gamma: f64) -> Result<Self, TrainError> {
         Invalid::require(k > 0.0 && k.is_finite(), "k", k, "finite and above 0")?;
         let holds = gamma >= 0.0 && gamma.is_finite();

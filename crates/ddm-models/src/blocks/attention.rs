@@ -1,4 +1,4 @@
-//! Self-attention between pixels.
+//! Self-attention over pixels.
 
 use burn::module::Module;
 use burn::nn::{GroupNorm, GroupNormConfig, Initializer, Linear, LinearConfig};
@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor};
 use super::ops;
 use crate::NetworkConfigError;
 
-/// Self-attention between all pixels, added to x: `x + W_o softmax(q kᵀ/√d) v`, with q, k, v from
+/// Residual self-attention over all pixels: `x + W_o softmax(q kᵀ/√d) v`, with q, k, v from
 /// `W norm(x)`, in heads of d channels.
 ///
-/// The last matrix is 0 at the start, so the block starts as the identity. Sources: Vaswani et
+/// The last matrix is initialized to 0, so the block is initially the identity. Sources: Vaswani et
 /// al., *Attention Is All You Need*, eq. 1, arXiv 1706.03762; in a U-Net: Ho et al., *Denoising
 /// Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239.
 #[derive(Module, Debug)]
@@ -22,10 +22,11 @@ pub struct SelfAttention {
 }
 
 impl SelfAttention {
-    /// Attention over `channels` in heads of `head_size` channels each.
+    /// Creates attention over `channels` in heads of `head_size` channels each.
     ///
     /// # Errors
-    /// If `channels` is 0, or not a multiple of `head_size` and of `norm_groups`.
+    ///
+    /// Returns an error if `channels` is 0, or not a multiple of `head_size` and of `norm_groups`.
     pub fn new(
         channels: usize,
         head_size: usize,
@@ -50,7 +51,7 @@ impl SelfAttention {
         })
     }
 
-    /// `[batch, channels, h, w]` → the same shape.
+    /// Applies the block to `[batch, channels, h, w]`; the shape does not change.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let (pixels, head_size) = (height * width, channels / self.heads);

@@ -1,6 +1,7 @@
 //! Blocks of convolutional networks: residual, attention, down and up.
 //!
-//! All take and give `[batch, channels, height, width]` and compute in the dtype that comes in.
+//! All map `[batch, channels, height, width]` to the same layout, and compute in the dtype of the
+//! input.
 
 mod attention;
 pub mod ops;
@@ -15,16 +16,16 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, PaddingConfig2d};
 use burn::tensor::Device;
 
-/// A 3×3 convolution that keeps height and width.
+/// Creates a 3×3 convolution that keeps height and width.
 pub(crate) fn conv3x3(channels_in: usize, channels_out: usize) -> Conv2dConfig {
     Conv2dConfig::new([channels_in, channels_out], [3, 3])
         .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
 }
 
-/// A 3×3 convolution that gives 0 until it is trained.
+/// Creates a 3×3 convolution initialized to 0.
 ///
-/// A residual block that starts as the identity, and a network that starts at 0, train more
-/// steadily than random ones.
+/// A residual block that is initially the identity, and a network that initially predicts 0, train
+/// more stably than random ones.
 pub(crate) fn zero_conv3x3(channels_in: usize, channels_out: usize, device: &Device) -> Conv2d {
     conv3x3(channels_in, channels_out).with_initializer(Initializer::Zeros).init(device)
 }

@@ -10,28 +10,28 @@ use super::{conv3x3, ops, zero_conv3x3};
 use crate::NetworkConfigError;
 use ddm_schedule::Invalid;
 
-/// Makes a [`Residual`] block.
+/// The configuration of a [`Residual`] block.
 #[derive(Config, Debug)]
 pub struct ResidualConfig {
-    /// Channels that come in.
+    /// The number of input channels.
     pub channels_in: usize,
-    /// Channels that go out.
+    /// The number of output channels.
     pub channels_out: usize,
-    /// Groups of the group norms; divides both numbers of channels.
+    /// The number of groups of the group norms; it divides both numbers of channels.
     #[config(default = 8)]
     pub norm_groups: usize,
-    /// Length of the conditioning vector; `None` for a block without one.
+    /// The length of the conditioning vector; `None` for a block without one.
     pub condition: Option<usize>,
-    /// Fraction of the activations that training drops.
+    /// The dropout rate in training.
     #[config(default = 0.0)]
     pub dropout: f64,
 }
 
 /// A residual block: `shortcut(x) + conv(dropout(SiLU(norm(conv(SiLU(norm(x))) + V c))))`.
 ///
-/// The norms are group norms, the convolutions 3×3, the last of them 0 at the start, so the block
-/// starts as its shortcut: the identity, or a 1×1 convolution where the channels change. c is a
-/// conditioning vector `[batch, size]` that has been through an activation already.
+/// The norms are group norms, the convolutions 3×3, the last initialized to 0, so the block is
+/// initially its shortcut: the identity, or a 1×1 convolution if the channels change. c is a
+/// conditioning vector `[batch, size]` after its activation.
 ///
 /// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239.
 #[derive(Module, Debug)]
@@ -46,10 +46,11 @@ pub struct Residual {
 }
 
 impl ResidualConfig {
-    /// Makes the block on `device`.
+    /// Creates the block on `device`.
     ///
     /// # Errors
-    /// If a number of channels is 0 or not a multiple of the norm groups, the conditioning vector
+    ///
+    /// Returns an error if a number of channels is 0 or not a multiple of the norm groups, the conditioning vector
     /// has length 0, or dropout is outside [0, 1).
     pub fn init(&self, device: &Device) -> Result<Residual, NetworkConfigError> {
         let (c_in, c_out, groups) = (self.channels_in, self.channels_out, self.norm_groups);
@@ -73,8 +74,8 @@ impl ResidualConfig {
 }
 
 impl Residual {
-    /// `[batch, channels_in, h, w]` → `[batch, channels_out, h, w]`, given `condition`
-    /// (`[batch or 1, size]`) if the block was made with one.
+    /// Maps `[batch, channels_in, h, w]` → `[batch, channels_out, h, w]`, with `condition`
+    /// (`[batch or 1, size]`) if the block has a conditioning vector.
     pub fn forward(&self, x: Tensor<4>, condition: Option<&Tensor<2>>) -> Tensor<4> {
         let mut h = ops::conv2d(&self.conv1, ops::group_norm_silu(&self.norm1, x.clone()));
         if let (Some(project), Some(condition)) = (&self.condition, condition) {

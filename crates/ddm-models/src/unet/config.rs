@@ -1,4 +1,4 @@
-//! The settings of a U-Net.
+//! The configuration of a U-Net.
 
 use burn::config::Config;
 use burn::nn::GroupNormConfig;
@@ -10,7 +10,7 @@ use crate::blocks::{
 };
 use crate::{ConditioningConfig, NetworkConfigError, TimestepEmbedding};
 
-/// Makes a [`UNet`].
+/// The configuration of a [`UNet`].
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -22,42 +22,43 @@ use crate::{ConditioningConfig, NetworkConfigError, TimestepEmbedding};
 /// ```
 #[derive(Config, Debug)]
 pub struct UNetConfig {
-    /// Channels of x.
+    /// The number of channels of x.
     pub in_channels: usize,
-    /// Channels of the prediction: those of x, or twice as many with a learned variance.
+    /// The number of channels of the prediction: that of x, or twice that with a learned variance.
     pub out_channels: usize,
-    /// Channels of each level, the finest first; each level has half the resolution of the last.
+    /// The channels of each level, finest first; each level has half the resolution of the last.
     #[config(default = "vec![32, 64]")]
     pub channels: Vec<usize>,
-    /// Residual blocks of each level on the way down; the way up has one more.
+    /// The number of residual blocks per level on the way down; the way up has one more.
     #[config(default = 1)]
     pub blocks: usize,
-    /// Levels whose blocks are followed by attention; 0 is the finest.
+    /// The levels with attention after each block; 0 is the finest.
     #[config(default = "Vec::new()")]
     pub attention: Vec<usize>,
-    /// Whether there is attention in the middle, at the coarsest resolution.
+    /// Whether the middle, at the coarsest resolution, has attention.
     #[config(default = true)]
     pub middle_attention: bool,
-    /// Channels of an attention head.
+    /// The number of channels of an attention head.
     #[config(default = 32)]
     pub head_size: usize,
-    /// Groups of the group norms; divides the channels of all levels.
+    /// The number of groups of the group norms; it divides the channels of all levels.
     #[config(default = 8)]
     pub norm_groups: usize,
-    /// Fraction of the activations that training drops.
+    /// The dropout rate in training.
     #[config(default = 0.0)]
     pub dropout: f64,
-    /// Number of classes; `None` for a network without a condition.
+    /// The number of classes; `None` for a network without a condition.
     pub classes: Option<usize>,
 }
 
 impl UNetConfig {
-    /// Makes the network on `device`.
+    /// Creates the network on `device`.
     ///
     /// # Errors
-    /// If a size is 0, the channels of a level are not a multiple of the norm groups (or of the head
-    /// size, where there is attention), `attention` names a level that is not there, or dropout is
-    /// outside [0, 1).
+    ///
+    /// Returns an error if a size is 0, the channels of a level are not a multiple of the norm groups
+    /// (or of the head size, if it has attention), `attention` contains a level that does not exist,
+    /// or dropout is outside [0, 1).
     pub fn init(&self, device: &Device) -> Result<UNet, NetworkConfigError> {
         let (first, last) = self.validate()?;
         let size = 4 * first;
@@ -92,7 +93,7 @@ impl UNetConfig {
             }
         }
         for (level, &width) in self.channels.iter().enumerate().rev() {
-            // As many blocks as there are skips of this resolution.
+            // One block per skip of this resolution.
             for skip in skips.split_off(skips.len() - (self.blocks + 1)).into_iter().rev() {
                 up.push(stage(level, channels + skip, width)?);
                 channels = width;
@@ -122,8 +123,8 @@ impl UNetConfig {
         })
     }
 
-    /// What `init` cannot find out by making the blocks; the channels of the finest and the
-    /// coarsest level.
+    /// Checks the settings that the blocks do not check, and returns the channels of the finest and
+    /// the coarsest level.
     fn validate(&self) -> Result<(usize, usize), NetworkConfigError> {
         NetworkConfigError::require_some("in_channels", self.in_channels)?;
         NetworkConfigError::require_some("out_channels", self.out_channels)?;

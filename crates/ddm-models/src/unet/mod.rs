@@ -14,11 +14,12 @@ use crate::Conditioning;
 use crate::blocks::{Downsample, Residual, SelfAttention, Upsample, ops};
 use crate::error::require_image;
 
-/// A U-Net `F(x, t)` for `[batch, channels, height, width]`, with classes as an option.
+/// A U-Net `F(x, t)` for `[batch, channels, height, width]`, optionally with
+/// classes.
 ///
-/// Residual blocks at ever coarser resolution, a middle, and the same way back, where each block
-/// also takes the features of the same resolution from the way down. The last convolution is 0 at
-/// the start: an untrained network predicts 0. It computes in the dtype of its weights; the
+/// It has residual blocks of decreasing resolution, a middle, and blocks of increasing resolution,
+/// each of which also takes the skip features of the same resolution. The last convolution is
+/// initialized to 0, so an untrained network predicts 0. It computes in the dtype of its weights; the
 /// prediction has the dtype of x, and its channels, or twice as many for
 /// [`Model::learned_variance`](ddm_denoiser::Model::learned_variance).
 ///
@@ -53,7 +54,7 @@ pub struct UNet {
     output: Conv2d,
 }
 
-/// A residual block and, on some levels, attention behind it.
+/// A residual block, followed by attention on some levels.
 #[derive(Module, Debug)]
 struct Stage {
     residual: Residual,
@@ -71,12 +72,12 @@ impl Stage {
 }
 
 impl UNet {
-    /// `batch` labels of the null class, "no class".
+    /// Returns `batch` labels of the null class, "no class".
     pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
         self.conditioning.null_classes(batch, device)
     }
 
-    /// Number of levels; each but the first halves height and width.
+    /// Returns the number of levels; each but the first halves height and width.
     fn levels(&self) -> usize {
         self.downsample.len() + 1
     }

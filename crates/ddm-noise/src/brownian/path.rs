@@ -1,16 +1,16 @@
-//! A Brownian path that is computed where it is needed.
+//! A Brownian path computed on demand.
 
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::HostNoise;
 
-/// Halvings of an octave, so levels are told apart to 2⁻³⁰ relative.
+/// The number of halvings of an octave: levels are resolved to 2⁻³⁰ relative.
 const DEPTH: u32 = 30;
-/// Octaves below an end that count: what lies below is 2⁻⁶⁰ of the variance.
+/// The number of octaves summed below an end; those below have 2⁻⁶⁰ of the variance.
 const OCTAVES: i32 = 60;
 
-/// The point of the path's grid that is nearest to v, so that a level that was computed twice is one
-/// level in spite of rounding. 0 where v is not a normal number.
+/// Returns the grid point nearest to v, so that a level computed twice is the same level in spite of
+/// rounding; 0 if v is not a normal number.
 pub(super) fn on_grid(v: f64) -> f64 {
     if v < f64::MIN_POSITIVE {
         return 0.0;
@@ -22,7 +22,7 @@ pub(super) fn on_grid(v: f64) -> f64 {
 /// Brownian paths from B(0) = 0, one per sample and element.
 ///
 /// Over the octaves [2ᵏ, 2ᵏ⁺¹) the increments are independent normal numbers, keyed by k. Inside an
-/// octave a bridge is halved again and again, with a number for each node: over an interval of
+/// octave a bridge is halved recursively, with one number per node: over an interval of
 /// length h with increment w, the increment over the first half is `w/2 + √h/2 · z`.
 pub(super) struct Path(HostNoise);
 
@@ -31,7 +31,7 @@ impl Path {
         Self(noise)
     }
 
-    /// B(to) − B(from) for each element of a sample. Both ends are on the grid, and from < to.
+    /// Returns B(to) − B(from) per element of a sample. Both ends are on the grid, and from < to.
     pub(super) fn increment(&self, sample: usize, elements: usize, from: f64, to: f64) -> Vec<f64> {
         let (last, lowest) = (octave(to), octave(to) - OCTAVES);
         let first = if from == 0.0 { lowest } else { octave(from).max(lowest) };
@@ -46,13 +46,13 @@ impl Path {
         sum
     }
 
-    /// The increment over the octave [2ᵏ, 2ᵏ⁺¹).
+    /// Returns the increment over the octave [2ᵏ, 2ᵏ⁺¹).
     fn whole(&self, sample: usize, elements: usize, k: i32) -> Vec<f64> {
         let std = power_of_two(k).sqrt();
         self.normals(sample, k, 0).take(elements).map(|z| std * z).collect()
     }
 
-    /// The increment from the begin of v's octave to v.
+    /// Returns the increment from the start of v's octave to v.
     fn part(&self, sample: usize, elements: usize, v: f64) -> Vec<f64> {
         let k = octave(v);
         let mut rest = (v.to_bits() >> (52 - DEPTH)) & ((1 << DEPTH) - 1);
@@ -82,8 +82,8 @@ impl Path {
         left
     }
 
-    /// The normal numbers of a node of an octave, element by element. Node 0 is the octave itself, 1
-    /// its middle; node n has the halves 2n and 2n + 1.
+    /// Returns the normal numbers of a node of an octave, one per element. Node 0 is the octave, node
+    /// 1 its middle; node n has the halves 2n and 2n + 1.
     fn normals(&self, sample: usize, k: i32, node: u64) -> impl Iterator<Item = f64> {
         let address = (i64::from(k) + 2048) as u64;
         let draw = self.0.clone().at(address << 32 | node).next_draw();
@@ -91,7 +91,7 @@ impl Path {
     }
 }
 
-/// k with 2ᵏ ≤ v < 2ᵏ⁺¹, for normal v > 0.
+/// Returns k with 2ᵏ ≤ v < 2ᵏ⁺¹, for normal v > 0.
 fn octave(v: f64) -> i32 {
     (v.to_bits() >> 52) as i32 - 1023
 }

@@ -1,12 +1,12 @@
-//! Normal numbers in blocks of 16.
+//! Torch's normal numbers in blocks of 16.
 
 use std::{f32, f64};
 
 use super::polynomials::{ln, sin_cos};
 
-/// A number that Box and Muller's transform is made in.
+/// A float type of the Box–Muller transform.
 pub(super) trait Block: Copy + Default {
-    /// The pair of two uniform numbers on [0, 1): the radius is that of `1 − u`, the angle `2π v`.
+    /// Returns the normal pair of two uniform numbers on [0, 1): the radius is that of `1 − u`, the angle `2π v`.
     fn pair(u: Self, v: Self) -> (Self, Self);
 }
 
@@ -24,8 +24,8 @@ impl Block for f64 {
     }
 }
 
-/// `size` normal numbers, at least 16. The first `drawn` uniform numbers, at least all of the whole
-/// blocks, come first. Where the last block is not whole, 16 more make the last 16 numbers anew.
+/// Returns `size` normal numbers, at least 16. It first draws `drawn` uniform numbers, at least those
+/// of the complete blocks. If the last block is incomplete, 16 more replace the last 16 numbers.
 pub(super) fn fill<T: Block>(size: usize, drawn: usize, mut uniform: impl FnMut() -> T) -> Vec<T> {
     let mut values = vec![T::default(); size];
     values[..drawn].fill_with(&mut uniform);
@@ -38,7 +38,7 @@ pub(super) fn fill<T: Block>(size: usize, drawn: usize, mut uniform: impl FnMut(
     values
 }
 
-/// Number i of a block pairs with number i + 8.
+/// Transforms a block, in which number i is paired with number i + 8.
 fn transform<T: Block>(block: &mut [T]) {
     let (first, second) = block.split_at_mut(8);
     for (u, v) in first.iter_mut().zip(second) {

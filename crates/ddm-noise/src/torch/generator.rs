@@ -1,4 +1,4 @@
-//! One generator: a Mersenne Twister and the normal number that is left over.
+//! A torch generator: a Mersenne Twister and the spare normal number.
 
 use std::f64::consts::TAU;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fill::fill;
 
-/// A draw of fewer numbers is made one by one.
+/// The size below which torch draws numbers one by one.
 const BLOCK: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,9 +16,9 @@ const BLOCK: usize = 16;
 pub(super) struct Generator {
     seed: u32,
     twister: Mt,
-    /// Words that the twister has given.
+    /// The number of words drawn from the twister.
     words: u64,
-    /// The second number of the last pair that was drawn one by one.
+    /// The second number of the last pair drawn one by one.
     spare: Option<f64>,
 }
 
@@ -28,7 +28,7 @@ impl Generator {
         Self { seed, twister: Mt::new(seed), words: 0, spare: None }
     }
 
-    /// The next `size` normal numbers of a tensor of this type, exact in f64.
+    /// Returns the next `size` normal numbers of a tensor of this type, exact in f64.
     pub(super) fn normal(&mut self, size: usize, dtype: FloatDType) -> Vec<f64> {
         let half = |z: f32| match dtype {
             FloatDType::F16 => f16::from_f32(z).to_f32(),
@@ -42,18 +42,18 @@ impl Generator {
             _ if size < BLOCK => {
                 (0..size).map(|_| half(self.next_normal() as f32).into()).collect()
             }
-            // Torch draws no numbers for the rest of a half tensor, which is made anew anyway.
+            // Torch does not draw the incomplete block of a half tensor, which is replaced anyway.
             FloatDType::F16 | FloatDType::BF16 => self.fill_f32(size, whole, half),
             FloatDType::F32 | FloatDType::Flex32 => self.fill_f32(size, size, half),
         }
     }
 
-    /// Uniform on [0, 1), 24 bits of a word.
+    /// Returns a uniform number on [0, 1), from 24 bits of a word.
     pub(super) fn uniform_f32(&mut self) -> f32 {
         (self.word() & 0xff_ffff) as f32 * 2f32.powi(-24)
     }
 
-    /// Uniform on [0, 1), 53 bits of two words, the first being the high one.
+    /// Returns a uniform number on [0, 1), from 53 bits of two words, the high one first.
     fn uniform_f64(&mut self) -> f64 {
         let (high, low) = (u64::from(self.word()), u64::from(self.word()));
         ((high << 32 | low) & ((1 << 53) - 1)) as f64 * 2f64.powi(-53)
@@ -64,7 +64,7 @@ impl Generator {
         values.into_iter().map(|z| round(z).into()).collect()
     }
 
-    /// Box and Muller's pair in f64: the cosine now, the sine next time.
+    /// Returns a number of a Box–Muller pair in f64: the cosine first, the sine next time.
     fn next_normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -81,8 +81,8 @@ impl Generator {
     }
 }
 
-/// Where a generator is, as it is saved. The number is saved by its bits, because decimal text may
-/// lose the last one.
+/// The saved state of a generator. The spare number is saved as bits, because decimal text may lose
+/// the last bit.
 #[derive(Serialize, Deserialize)]
 struct Place {
     seed: u32,

@@ -1,5 +1,5 @@
-//! Logarithm, sine and cosine in f32 by the polynomials of Cephes, with fused multiply and add: what
-//! torch's vectorised kernels compute. They differ from the platform's functions in the last bits.
+//! Logarithm, sine and cosine in f32 by the polynomials of Cephes, with fused multiply-add, as in
+//! torch's vectorized kernels. They differ from the platform's functions in the last bits.
 //!
 //! Source: Moshier, *Methods and Programs for Mathematical Functions* (1989), `logf`, `sinf`, `cosf`.
 
@@ -10,7 +10,7 @@ fn horner(x: f32, coefficients: &[f32]) -> f32 {
     coefficients.iter().fold(0.0, |sum, &coefficient| sum.mul_add(x, coefficient))
 }
 
-/// ln x of a positive normal number: `ln m + e ln 2` with m in [√½, √2).
+/// Returns ln x of a positive normal number: `ln m + e ln 2` with m in [√½, √2).
 pub(super) fn ln(x: f32) -> f32 {
     const COEFFICIENTS: [f32; 9] = [
         7.037_683_6e-2,
@@ -38,13 +38,13 @@ pub(super) fn ln(x: f32) -> f32 {
     e.mul_add(LN_2.0, m + square.mul_add(-0.5, tail))
 }
 
-/// (sin x, cos x) for x in [0, 2π].
+/// Returns (sin x, cos x) for x in [0, 2π].
 pub(super) fn sin_cos(x: f32) -> (f32, f32) {
     const SIN: [f32; 3] = [-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1];
     const COS: [f32; 3] = [2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2];
     // π/4 in three parts.
     const PARTS: [f32; 3] = [0.785_156_25, 2.418_756_5e-4, 3.774_895e-8];
-    // The even multiple of π/4 that is next to x.
+    // The even multiple of π/4 nearest to x.
     let octant = ((x * (2.0 * FRAC_2_PI)) as i32 + 1) & !1;
     let r = PARTS.iter().fold(x, |r, &part| (octant as f32).mul_add(-part, r));
     let square = r * r;

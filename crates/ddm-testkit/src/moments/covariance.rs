@@ -1,4 +1,4 @@
-//! Mean and covariance of samples of several elements, of any distribution.
+//! The mean and covariance of multivariate samples of any distribution.
 
 use burn::tensor::Tensor;
 
@@ -6,8 +6,8 @@ use crate::{Violation, compare};
 
 const LAW: &str = "samples have the mean and the covariance";
 
-/// The samples `[N, dim]` have this mean and covariance, each entry within `bound` standard errors
-/// of [`standard_errors_off`].
+/// Checks that samples `[N, dim]` have this mean and covariance, each entry within `bound` standard
+/// errors of [`standard_errors_off`].
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -21,6 +21,10 @@ const LAW: &str = "samples have the mean and the covariance";
 /// assert!(moments::samples_have(samples, &mixture.mean(), &uncorrelated, 3.0).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn samples_have(
     samples: Tensor<2>,
     mean: &[f64],
@@ -31,13 +35,13 @@ pub fn samples_have(
     Violation::unless(
         off.iter().all(|off| off.abs() <= bound),
         LAW,
-        || format!("means, then covariances, off by {off:.1?} standard errors"),
+        || format!("deviations of means, then covariances, of {off:.1?} standard errors"),
         &format!("at most {bound}"),
     )
 }
 
-/// By how many standard errors each entry is off: the means m_i, then the covariances C_ij, i ≤ j,
-/// row by row.
+/// Returns the deviation of each entry in standard errors: the means m_i, then the covariances C_ij,
+/// i ≤ j, row by row. The standard errors are
 ///
 /// ```text
 /// of the mean:        √(C_ii/N)
@@ -46,6 +50,10 @@ pub fn samples_have(
 ///
 /// with the exact m and C and, since it takes fourth moments, the variance of y among the samples.
 /// For a Gaussian that is `√((C_ii C_jj + C_ij²)/N)` up to chance.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn standard_errors_off(
     samples: Tensor<2>,
     mean: &[f64],
@@ -63,7 +71,7 @@ pub fn standard_errors_off(
         let found = super::of(&y);
         let error = (variance.unwrap_or(found.variance) / y.len() as f64).sqrt();
         let apart = found.mean - expected;
-        // Exactly right is right, also where there is no variance.
+        // An exact value has deviation 0, even without variance.
         if apart == 0.0 { 0.0 } else { apart / error }
     };
     let means = (0..dim).map(|i| off(mean[i], Some(covariance[i][i]), &|x| x[i]));

@@ -1,4 +1,4 @@
-//! What a sampler says of itself.
+//! The properties that a sampler states.
 
 use burn::tensor::{Device, Tensor};
 use ddm_samplers::{HostNoise, NoiseSource, Sampler, Sampling};
@@ -7,7 +7,7 @@ use ddm_schedule::{NoiseLevel, NoiseSchedule};
 use super::{STEPS, data};
 use crate::Violation;
 
-/// [`HostNoise`], with its draws counted.
+/// A [`HostNoise`] that counts its draws.
 struct Counted {
     noise: HostNoise,
     draws: usize,
@@ -31,35 +31,48 @@ impl NoiseSource for Counted {
     }
 }
 
-/// The steps draw noise if the sampler [says so](Sampler::is_stochastic), and only then.
+/// Checks that the steps draw noise if and only if the sampler
+/// [is stochastic](Sampler::is_stochastic).
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn draws_as_claimed<S: Sampler<2>>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
     device: &Device,
 ) -> Result<(), Violation> {
-    const LAW: &str = "a sampler draws noise where it says that it does";
+    const LAW: &str = "a sampler draws noise only if it is stochastic";
     let (draws, _) = counts(LAW, sampler, schedule, STEPS, device)?;
     let claimed = sampler.is_stochastic();
     let found = || format!("{draws} draws in {STEPS} steps");
-    let wanted = if claimed { "draws: it is stochastic" } else { "none: it is not stochastic" };
+    let wanted = if claimed {
+        "draws, since it is stochastic"
+    } else {
+        "no draws, since it is not stochastic"
+    };
     Violation::unless((draws > 0) == claimed, LAW, found, wanted)
 }
 
-/// Two more steps cost two times the [model calls](Sampler::calls) that the sampler says.
+/// Checks that two more steps take twice the stated [model calls](Sampler::calls) per step.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn calls_as_claimed<S: Sampler<2>>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
     device: &Device,
 ) -> Result<(), Violation> {
-    const LAW: &str = "a step takes as many model calls as the sampler says";
+    const LAW: &str = "a step takes the stated number of model calls";
     let (_, few) = counts(LAW, sampler, schedule, STEPS - 2, device)?;
     let (_, many) = counts(LAW, sampler, schedule, STEPS, device)?;
-    let found = || format!("{} for 2 steps more", many - few);
+    let found = || format!("{} for 2 more steps", many - few);
     let wanted = format!("{}", 2 * sampler.calls());
     Violation::unless(many - few == 2 * sampler.calls(), LAW, found, &wanted)
 }
 
-/// Draws and model calls in a run of n steps.
+/// Returns the numbers of draws and model calls in a run of n steps.
 fn counts<S: Sampler<2>>(
     law: &'static str,
     sampler: &S,
@@ -72,6 +85,6 @@ fn counts<S: Sampler<2>>(
     let sampling = Sampling::new(&data, schedule).sampler(sampler).steps(n).noise(&mut noise);
     let run = sampling.start([2, 12], device).map_err(|error| Violation::refused(law, error))?;
     let calls = run.last().map_or(0, |frame| frame.evaluations);
-    // The first draw is the start's.
+    // The first draw is the start.
     Ok((noise.draws - 1, calls))
 }

@@ -1,4 +1,4 @@
-//! The same seed gives the same samples, whatever else is going on.
+//! The same seed gives the same samples.
 
 use std::thread;
 
@@ -9,8 +9,12 @@ use ddm_schedule::NoiseSchedule;
 use super::{data, start};
 use crate::{Violation, compare};
 
-/// The same seed gives the same samples, and another seed others; also of runs that take turns,
-/// and of a run that was cloned in the middle.
+/// Checks that the same seed gives the same samples, and another seed others; also for interleaved
+/// runs, and for a run cloned in the middle.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn repeats<S: Sampler<2>>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
@@ -22,28 +26,32 @@ pub fn repeats<S: Sampler<2>>(
     let (one, two) = (run(1)?.finish(), run(2)?.finish());
     compare::close_tensors(LAW, run(1)?.finish(), one.clone(), 0.0)?;
     if compare::close_tensors(LAW, two.clone(), one.clone(), 0.0).is_ok() {
-        return Err(Violation::new(LAW, "the samples of seed 1 with seed 2", "others"));
+        return Err(Violation::new(LAW, "the same samples for seeds 1 and 2", "different samples"));
     }
     let (mut first, mut second) = (run(1)?, run(2)?);
     while first.next().is_some() && second.next().is_some() {}
-    compare::close_tensors("runs that take turns do not meet", first.finish(), one.clone(), 0.0)?;
-    compare::close_tensors("runs that take turns do not meet", second.finish(), two, 0.0)?;
+    compare::close_tensors("interleaved runs are independent", first.finish(), one.clone(), 0.0)?;
+    compare::close_tensors("interleaved runs are independent", second.finish(), two, 0.0)?;
 
     let mut run = run(1)?;
     run.by_ref().take(2).for_each(drop);
     let copy = run.clone();
-    const CLONED: &str = "a run and its clone go the same way";
+    const CLONED: &str = "a cloned run continues the same way";
     compare::close_tensors(CLONED, run.finish(), one.clone(), 0.0)?;
     compare::close_tensors(CLONED, copy.finish(), one, 0.0)
 }
 
-/// One sampler serves two threads at once, and both get what each would get alone.
+/// Checks that two threads that share a sampler get the samples that each would get alone.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn repeats_on_threads<S: Sampler<2> + Sync>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
     device: &Device,
 ) -> Result<(), Violation> {
-    const LAW: &str = "threads do not meet";
+    const LAW: &str = "threads are independent";
     let data = data(0.5)?;
     let sample = |seed| {
         let noise = HostNoise::new(seed);
@@ -61,7 +69,11 @@ pub fn repeats_on_threads<S: Sampler<2> + Sync>(
     })
 }
 
-/// Sample i is the same in a batch of 4 and alone.
+/// Checks that sample i is the same in a batch of 4 and alone.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn ignores_the_batch<S: Sampler<2>>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,

@@ -1,4 +1,4 @@
-//! The right answers: shapes, the perfect denoiser, the heads of one model, honest counts.
+//! The results of a run: shapes, a perfect denoiser, the heads of one model, counts of calls.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +13,12 @@ use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 use super::{STEPS, data, start};
 use crate::{ExactPredictor, GaussianPath, Violation, compare};
 
-/// Ranks 2 to 5 give the same numbers in another shape, finite ones; x keeps its float type.
+/// Checks that ranks 2 to 5 give the same finite numbers in another shape, and that x keeps its float
+/// type.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn works_at_every_rank<S>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
@@ -41,26 +46,34 @@ where
     Violation::unless(found == demanded, LAW, || format!("{found:?}"), &format!("{demanded:?}"))
 }
 
-/// With the perfect denoiser of one x₀ the run ends at x₀, whatever noise it draws.
+/// Checks that a run with the perfect denoiser of one x₀ ends at x₀ for any noise.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn reaches_x0<S: Sampler<2>>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
     device: &Device,
 ) -> Result<(), Violation> {
-    const LAW: &str = "a perfect denoiser's x0 is reached";
+    const LAW: &str = "a run with a perfect denoiser ends at its x0";
     let point = data(0.0)?;
     let run = start(LAW, &point, sampler, schedule, (HostNoise::new(6), [2, 12]), device)?;
     let demanded: Vec<f64> = (0..24).map(|j| point.mean(j)).collect();
     compare::close(LAW, &compare::values(LAW, run.finish())?, &demanded, 1e-5)
 }
 
-/// The ε-, x₀-, v-, score- and flow-heads of one exact model walk the same path as the model.
+/// Checks that the ε-, x₀-, v-, score- and flow-heads of one exact model give the path of the model.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn heads_agree<S: Sampler<2>>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
     device: &Device,
 ) -> Result<(), Violation> {
-    const LAW: &str = "the heads of one model walk the same path";
+    const LAW: &str = "the heads of one model give the same path";
     let data = data(0.5)?;
     let mut levels = GaussianPath::new(schedule)?.between(-3.0, 3.0).levels(STEPS)?.to_vec();
     levels.push(NoiseLevel { sigma: 0.0, ..schedule.level(0.0) });
@@ -87,14 +100,18 @@ pub fn heads_agree<S: Sampler<2>>(
     Ok(())
 }
 
-/// A run has as many frames as steps, each at its level, and says after each how often the model
-/// was called: at least once in all.
+/// Checks that a run has one frame per step, at its level, with the number of model calls so far, at
+/// least one in total.
+///
+/// # Errors
+///
+/// Returns the first violation.
 pub fn counts_evaluations<S: Sampler<2>>(
     sampler: &S,
     schedule: &dyn NoiseSchedule,
     device: &Device,
 ) -> Result<(), Violation> {
-    const LAW: &str = "evaluations are counted honestly";
+    const LAW: &str = "model calls are counted correctly";
     let data = data(0.5)?;
     let calls = AtomicUsize::new(0);
     let counting = from_fn(|x: Tensor<2>, at: NoiseLevel| {
@@ -103,7 +120,7 @@ pub fn counts_evaluations<S: Sampler<2>>(
     });
     let run = Sampling::new(&counting, schedule).sampler(sampler).steps(STEPS);
     let mut run = run.start([2, 12], device).map_err(|error| Violation::refused(LAW, error))?;
-    // What the check before the run has called does not count.
+    // Calls of the check before the run are not counted.
     calls.store(0, Ordering::Relaxed);
     let levels = run.levels().clone();
     for (i, &level) in levels.iter().enumerate().skip(1) {
@@ -114,11 +131,11 @@ pub fn counts_evaluations<S: Sampler<2>>(
         Violation::unless(
             frame.evaluations == counted && frame.level == level && left == STEPS - i,
             LAW,
-            || format!("{} said at {:?} with {left} to go", frame.evaluations, frame.level),
-            &format!("{counted} at {level:?} with {} to go", STEPS - i),
+            || format!("{} calls at {:?} with {left} steps left", frame.evaluations, frame.level),
+            &format!("{counted} calls at {level:?} with {} steps left", STEPS - i),
         )?;
     }
     let (calls, over) = (calls.load(Ordering::Relaxed), run.next().is_none());
-    let found = || format!("{calls} calls; over after {STEPS} steps: {over}");
-    Violation::unless(calls > 0 && over, LAW, found, "at least 1 call, and an end")
+    let found = || format!("{calls} calls; run finished after {STEPS} steps: {over}");
+    Violation::unless(calls > 0 && over, LAW, found, "at least 1 call and a finished run")
 }

@@ -36,10 +36,10 @@ impl Parameterization for Shy {
 #[test]
 fn broken_parameterizations_are_caught() {
     let (device, schedule) = (Device::flex(), Cosine::default());
-    let law = "x0 is had from the target";
+    let law = "x0 follows from the target";
     catches(law, parameterization::all(&WrongWay, &schedule, &device));
     catches(law, parameterization::all(&Shy, &schedule, &device));
-    let law = "a perfect network's x0 comes back";
+    let law = "a perfect network recovers x0";
     catches(law, parameterization::gives_x0_back(&WrongWay, &schedule, &device));
 }
 
@@ -67,11 +67,11 @@ fn broken_denoisers_are_caught() {
     let moody = from_fn(|x: Tensor<2>, _: NoiseLevel| {
         x * 0.5 + calls.fetch_add(1, Ordering::Relaxed) as f64
     });
-    catches("a denoiser answers the same again", all(&moody));
+    catches("a denoiser repeats its prediction", all(&moody));
     let mixed = from_fn(|x: Tensor<2>, _: NoiseLevel| x.clone() - x.narrow(0, 0, 1));
-    catches("samples do not mix", all(&mixed));
+    catches("samples do not depend on the batch", all(&mixed));
     let centred = from_fn(|x: Tensor<2>, _: NoiseLevel| x.clone() - x.mean_dim(0));
-    catches("samples do not mix", all(&centred));
+    catches("samples do not depend on the batch", all(&centred));
     let other = from_fn(|x: Tensor<2>, at: NoiseLevel| x * (at.alpha + 1e-3));
     let agree = denoiser::agree(&other, &from_fn(good), &schedule, [4, 3], &device);
     catches("two denoisers agree", agree);
@@ -139,15 +139,15 @@ fn broken_samplers_are_caught() {
         (Slip::MixesTheBatch, "sample i does not depend on the batch size"),
         (Slip::LosesTheShape, "sample i does not depend on the batch size"),
         (Slip::ReadsRank, "every rank gives the same samples"),
-        (Slip::StopsShort, "a perfect denoiser's x0 is reached"),
-        (Slip::NeverAsks, "a perfect denoiser's x0 is reached"),
-        (Slip::OtherModelCall, "the heads of one model walk the same path"),
+        (Slip::StopsShort, "a run with a perfect denoiser ends at its x0"),
+        (Slip::NeverAsks, "a run with a perfect denoiser ends at its x0"),
+        (Slip::OtherModelCall, "the heads of one model give the same path"),
     ] {
         println!("{slip:?}");
         catches(law, sampler::all(&slip, &schedule, &device));
     }
     let uncounted = sampler::counts_evaluations(&Slip::NeverAsks, &schedule, &device);
-    catches("evaluations are counted honestly", uncounted);
+    catches("model calls are counted correctly", uncounted);
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn wrong_moments_and_orders_are_caught() {
     let (device, schedule) = (Device::flex(), Cosine::default());
     let data = Gaussian::new([-0.7], 0.5).unwrap();
     let path = GaussianPath::new(&schedule).unwrap().data(data).between(-3.0, 3.0);
-    let law = "a sampler makes the data's mean and variance";
+    let law = "a sampler reaches the data's mean and variance";
     catches(law, moments::are_right(&Slip::TooMuchNoise, &path, 200, 0.05, &device));
-    let law = "a solver has its order";
+    let law = "a solver has its stated order";
     catches(law, order::has_order(&Ddim::default(), 2.0, &schedule, &device));
     let measured = order::measured_order(&Slip::StopsShort, &path, &device);
     assert!(measured.is_ok_and(|order| order < 0.8));

@@ -65,8 +65,8 @@ fn broken_schedules_are_caught() {
     for (slip, law) in [
         (Slip::IntegerDivision, "noise rises with time"),
         (Slip::Backwards, "noise rises with time"),
-        (Slip::NotANumber, "alpha and sigma are a level"),
-        (Slip::Negative, "alpha and sigma are a level"),
+        (Slip::NotANumber, "alpha and sigma are a valid level"),
+        (Slip::Negative, "alpha and sigma are a valid level"),
         (Slip::LittleNoise, "t = 0 is data and t = 1 is noise"),
         (Slip::WrongInverse, "time_at inverts lambda"),
         (Slip::WrongTimestep, "timesteps agree with times"),
@@ -107,10 +107,10 @@ impl Grid for BadGrid {
 fn broken_grids_are_caught() {
     let (table, steps) = (BetaTable::cosine(100).unwrap(), [1, 10, 50]);
     for (broken, law) in [
-        (BadGrid::AlwaysTen, "a grid has its steps"),
-        (BadGrid::TakesZero, "a grid refuses what it cannot give"),
+        (BadGrid::AlwaysTen, "a grid has the requested steps"),
+        (BadGrid::TakesZero, "a grid rejects invalid numbers of steps"),
         (BadGrid::OfAnother, "a grid visits levels of its schedule"),
-        (BadGrid::TooFew, "a grid has its steps"),
+        (BadGrid::TooFew, "a grid has the requested steps"),
     ] {
         println!("{broken:?}");
         catches(law, grid::all(&broken, &table, &steps));

@@ -42,7 +42,7 @@ fn has_closed_form(table: &BetaTable, samples: &[f64]) -> Result<(), Violation> 
         (normal(z) - below).abs().max((normal(z) - above).abs())
     });
     let (distance, bound) = (gaps.fold(0.0, f64::max), 1.95 / count.sqrt());
-    let law = "the chain is the closed form";
+    let law = "the chain equals the closed form";
     if distance <= bound {
         return Ok(());
     }

@@ -14,16 +14,15 @@ pub use decay::{Decay, PowerDecay};
 pub use reconstruct::reconstruct;
 use weights::{Combine, Weights};
 
-/// The moving average `θ̄ ← θ̄ + (1 − d)(θ − θ̄)` of the weights of any burn module.
+/// The exponential moving average `θ̄ ← θ̄ + (1 − d)(θ − θ̄)` of the weights of any burn module.
 ///
-/// Samples drawn with θ̄ are better than with the last θ. d is a [`Decay`]: a number with warm-up,
-/// or a [`PowerDecay`]. Averages of several decays are several `Ema`s, updated side by side.
+/// Samples drawn with θ̄ are better than those of the last θ. d is a [`Decay`]: a number with warm-up,
+/// or a [`PowerDecay`]. For several decays, update several `Ema`s.
 ///
-/// The average is kept in f32 whatever the float type of the module, and in f64 for f64. It moves
-/// in steps of its own rounding: in f32 at d = 0.9999 it comes within 0.06 % of a weight that stays
-/// the same. Parameters are matched by their paths in the module, such as "down.0.conv.weight", so a
-/// training can go on with the weights in another module of the same architecture. Integer and
-/// boolean parameters are those of the last module.
+/// The average is in f64 if the module is, and else in f32. Rounding limits it: in f32 at
+/// d = 0.9999 it comes within 0.06 % of a constant weight. Parameters are matched by their paths in
+/// the module, such as "down.0.conv.weight", so training can continue with the weights in another
+/// module of the same architecture. Integer and boolean parameters are those of the last module.
 ///
 /// Source: Ho et al., app. B (decay 0.9999), arXiv 2006.11239.
 ///
@@ -46,10 +45,11 @@ pub struct Ema<M, D = f64> {
 }
 
 impl<M: Module, D: Decay> Ema<M, D> {
-    /// Starts at the weights of `module`.
+    /// Creates an average that starts at the weights of `module`.
     ///
     /// # Errors
-    /// A decay outside its range.
+    ///
+    /// Returns an error if the decay is out of range.
     pub fn new(module: &M, decay: D) -> Result<Self, TrainError> {
         decay.check()?;
         let average = module.valid();
@@ -58,11 +58,12 @@ impl<M: Module, D: Decay> Ema<M, D> {
         Ok(Self { average, decay, updates: 0 })
     }
 
-    /// Takes the weights of `module` into the average.
+    /// Updates the average with the weights of `module`.
     ///
     /// # Errors
-    /// [`TrainError::Parameter`] where the module has not the parameters of the average; the average
-    /// is then as before.
+    ///
+    /// Returns [`TrainError::Parameter`] if the module has other parameters than the average, which
+    /// then does not change.
     pub fn update(&mut self, module: &M) -> Result<(), TrainError> {
         let latest = module.valid();
         let (means, weights) = (Weights::of(&self.average), Weights::of(&latest));
@@ -70,31 +71,31 @@ impl<M: Module, D: Decay> Ema<M, D> {
         let rate = 1.0 - self.decay.decay(self.updates);
         let (origin, others) =
             if rate == 1.0 { (weights, vec![]) } else { (means, vec![(rate, weights)]) };
-        // The old average lets go of its tensors, so that they can be changed in place.
+        // The old average drops its tensors, so that they can be changed in place.
         self.average = latest.clone();
         self.average = latest.map(&mut Combine { origin, others, path: vec![] });
         self.updates += 1;
         Ok(())
     }
 
-    /// Updates so far.
+    /// Returns the number of updates so far.
     pub fn updates(&self) -> usize {
         self.updates
     }
 
-    /// The averaged module, without autodiff: ready to sample with.
+    /// Returns the averaged module, without autodiff, for sampling.
     pub fn average(&self) -> &M {
         &self.average
     }
 
-    /// The averaged module itself.
+    /// Returns the averaged module by value.
     pub fn into_average(self) -> M {
         self.average
     }
 }
 
 impl<M: Module + ModuleDisplay, D: Decay> Ema<M, D> {
-    /// The average and the number of updates as a record of burn's, to be saved.
+    /// Returns the average and the number of updates as a burn record, to be saved.
     ///
     /// ```
     /// use burn::nn::LinearConfig;
@@ -115,16 +116,18 @@ impl<M: Module + ModuleDisplay, D: Decay> Ema<M, D> {
     /// ```
     ///
     /// # Errors
-    /// A module without parameters.
+    ///
+    /// Returns an error for a module without parameters.
     pub fn record(&self) -> Result<ModuleRecord, TrainError> {
         Ok(Saved::new(self.average.clone(), self.updates)?.into_record())
     }
 
-    /// The average of a record, which goes on where it was saved. `module` says the architecture and
-    /// the device, `decay` is that of the saved average.
+    /// Restores an average from a record. `module` defines the architecture and the device; `decay`
+    /// must be that of the saved average.
     ///
     /// # Errors
-    /// [`TrainError::Record`] where the record belongs to another architecture or cannot be read.
+    ///
+    /// Returns [`TrainError::Record`] if the record is of another architecture or cannot be read.
     pub fn from_record(module: &M, decay: D, record: ModuleRecord) -> Result<Self, TrainError> {
         decay.check()?;
         let saved = Saved::new(module.valid(), 0)?.try_load_record(record);
@@ -138,7 +141,7 @@ impl<M: Module + ModuleDisplay, D: Decay> Ema<M, D> {
     }
 }
 
-/// What is saved of an average.
+/// The saved part of an average.
 #[derive(Module, Debug)]
 struct Saved<M: Module + ModuleDisplay> {
     average: M,
@@ -148,7 +151,7 @@ struct Saved<M: Module + ModuleDisplay> {
 impl<M: Module + ModuleDisplay> Saved<M> {
     fn new(average: M, updates: usize) -> Result<Self, Invalid> {
         let Some(device) = average.devices().into_iter().next() else {
-            let allowed = "at least 1: there is nothing to average";
+            let allowed = "at least 1 to be averaged";
             return Err(Invalid { name: "the number of parameters", value: 0.0, allowed });
         };
         let updates = Tensor::from_data([updates as i64], &device);

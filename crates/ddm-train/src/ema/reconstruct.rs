@@ -1,4 +1,4 @@
-//! Averages of any width, after the training.
+//! Averages of any width, computed after training.
 
 use burn::module::Module;
 use ddm_schedule::Invalid;
@@ -6,11 +6,12 @@ use ddm_schedule::Invalid;
 use super::{Combine, Ema, PowerDecay, Weights};
 use crate::TrainError;
 
-/// The average of width `target` after `updates` updates, from saved averages of the same training.
+/// Computes the average of width `target` after `updates` updates, from saved averages of the same
+/// training.
 ///
-/// An average weighs the weights of time τ by `p(τ) = (γ + 1) τ^γ / t^(γ + 1)`, 0 ≤ τ ≤ t. The
-/// result is the combination `Σ xᵢ θ̄ᵢ`, `Σ xᵢ = 1`, whose own profile is nearest to that of the
-/// target, in the least-squares sense:
+/// An average has the profile `p(τ) = (γ + 1) τ^γ / t^(γ + 1)`, 0 ≤ τ ≤ t: the coefficient of the
+/// weights of update τ. The result is the combination `Σ xᵢ θ̄ᵢ`, `Σ xᵢ = 1`, whose profile is the
+/// least-squares fit of the target's:
 ///
 /// ```text
 /// min_x ‖p_target − Σ xᵢ pᵢ‖²,    ⟨pᵢ, pⱼ⟩ = (γᵢ+1)(γⱼ+1)/(γᵢ+γⱼ+1) · m^(γᵢ+γⱼ+1)/(tᵢ^(γᵢ+1) tⱼ^(γⱼ+1))
@@ -18,8 +19,8 @@ use crate::TrainError;
 ///
 /// with `m = min(tᵢ, tⱼ)`. Save averages of two widths (0.05 and 0.10) every few percent of the
 /// training. Source: Karras et al., *Analyzing and Improving the Training Dynamics of Diffusion
-/// Models*, sec. 3.2 and algorithm 3, arXiv 2312.02696; the paper does not ask that the xᵢ add
-/// up to 1, which keeps constant weights what they are.
+/// Models*, sec. 3.2 and algorithm 3, arXiv 2312.02696; the paper does not require
+/// `Σ xᵢ = 1`, which preserves constant weights.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -40,8 +41,9 @@ use crate::TrainError;
 /// ```
 ///
 /// # Errors
-/// No averages, averages without updates, `updates` that none of them has reached, or modules of
-/// several architectures.
+///
+/// Returns an error if there are no averages, an average has no updates, no average has reached
+/// `updates`, or the architectures differ.
 pub fn reconstruct<M: Module>(
     averages: &[Ema<M, PowerDecay>],
     target: PowerDecay,
@@ -55,7 +57,12 @@ pub fn reconstruct<M: Module>(
     let (first, last) = (counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0));
     Invalid::require(first > 0, "updates of an average", first as f64, "at least 1")?;
     let holds = (1..=last).contains(&updates);
-    Invalid::require(holds, "updates", updates as f64, "from 1 to those of the last average")?;
+    Invalid::require(
+        holds,
+        "updates",
+        updates as f64,
+        "from 1 to the updates of the last average",
+    )?;
 
     let profile = |ema: &Ema<M, PowerDecay>| Profile::new(ema.decay, ema.updates);
     let (origin, profiles) = (profile(base), others.iter().map(profile).collect::<Vec<_>>());
@@ -72,7 +79,7 @@ pub fn reconstruct<M: Module>(
     Ok(base.average.clone().map(&mut combine))
 }
 
-/// How much the weights of each time count in an average.
+/// The profile of an average: the coefficients of the weights of each update.
 struct Profile {
     gamma: f64,
     /// ln t.
@@ -84,7 +91,7 @@ impl Profile {
         Self { gamma: decay.gamma(), end: (updates as f64).ln() }
     }
 
-    /// `⟨p, q⟩`; in logarithms, since the powers of t overflow.
+    /// Returns `⟨p, q⟩`, in logarithms since the powers of t overflow.
     fn dot(&self, other: &Self) -> f64 {
         let (a, b) = (self.gamma + 1.0, other.gamma + 1.0);
         let sum = a + b - 1.0;
@@ -93,7 +100,7 @@ impl Profile {
     }
 }
 
-/// The xᵢ with the least `‖target − origin − Σ xᵢ (pᵢ − origin)‖²`.
+/// Returns the xᵢ with the least `‖target − origin − Σ xᵢ (pᵢ − origin)‖²`.
 fn fit(origin: &Profile, profiles: &[Profile], target: &Profile) -> Vec<f64> {
     let norm = origin.dot(origin);
     let dot = |a: &Profile, b: &Profile| a.dot(b) - a.dot(origin) - b.dot(origin) + norm;
@@ -101,8 +108,8 @@ fn fit(origin: &Profile, profiles: &[Profile], target: &Profile) -> Vec<f64> {
     solve(profiles.iter().map(row).collect())
 }
 
-/// Solves the normal equations `[A | b]` by elimination, the largest pivot first. An unknown whose
-/// pivot is lost to rounding depends on the others, and is 0.
+/// Solves the normal equations `[A | b]` by elimination with the largest pivot first. An unknown
+/// whose pivot is below rounding depends on the others, and is set to 0.
 fn solve(mut rows: Vec<Vec<f64>>) -> Vec<f64> {
     let n = rows.len();
     let scale: Vec<f64> = (0..n).map(|i| rows[i][i]).collect();

@@ -1,4 +1,4 @@
-//! The float parameters of a module by their paths.
+//! The float parameters of a module by path.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use burn::tensor::{DType, Tensor};
 
 use crate::TrainError;
 
-/// The float parameters of a module by their paths, such as "down.0.conv.weight": in f32, or f64
-/// where they are f64.
+/// The float parameters of a module by path, such as "down.0.conv.weight", in f32, or in f64 if they
+/// are f64.
 #[derive(Default)]
 pub(crate) struct Weights {
     path: Vec<String>,
@@ -18,7 +18,7 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Those of a module without autodiff.
+    /// Reads the parameters of a module, without autodiff.
     pub(crate) fn of<M: Module>(module: &M) -> Self {
         let mut weights = Self::default();
         module.visit(&mut weights);
@@ -56,10 +56,10 @@ impl ModuleVisitor for Weights {
     }
 }
 
-/// `origin + Σ rateᵢ (θᵢ − origin)`, put in the place of a module's own float parameters.
+/// A mapper that replaces a module's float parameters by `origin + Σ rateᵢ (θᵢ − origin)`.
 ///
-/// Where all θ are the origin, so is the sum, to the bit. A tensor of the origin that nobody else
-/// holds is changed in place.
+/// If all θ equal the origin, the sum equals it bit for bit. A tensor of the origin without other
+/// owners is changed in place.
 pub(crate) struct Combine {
     pub(crate) origin: Weights,
     pub(crate) others: Vec<(f64, Weights)>,

@@ -1,4 +1,4 @@
-//! Times by the losses that they had.
+//! Times drawn by past losses.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use ddm_schedule::{Invalid, NoiseSchedule};
 use super::TimeSampling;
 use crate::{Example, TrainError};
 
-/// Draws times where the loss is large, and weighs them down: `p ∝ √E[L²]`, weight `1/p`.
+/// Importance sampling of times by their losses: `p ∝ √E[L²]`, weight `1/p`.
 ///
-/// The mean of the loss stays what it is under uniform times, and its variance falls. [0, 1) is
-/// split into equal bins, one for each row of a table; the mean is over the last ten losses of a bin,
-/// and until every bin has ten, times are uniform. A share of 0.001 of the draws stays uniform.
+/// The mean of the loss is that of uniform times, with less variance. [0, 1) is split into equal
+/// bins, one per row of a table; the mean is over the last ten losses of a bin, and until every bin
+/// has ten, times are uniform. A fraction of 0.001 of the draws stays uniform.
 /// Clones share one history. Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic
 /// Models*, sec. 3.3, eq. 18, arXiv 2102.09672.
 ///
@@ -40,20 +40,22 @@ pub struct LossHistory {
 #[derive(Debug)]
 struct Bins {
     last: Vec<VecDeque<f64>>,
-    /// Probability of each bin.
+    /// The probability of each bin.
     share: Vec<f64>,
 }
 
 impl LossHistory {
-    /// Losses that a bin remembers.
+    /// The number of losses kept per bin.
     const KEPT: usize = 10;
-    /// Share of the draws that stays uniform.
+    /// The fraction of the draws that stays uniform.
     const UNIFORM: f64 = 0.001;
 
-    /// Of so many bins: the rows of a table, or any number for a continuous schedule.
+    /// Creates a history of `bins` bins: the rows of a table, or any number for a continuous
+    /// schedule.
     ///
     /// # Errors
-    /// No bins.
+    ///
+    /// Returns an error if `bins` is 0.
     pub fn new(bins: usize) -> Result<Self, Invalid> {
         Invalid::require(bins > 0, "the number of bins", 0.0, "at least 1")?;
         let share = vec![1.0 / bins as f64; bins];
@@ -61,15 +63,16 @@ impl LossHistory {
         Ok(Self { bins: Arc::new(Mutex::new(Bins { last, share })) })
     }
 
-    /// The probability of each bin.
+    /// Returns the probability of each bin.
     pub fn shares(&self) -> Vec<f64> {
         self.lock().share.clone()
     }
 
-    /// Takes in the losses of an example's samples, [`Example::losses`]. Waits for the device.
+    /// Records the losses of an example's samples, [`Example::losses`]. Waits for the device.
     ///
     /// # Errors
-    /// Losses that cannot be read back, or not one per sample.
+    ///
+    /// Returns an error if the losses cannot be read, or are not one per sample.
     pub fn record<const D: usize>(
         &self,
         example: &Example<D>,
@@ -78,10 +81,12 @@ impl LossHistory {
         self.take(example, losses.inner().try_into_data())
     }
 
-    /// As [`record`](Self::record), for targets that cannot wait for the device, such as wasm.
+    /// Records as [`record`](Self::record), for targets that cannot wait for the device, such as
+    /// wasm.
     ///
     /// # Errors
-    /// As [`record`](Self::record).
+    ///
+    /// Returns the errors of [`record`](Self::record).
     pub async fn record_async<const D: usize>(
         &self,
         example: &Example<D>,
@@ -105,7 +110,7 @@ impl LossHistory {
             if last.len() == Self::KEPT {
                 last.pop_front();
             }
-            // Without the importance weight, which the history itself made.
+            // Without the importance weight, which comes from this history.
             last.push_back(loss / of.importance);
         }
         bins.weigh();
@@ -118,7 +123,7 @@ impl LossHistory {
 }
 
 impl Bins {
-    /// The bin of a time. Its upper edge belongs to it: that is where the rows of a table lie.
+    /// Returns the bin of a time. A bin includes its upper edge, where the row of a table lies.
     fn of(&self, time: f64) -> usize {
         let count = self.share.len();
         ((time * count as f64 - 1e-6).ceil() as usize).clamp(1, count) - 1
@@ -143,13 +148,13 @@ impl Bins {
 }
 
 impl TimeSampling for LossHistory {
-    /// The inverse of the cumulative shares: a bin, and a place in it.
+    /// Inverts the cumulative probabilities: a bin, and a place in it.
     fn time(&self, u: f64, _: &dyn NoiseSchedule) -> f64 {
         let share = &self.lock().share;
         let (mut below, count) = (0.0, share.len() as f64);
         for (bin, share) in share.iter().enumerate() {
             if u < below + share {
-                // Well inside, so that the place says the bin whatever the rounding.
+                // Away from the edges, so that rounding does not change the bin.
                 let place = ((u - below) / share).clamp(1e-5, 1.0 - 1e-5);
                 return (bin as f64 + place) / count;
             }

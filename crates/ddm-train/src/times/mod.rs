@@ -1,4 +1,4 @@
-//! Which times are trained, and how often.
+//! Distributions of the training times.
 
 mod history;
 mod noise_level;
@@ -14,7 +14,7 @@ pub use unit::{LogitNormal, Mode, Stratified, UniformTime};
 
 /// The distribution of the training times, by its inverse cumulative distribution function.
 ///
-/// A closure `Fn(f64) -> f64` from u to the time is one, for u uniform on [0, 1).
+/// A closure `Fn(f64) -> f64` implements it: it maps u, uniform on [0, 1), to the time.
 ///
 /// ```
 /// use ddm_denoiser::FlowPrediction;
@@ -27,19 +27,19 @@ pub use unit::{LogitNormal, Mode, Stratified, UniformTime};
 /// # Ok::<(), ddm_denoiser::ModelError>(())
 /// ```
 pub trait TimeSampling: Send + Sync {
-    /// The time in [0, 1] of the schedule for u, uniform on [0, 1). [`Objective`](crate::Objective)
-    /// moves it to the next row of a table, or into [10⁻⁵, 1 − 10⁻⁵] without one.
+    /// Returns the time in [0, 1] for u, uniform on [0, 1). [`Objective`](crate::Objective) moves it
+    /// to the next row of a table, or clamps it to [10⁻⁵, 1 − 10⁻⁵] on a continuous schedule.
     fn time(&self, u: f64, schedule: &dyn NoiseSchedule) -> f64;
 
-    /// How much an example of this time counts: 1, or 1/p where some times are drawn p times as
-    /// often as they should count.
+    /// Returns the importance weight of a time: 1, or 1/p if the time is drawn p times as often as
+    /// in the objective.
     fn importance(&self, time: f64) -> f64 {
         let _ = time;
         1.0
     }
 
-    /// The u of a batch from independent uniform numbers on [0, 1): these themselves, or numbers
-    /// that cover [0, 1) more evenly.
+    /// Returns the u of a batch from independent uniform numbers on [0, 1): the same numbers, or
+    /// numbers that cover [0, 1) more evenly.
     fn spread(&self, uniform: Vec<f64>) -> Vec<f64> {
         uniform
     }

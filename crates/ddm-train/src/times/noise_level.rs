@@ -1,4 +1,4 @@
-//! A distribution of the noise level itself.
+//! A distribution of the noise level.
 
 use ddm_schedule::{Invalid, NoiseSchedule};
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::TimeSampling;
 use super::unit::{normal, require_normal};
 
-/// `ln σ/α ~ N(mean, std²)`, whatever the schedule. Default mean −1.2 and std 1.2, for data of
-/// standard deviation 0.5.
+/// The log-normal distribution of the noise level: `ln σ/α ~ N(mean, std²)` on every schedule.
+/// Default: mean −1.2 and std 1.2, for data of standard deviation 0.5.
 ///
-/// Levels beyond the ends of the schedule become its ends. No importance weight is due: the
-/// distribution is part of the objective, beside the weighting. Source: Karras et al., *Elucidating
+/// Levels beyond the ends of the schedule are clamped to its ends. There is no importance weight:
+/// the distribution is part of the objective, like the weighting. Source: Karras et al., *Elucidating
 /// the Design Space of Diffusion-Based Generative Models*, table 1, arXiv 2206.00364.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "MeanAndStd")]
@@ -20,10 +20,11 @@ pub struct LogNormal {
 }
 
 impl LogNormal {
-    /// With mean and std of `ln σ/α`.
+    /// Creates the distribution from the mean and std of `ln σ/α`.
     ///
     /// # Errors
-    /// A mean that is not finite, or a std that is not finite and above 0.
+    ///
+    /// Returns an error if the mean is not finite, or the std is not finite and above 0.
     pub fn new(mean: f64, std: f64) -> Result<Self, Invalid> {
         require_normal(mean, std)?;
         Ok(Self { mean, std })

@@ -1,4 +1,4 @@
-//! Distributions of the schedule's own time.
+//! Distributions of the schedule's time.
 
 use std::f64::consts::FRAC_PI_2;
 
@@ -8,7 +8,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::TimeSampling;
 
-/// Uniform on [0, 1): every row of a table is as likely. The default.
+/// The uniform distribution on [0, 1), the default: all rows of a table are equally likely.
 ///
 /// Source: Ho et al., algorithm 1, arXiv 2006.11239.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +20,10 @@ impl TimeSampling for UniformTime {
     }
 }
 
-/// Another distribution with low discrepancy: `uᵢ = (u₀ + i/B) mod 1` for a batch of B.
+/// A distribution with low discrepancy: `uᵢ = (u₀ + i/B) mod 1` for a batch of B.
 ///
-/// Every example has the distribution that it had, but the batch covers it evenly, so the loss
-/// varies less from step to step. Source: Kingma et al., *Variational Diffusion Models*, app. I.1,
+/// Each example keeps the inner distribution, but the batch covers it evenly, so the loss has less
+/// variance. Source: Kingma et al., *Variational Diffusion Models*, app. I.1,
 /// arXiv 2107.00630.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stratified<T = UniformTime>(pub T);
@@ -44,9 +44,10 @@ impl<T: TimeSampling> TimeSampling for Stratified<T> {
     }
 }
 
-/// `t = 1/(1 + e^(−z))`, `z ~ N(mean, std²)`. Default mean 0 and std 1, as in Stable Diffusion 3.
+/// The logit-normal distribution: `t = 1/(1 + e^(−z))`, `z ~ N(mean, std²)`. Default: mean 0 and std
+/// 1, as in Stable Diffusion 3.
 ///
-/// A mean above 0 trains more noise. Source: Esser et al., *Scaling Rectified Flow Transformers for
+/// A mean above 0 favors higher noise. Source: Esser et al., *Scaling Rectified Flow Transformers for
 /// High-Resolution Image Synthesis*, eq. 19, arXiv 2403.03206.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "MeanAndStd")]
@@ -56,10 +57,11 @@ pub struct LogitNormal {
 }
 
 impl LogitNormal {
-    /// With mean and std of the logit of t.
+    /// Creates the distribution from the mean and std of the logit of t.
     ///
     /// # Errors
-    /// A mean that is not finite, or a std that is not finite and above 0.
+    ///
+    /// Returns an error if the mean is not finite, or the std is not finite and above 0.
     pub fn new(mean: f64, std: f64) -> Result<Self, Invalid> {
         require_normal(mean, std)?;
         Ok(Self { mean, std })
@@ -78,8 +80,8 @@ impl TimeSampling for LogitNormal {
     }
 }
 
-/// `t = 1 − u − s (cos²(π u/2) − 1 + u)`: s > 0 trains the middle more, s < 0 the ends. Default
-/// s = 1.29.
+/// The mode distribution: `t = 1 − u − s (cos²(π u/2) − 1 + u)`. s > 0 favors the middle, s < 0 the
+/// ends. Default: s = 1.29.
 ///
 /// Source: Esser et al., *Scaling Rectified Flow Transformers for High-Resolution Image Synthesis*,
 /// eq. 20, arXiv 2403.03206.
@@ -90,10 +92,11 @@ pub struct Mode {
 }
 
 impl Mode {
-    /// With scale s, from −1 to 2/(π − 2), where t falls with u.
+    /// Creates the distribution of scale s, from −1 to 2/(π − 2), where t falls with u.
     ///
     /// # Errors
-    /// A scale outside this range.
+    ///
+    /// Returns an error if the scale is out of range.
     pub fn new(scale: f64) -> Result<Self, Invalid> {
         let holds = (-1.0..=1.0 / (FRAC_PI_2 - 1.0)).contains(&scale);
         Invalid::require(holds, "mode scale", scale, "from -1 to 2/(pi - 2)")?;
@@ -113,7 +116,7 @@ impl TimeSampling for Mode {
     }
 }
 
-/// The number of N(mean, std²) at quantile u in [0, 1); finite.
+/// Returns the u-quantile of N(mean, std²), u in [0, 1); finite.
 pub(super) fn normal(u: f64, mean: f64, std: f64) -> f64 {
     mean + std * Normal::standard().inverse_cdf(u.clamp(f64::EPSILON, 1.0 - f64::EPSILON))
 }
