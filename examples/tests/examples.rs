@@ -137,7 +137,10 @@ fn restart_runs() {
     let output = example("restart").output().expect("the example was built");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("2 restarts: 55 model calls") && said.contains("all laws hold"), "{said}");
+    assert!(
+        said.contains("2 restarts: 55 model calls") && said.contains("all laws hold"),
+        "{said}"
+    );
 }
 
 #[test]
