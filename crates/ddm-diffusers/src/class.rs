@@ -4,7 +4,17 @@ use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 /// A diffusers scheduler class.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumCount, EnumString, IntoStaticStr, VariantArray,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Display,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[allow(missing_docs, reason = "each is diffusers' class of that name, less the word Scheduler")]
 pub enum Class {
@@ -26,6 +36,8 @@ pub enum Class {
     Ddpm,
     #[strum(serialize = "DDPMParallelScheduler")]
     DdpmParallel,
+    #[strum(serialize = "DDPMWuerstchenScheduler")]
+    DdpmWuerstchen,
     #[strum(serialize = "DEISMultistepScheduler")]
     DeisMultistep,
     #[strum(serialize = "DPMSolverMultistepScheduler")]
@@ -58,14 +70,20 @@ pub enum Class {
     Lcm,
     #[strum(serialize = "LMSDiscreteScheduler")]
     LmsDiscrete,
+    #[strum(serialize = "LTXEulerAncestralRFScheduler")]
+    LtxEulerAncestralRf,
     #[strum(serialize = "PNDMScheduler")]
     Pndm,
+    #[strum(serialize = "RePaintScheduler")]
+    RePaint,
     #[strum(serialize = "SASolverScheduler")]
     SaSolver,
     #[strum(serialize = "SCMScheduler")]
     Scm,
     #[strum(serialize = "TCDScheduler")]
     Tcd,
+    #[strum(serialize = "UnCLIPScheduler")]
+    UnClip,
     #[strum(serialize = "UniPCMultistepScheduler")]
     UniPcMultistep,
 }
@@ -104,6 +122,11 @@ impl Class {
         name.parse().ok()
     }
 
+    /// Whether each step of the chain ends at the next row visited, and the run at the data.
+    pub(crate) fn ends_at_data(self) -> bool {
+        matches!(self, Self::Ddpm | Self::DdpmParallel | Self::RePaint | Self::UnClip)
+    }
+
     pub(crate) fn family(self) -> Family {
         match self {
             Self::CogVideoXDdim
@@ -113,7 +136,9 @@ impl Class {
             | Self::DdimParallel
             | Self::Ddpm
             | Self::DdpmParallel
-            | Self::Pndm => Family::Chain,
+            | Self::Pndm
+            | Self::RePaint
+            | Self::UnClip => Family::Chain,
             Self::Lcm | Self::Tcd => Family::Consistency,
             Self::DeisMultistep
             | Self::DpmSolverMultistep
@@ -130,10 +155,11 @@ impl Class {
             | Self::CosineDpmSolverMultistep
             | Self::EdmDpmSolverMultistep
             | Self::EdmEuler => Family::Edm,
-            Self::FlowMatchEulerDiscrete | Self::FlowMatchHeunDiscrete | Self::FlowMatchLcm => {
-                Family::FlowMatch
-            }
-            Self::Ipndm | Self::Scm => Family::Angle,
+            Self::FlowMatchEulerDiscrete
+            | Self::FlowMatchHeunDiscrete
+            | Self::FlowMatchLcm
+            | Self::LtxEulerAncestralRf => Family::FlowMatch,
+            Self::DdpmWuerstchen | Self::Ipndm | Self::Scm => Family::Angle,
         }
     }
 }

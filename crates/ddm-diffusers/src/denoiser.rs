@@ -62,7 +62,10 @@ impl Settings {
 
     /// Whether x̂₀ is limited after the noise ε̂ was taken from it.
     pub(crate) fn limits_in_sampler(&self) -> bool {
-        matches!(self.class, Class::Ddim | Class::DdimParallel | Class::DdimInverse)
+        matches!(
+            self.class,
+            Class::Ddim | Class::DdimParallel | Class::DdimInverse | Class::RePaint
+        )
     }
 
     /// Whether the network predicts a variance, too, in as many channels again.

@@ -103,14 +103,13 @@ impl Settings {
         let family = self.class.family();
         let solver = family == Family::Solver;
         let chain = family == Family::Chain;
-        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
         let cosine = self.betas == Betas::Cosine && self.trained_betas.is_none();
         let twice = family == Family::FlowMatch && self.shift != 1.0 && !self.dynamic_shift;
         let found = [
             (twice, Note::ShiftTwice { shift: self.shift }),
             (self.zero_snr && self.predicts == Predicts::Epsilon, Note::ZeroSnrEpsilon),
             (
-                chain && !ancestral && self.rows == Rows::Linspace,
+                chain && !self.class.ends_at_data() && self.rows == Rows::Linspace,
                 Note::LinspaceChain { class: self.class },
             ),
             (

@@ -116,7 +116,14 @@ fn path_error(recording: &Recording, device: &Device) -> Result<Outcome, ConfigE
     if config.inverts() {
         return Ok(worst(recording, config.invert(&*model, &levels, x)?.map(theirs)));
     }
-    let sampler = config.sampler_with::<4>(&args)?;
+    let sampler = match &recording.repaint {
+        Some(part) => {
+            let tensor = |numbers| recording.tensor(numbers, device);
+            let (known, mask) = (tensor(&part.known), tensor(&part.mask));
+            config.repaint(known, mask, part.jump_length, part.jump_n_sample)?
+        }
+        None => config.sampler_with::<4>(&args)?,
+    };
     let run = Sampling::new(&*model, &*schedule).sampler(sampler).levels(levels);
     let run = run.noise(recording.noise()).start_from(x);
     let run = run.map_err(|error: SamplingError| ConfigError::Sampling(error))?;
