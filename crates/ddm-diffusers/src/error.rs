@@ -5,6 +5,7 @@ use ddm_samplers::SamplingError;
 use ddm_schedule::{GridError, Invalid, ScheduleError};
 use thiserror::Error;
 
+use crate::not_read::reason;
 use crate::{Contradiction, Note};
 
 /// A scheduler config that cannot be read, or cannot do what is asked of it.
@@ -21,7 +22,11 @@ pub enum ConfigError {
     #[error("the scheduler config has no `_class_name`; name the scheduler's class there")]
     NoClass,
     /// A class that is not covered.
-    #[error("the scheduler class {found} is not covered; covered are {}", covered())]
+    #[error(
+        "the scheduler class {found} is not covered{}; covered are {}",
+        reason(found),
+        covered()
+    )]
     UnknownClass {
         /// The class that was named.
         found: String,

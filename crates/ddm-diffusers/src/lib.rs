@@ -42,6 +42,7 @@ mod inversion;
 pub mod json;
 mod levels;
 mod ltx;
+mod not_read;
 mod note;
 mod pndm;
 mod prediction;
