@@ -1,8 +1,8 @@
 """Scheduler configs in the raw form in which well-known checkpoints publish them, recorded step by step.
-Usage: record_published.py CASES.json FILE (published_cases.json and option_cases.json lie beside this script; a case: name, scheduler, raw, steps,
+Usage: record_published.py CASES.json FILE.json.gz (published_cases.json and option_cases.json lie beside this script; a case: name, scheduler, raw, steps,
 and where its pipeline uses them mu, timesteps, sigmas, set_timesteps_sigmas = linspace(1, 1/n, n); learned = a network with two heads;
 repaint = [jump_length, jump_n_sample])"""
-import json, sys, inspect, warnings, math
+import gzip, json, sys, inspect, warnings, math
 import torch, diffusers
 import diffusers.schedulers as S
 warnings.filterwarnings("ignore")
@@ -62,5 +62,6 @@ cases = []
 for c in json.load(open(sys.argv[1])):
     try: cases.append(run(c))
     except Exception as e: print("BAD", c["name"], type(e).__name__, str(e)[:160])
-json.dump({"source": f"diffusers {diffusers.__version__}, torch {torch.__version__}, float32, CPU; scheduler_config as published", "network": "0.5*tanh(x + t/1000) + 0.3*x", "cases": cases}, open(sys.argv[2], "w"), separators=(",", ":"))
+content = json.dumps({"source": f"diffusers {diffusers.__version__}, torch {torch.__version__}, float32, CPU; scheduler_config as published", "network": "0.5*tanh(x + t/1000) + 0.3*x", "cases": cases}, separators=(",", ":"))
+with open(sys.argv[2], "wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as out: out.write(content.encode())
 print(len(cases))

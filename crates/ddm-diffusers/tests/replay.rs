@@ -34,7 +34,7 @@ fn every_recorded_run_is_taken_again() {
         .chain(files(folder().join("published")))
     {
         let path = entry.unwrap().path();
-        if path.extension().is_none_or(|end| end != "json") {
+        if path.extension().is_none_or(|end| end != "json" && end != "gz") {
             continue;
         }
         for recording in read(&path).unwrap() {

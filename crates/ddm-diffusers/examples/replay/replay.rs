@@ -4,14 +4,15 @@
 //! in the coordinates of the recorded scheduler: the frame of a step is the x that was recorded at
 //! its last model call.
 
-use std::fmt;
+use std::fs::File;
 use std::path::Path;
+use std::{fmt, io};
 
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::from_fn;
 use ddm_diffusers::{ConfigError, SchedulerConfig, SetTimesteps, StepArgs, json};
 use ddm_samplers::{Frame, Sampling, SamplingError};
-
+use flate2::read::GzDecoder;
 use thiserror::Error;
 
 use super::recording::{Recording, Recordings};
@@ -81,11 +82,18 @@ impl fmt::Display for Outcome {
 /// Reads a file of recorded runs.
 pub(crate) fn read(file: &Path) -> Result<Vec<Recording>, ReplayError> {
     let name = || file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| ReplayError::Unreadable { file: name(), source })?;
+    let text = text(file).map_err(|source| ReplayError::Unreadable { file: name(), source })?;
     let recordings: Recordings = serde_json::from_str(&json::quoted(&text))
         .map_err(|source| ReplayError::Garbled { file: name(), source })?;
     Ok(recordings.cases)
+}
+
+/// The text of a file, which may be gzipped.
+fn text(file: &Path) -> io::Result<String> {
+    match file.extension() {
+        Some(end) if end == "gz" => io::read_to_string(GzDecoder::new(File::open(file)?)),
+        _ => std::fs::read_to_string(file),
+    }
 }
 
 /// Runs a recorded run again on `device`.
