@@ -6,6 +6,7 @@ use ddm_denoiser::{
 };
 use ddm_schedule::NoiseLevel;
 
+use crate::class::Family;
 use crate::settings::{Predicts, Settings, VarianceType};
 use crate::{Class, ConfigError, SchedulerConfig};
 
@@ -71,7 +72,7 @@ impl Settings {
     /// Whether the network predicts a variance, too, in as many channels again.
     pub(crate) fn has_two_heads(&self) -> bool {
         let learned = matches!(self.variance, VarianceType::Learned | VarianceType::LearnedRange);
-        let solver = matches!(self.class, Class::DpmSolverMultistep | Class::DpmSolverSinglestep);
+        let solver = self.class.family() == Family::Solver;
         learned && (!solver || self.predicts == Predicts::Epsilon)
     }
 }

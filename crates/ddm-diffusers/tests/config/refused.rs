@@ -138,7 +138,7 @@ fn repaint_needs_its_own_class_and_a_whole_run() {
     let schedule = repaint.schedule().unwrap();
     let part = Levels::new(levels[2..].to_vec()).unwrap();
     says(sampler.check([4, 2], &part, &*schedule).unwrap_err(), &["first timestep", "498"]);
-    says(sampler.check([4, 3], &levels, &*schedule).unwrap_err(), &["mask"]);
+    says(sampler.check([4, 3], &levels, &*schedule).unwrap_err(), &["known data", "[4, 3]"]);
     assert!(sampler.check([4, 2], &levels, &*schedule).is_ok());
 }
 
