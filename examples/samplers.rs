@@ -127,9 +127,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut series = Vec::new();
     for stochastic in [false, true] {
         let what = if stochastic { "distance of the clouds" } else { "distance of the points" };
-        println!(
-            "| sampler | order | calls per step | state | {what} at 5, 10, 20, 50 calls | | | |"
-        );
+        println!("| sampler | order | calls per step | state | {what} at 5, 10, 20, 50 calls | | | |");
         println!("|---|---|---|---|---|---|---|---|");
         for Entry { name, sampler, remembers } in entries()? {
             if sampler.is_stochastic() != stochastic {

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor};
 use ddm_denoiser::{EpsilonPrediction, VPrediction};
 use ddm_samplers::{
     BoxedSampler, Churn, Ddim, Ddpm, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending,
-    Extrapolate, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm, PndmStart, RePaint,
-    RecordedNoise, SaSolver, Sampler, Sampling, Slope, SolverType, Tcd, UniPc, Variance,
+    Extrapolate, Heun, Ipndm, LaggingChurn, Lcm, Lms, Midpoint, Pndm, PndmStart, RePaint, SaSolver,
+    RecordedNoise, Sampler, Sampling, Slope, SolverType, Tcd, UniPc, Variance,
 };
 use ddm_schedule::{BetaTable, Cosine, Edm, Grid, Karras, LinearVp};
 use ddm_testkit::{Gaussian, GaussianPath, order, sampler};
