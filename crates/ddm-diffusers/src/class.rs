@@ -1,40 +1,90 @@
 //! The scheduler classes that this crate covers, and their families.
 
-use std::fmt;
+use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 /// A diffusers scheduler class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Display,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[allow(missing_docs, reason = "each is diffusers' class of that name, less the word Scheduler")]
 pub enum Class {
+    #[strum(serialize = "CMStochasticIterativeScheduler")]
     CmStochasticIterative,
+    #[strum(serialize = "CogVideoXDDIMScheduler")]
     CogVideoXDdim,
+    #[strum(serialize = "CogVideoXDPMScheduler")]
     CogVideoXDpm,
+    #[strum(serialize = "CosineDPMSolverMultistepScheduler")]
     CosineDpmSolverMultistep,
+    #[strum(serialize = "DDIMScheduler")]
     Ddim,
+    #[strum(serialize = "DDIMInverseScheduler")]
     DdimInverse,
+    #[strum(serialize = "DDIMParallelScheduler")]
     DdimParallel,
+    #[strum(serialize = "DDPMScheduler")]
     Ddpm,
+    #[strum(serialize = "DDPMParallelScheduler")]
     DdpmParallel,
+    #[strum(serialize = "DDPMWuerstchenScheduler")]
+    DdpmWuerstchen,
+    #[strum(serialize = "DEISMultistepScheduler")]
     DeisMultistep,
+    #[strum(serialize = "DPMSolverMultistepScheduler")]
     DpmSolverMultistep,
+    #[strum(serialize = "DPMSolverSinglestepScheduler")]
     DpmSolverSinglestep,
+    #[strum(serialize = "EDMDPMSolverMultistepScheduler")]
     EdmDpmSolverMultistep,
+    #[strum(serialize = "EDMEulerScheduler")]
     EdmEuler,
+    #[strum(serialize = "EulerAncestralDiscreteScheduler")]
     EulerAncestralDiscrete,
+    #[strum(serialize = "EulerDiscreteScheduler")]
     EulerDiscrete,
+    #[strum(serialize = "FlowMatchEulerDiscreteScheduler")]
     FlowMatchEulerDiscrete,
+    #[strum(serialize = "FlowMatchHeunDiscreteScheduler")]
     FlowMatchHeunDiscrete,
+    #[strum(serialize = "FlowMatchLCMScheduler")]
     FlowMatchLcm,
+    #[strum(serialize = "HeunDiscreteScheduler")]
     HeunDiscrete,
+    #[strum(serialize = "IPNDMScheduler")]
     Ipndm,
+    #[strum(serialize = "KDPM2AncestralDiscreteScheduler")]
     Kdpm2AncestralDiscrete,
+    #[strum(serialize = "KDPM2DiscreteScheduler")]
     Kdpm2Discrete,
+    #[strum(serialize = "LCMScheduler")]
     Lcm,
+    #[strum(serialize = "LMSDiscreteScheduler")]
     LmsDiscrete,
+    #[strum(serialize = "LTXEulerAncestralRFScheduler")]
+    LtxEulerAncestralRf,
+    #[strum(serialize = "PNDMScheduler")]
     Pndm,
+    #[strum(serialize = "RePaintScheduler")]
+    RePaint,
+    #[strum(serialize = "SASolverScheduler")]
     SaSolver,
+    #[strum(serialize = "SCMScheduler")]
     Scm,
+    #[strum(serialize = "TCDScheduler")]
     Tcd,
+    #[strum(serialize = "UnCLIPScheduler")]
+    UnClip,
+    #[strum(serialize = "UniPCMultistepScheduler")]
     UniPcMultistep,
 }
 
@@ -59,78 +109,22 @@ pub(crate) enum Family {
 
 impl Class {
     /// Every class that is covered.
-    pub const ALL: [Self; 30] = [
-        Self::CmStochasticIterative,
-        Self::CogVideoXDdim,
-        Self::CogVideoXDpm,
-        Self::CosineDpmSolverMultistep,
-        Self::Ddim,
-        Self::DdimInverse,
-        Self::DdimParallel,
-        Self::Ddpm,
-        Self::DdpmParallel,
-        Self::DeisMultistep,
-        Self::DpmSolverMultistep,
-        Self::DpmSolverSinglestep,
-        Self::EdmDpmSolverMultistep,
-        Self::EdmEuler,
-        Self::EulerAncestralDiscrete,
-        Self::EulerDiscrete,
-        Self::FlowMatchEulerDiscrete,
-        Self::FlowMatchHeunDiscrete,
-        Self::FlowMatchLcm,
-        Self::HeunDiscrete,
-        Self::Ipndm,
-        Self::Kdpm2AncestralDiscrete,
-        Self::Kdpm2Discrete,
-        Self::Lcm,
-        Self::LmsDiscrete,
-        Self::Pndm,
-        Self::SaSolver,
-        Self::Scm,
-        Self::Tcd,
-        Self::UniPcMultistep,
-    ];
+    pub const ALL: [Self; Self::COUNT] =
+        *Self::VARIANTS.first_chunk().expect("there are as many variants as are counted");
 
     /// Returns its `_class_name`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::CmStochasticIterative => "CMStochasticIterativeScheduler",
-            Self::CogVideoXDdim => "CogVideoXDDIMScheduler",
-            Self::CogVideoXDpm => "CogVideoXDPMScheduler",
-            Self::CosineDpmSolverMultistep => "CosineDPMSolverMultistepScheduler",
-            Self::Ddim => "DDIMScheduler",
-            Self::DdimInverse => "DDIMInverseScheduler",
-            Self::DdimParallel => "DDIMParallelScheduler",
-            Self::Ddpm => "DDPMScheduler",
-            Self::DdpmParallel => "DDPMParallelScheduler",
-            Self::DeisMultistep => "DEISMultistepScheduler",
-            Self::DpmSolverMultistep => "DPMSolverMultistepScheduler",
-            Self::DpmSolverSinglestep => "DPMSolverSinglestepScheduler",
-            Self::EdmDpmSolverMultistep => "EDMDPMSolverMultistepScheduler",
-            Self::EdmEuler => "EDMEulerScheduler",
-            Self::EulerAncestralDiscrete => "EulerAncestralDiscreteScheduler",
-            Self::EulerDiscrete => "EulerDiscreteScheduler",
-            Self::FlowMatchEulerDiscrete => "FlowMatchEulerDiscreteScheduler",
-            Self::FlowMatchHeunDiscrete => "FlowMatchHeunDiscreteScheduler",
-            Self::FlowMatchLcm => "FlowMatchLCMScheduler",
-            Self::HeunDiscrete => "HeunDiscreteScheduler",
-            Self::Ipndm => "IPNDMScheduler",
-            Self::Kdpm2AncestralDiscrete => "KDPM2AncestralDiscreteScheduler",
-            Self::Kdpm2Discrete => "KDPM2DiscreteScheduler",
-            Self::Lcm => "LCMScheduler",
-            Self::LmsDiscrete => "LMSDiscreteScheduler",
-            Self::Pndm => "PNDMScheduler",
-            Self::SaSolver => "SASolverScheduler",
-            Self::Scm => "SCMScheduler",
-            Self::Tcd => "TCDScheduler",
-            Self::UniPcMultistep => "UniPCMultistepScheduler",
-        }
+        self.into()
     }
 
     /// Returns the class with this `_class_name`, or `None` if it is not covered.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.name() == name)
+        name.parse().ok()
+    }
+
+    /// Whether each step of the chain ends at the next row visited, and the run at the data.
+    pub(crate) fn ends_at_data(self) -> bool {
+        matches!(self, Self::Ddpm | Self::DdpmParallel | Self::RePaint | Self::UnClip)
     }
 
     pub(crate) fn family(self) -> Family {
@@ -142,7 +136,9 @@ impl Class {
             | Self::DdimParallel
             | Self::Ddpm
             | Self::DdpmParallel
-            | Self::Pndm => Family::Chain,
+            | Self::Pndm
+            | Self::RePaint
+            | Self::UnClip => Family::Chain,
             Self::Lcm | Self::Tcd => Family::Consistency,
             Self::DeisMultistep
             | Self::DpmSolverMultistep
@@ -159,16 +155,11 @@ impl Class {
             | Self::CosineDpmSolverMultistep
             | Self::EdmDpmSolverMultistep
             | Self::EdmEuler => Family::Edm,
-            Self::FlowMatchEulerDiscrete | Self::FlowMatchHeunDiscrete | Self::FlowMatchLcm => {
-                Family::FlowMatch
-            }
-            Self::Ipndm | Self::Scm => Family::Angle,
+            Self::FlowMatchEulerDiscrete
+            | Self::FlowMatchHeunDiscrete
+            | Self::FlowMatchLcm
+            | Self::LtxEulerAncestralRf => Family::FlowMatch,
+            Self::DdpmWuerstchen | Self::Ipndm | Self::Scm => Family::Angle,
         }
-    }
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

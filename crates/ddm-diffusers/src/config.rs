@@ -10,6 +10,7 @@ use crate::class::Family;
 use crate::defaults::defaults;
 use crate::schedule::Angle;
 use crate::settings::Settings;
+use crate::wuerstchen::Wuerstchen;
 use crate::{Class, ConfigError, Prediction, SetTimesteps, json};
 
 /// A diffusers scheduler config: the given values, and the class's defaults for missing keys.
@@ -117,6 +118,9 @@ impl SchedulerConfig {
             Family::Edm => {
                 let low = settings.sigma_min.unwrap_or(0.002);
                 Box::new(Edm::new(low, settings.sigma_max.unwrap_or(80.0), settings.rho)?)
+            }
+            Family::Angle if self.class() == Class::DdpmWuerstchen => {
+                Box::new(Wuerstchen::of(settings))
             }
             Family::Angle => Box::new(Angle::of(settings)),
             _ => Box::new(settings.beta_table()?),

@@ -209,6 +209,16 @@ impl Settings {
             self.s_noise,
             "finite and at least 0",
         )?;
+        ConfigError::require((0.0..=1.0).contains(&self.eta), "eta", self.eta, "in [0, 1]")?;
+        ConfigError::require(
+            self.scaler > 0.0 && self.scaler.is_finite(),
+            "scaler",
+            self.scaler,
+            "finite and above 0",
+        )?;
+        let offset = self.cosine_offset;
+        let good = (0.0..=1000.0).contains(&offset);
+        ConfigError::require(good, "s", offset, "from 0 to 1000")?;
         if self.class.family() == crate::class::Family::Consistency {
             let original = self.original_steps;
             let good = original > 0 && original <= steps;

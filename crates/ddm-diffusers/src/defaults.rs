@@ -15,6 +15,20 @@ pub(crate) fn defaults(class: Class) -> Map<String, Value> {
             spacing("leading"),
             zero_snr(),
         ],
+        Class::RePaint => vec![
+            json!({"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02}),
+            json!({"beta_schedule": "linear", "trained_betas": null}),
+            json!({"eta": 0.0, "clip_sample": true}),
+        ],
+        Class::UnClip => vec![
+            json!({"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}),
+            json!({"variance_type": "fixed_small_log", "prediction_type": "epsilon"}),
+            clip(true),
+        ],
+        Class::DdpmWuerstchen => vec![json!({"scaler": 1.0, "s": 0.008})],
+        Class::LtxEulerAncestralRf => {
+            vec![json!({"num_train_timesteps": 1000, "eta": 1.0, "s_noise": 1.0})]
+        }
         Class::Ddim | Class::DdimParallel => vec![
             chain("linear", 1e-4, 0.02),
             json!({"set_alpha_to_one": true}),

@@ -6,6 +6,7 @@ use ddm_denoiser::{
 };
 use ddm_schedule::NoiseLevel;
 
+use crate::class::Family;
 use crate::settings::{Predicts, Settings, VarianceType};
 use crate::{Class, ConfigError, SchedulerConfig};
 
@@ -67,13 +68,16 @@ impl Settings {
 
     /// Whether x̂₀ is limited after ε̂ was computed from it.
     pub(crate) fn limits_in_sampler(&self) -> bool {
-        matches!(self.class, Class::Ddim | Class::DdimParallel | Class::DdimInverse)
+        matches!(
+            self.class,
+            Class::Ddim | Class::DdimParallel | Class::DdimInverse | Class::RePaint
+        )
     }
 
     /// Whether the network also predicts a variance, in as many further channels.
     pub(crate) fn has_two_heads(&self) -> bool {
         let learned = matches!(self.variance, VarianceType::Learned | VarianceType::LearnedRange);
-        let solver = matches!(self.class, Class::DpmSolverMultistep | Class::DpmSolverSinglestep);
+        let solver = self.class.family() == Family::Solver;
         learned && (!solver || self.predicts == Predicts::Epsilon)
     }
 }

@@ -5,6 +5,7 @@ use ddm_samplers::SamplingError;
 use ddm_schedule::{GridError, Invalid, ScheduleError};
 use thiserror::Error;
 
+use crate::not_read::reason;
 use crate::{Contradiction, Note};
 
 /// An invalid scheduler config, or an invalid request to a valid one.
@@ -25,7 +26,8 @@ pub enum ConfigError {
     NoClass,
     /// A class that this crate does not cover.
     #[error(
-        "the scheduler class {found} is not supported; the supported classes are {}",
+        "the scheduler class {found} is not supported{}; the supported classes are {}",
+        reason(found),
         covered()
     )]
     UnknownClass {

@@ -29,6 +29,7 @@ impl Settings {
             Family::Edm => self.edm_levels(set)?,
             Family::FlowMatch => self.flow_match_levels(set)?,
             Family::Angle if self.class == Class::Scm => self.trig_levels(set)?,
+            Family::Angle if self.class == Class::DdpmWuerstchen => self.wuerstchen_levels(set)?,
             Family::Angle => self.angle_levels(steps)?,
         };
         if let [.., before, last] = &mut levels[..]
@@ -41,8 +42,11 @@ impl Settings {
 
     /// Returns the level at which a run ends, below row 0.
     pub(crate) fn chain_end(&self, table: &Table) -> NoiseLevel {
-        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
-        if ancestral || self.alpha_to_one { NoiseLevel::DATA } else { table.level(0) }
+        if self.class.ends_at_data() || self.alpha_to_one {
+            NoiseLevel::DATA
+        } else {
+            table.level(0)
+        }
     }
 
     fn chain_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
@@ -51,15 +55,21 @@ impl Settings {
             let allowed = "true for fewer than 4 steps; set it to true or use at least 4 steps";
             return Err(ConfigError::value("skip_prk_steps", "false", allowed));
         }
+        let spread = self.class != Class::UnClip || steps > 1;
+        ConfigError::require(
+            spread,
+            "num_inference_steps",
+            steps,
+            "at least 2 in UnCLIPScheduler",
+        )?;
         let table = self.table()?;
         let rows = match &set.timesteps {
             Some(rows) => self.given_rows(rows)?,
             None => self.chain_rows(steps)?,
         };
-        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
         let below = (rows[rows.len() - 1] as usize).checked_sub(self.train_steps / steps);
         let end = match below {
-            Some(row) if !ancestral => table.level(row),
+            Some(row) if !self.class.ends_at_data() => table.level(row),
             _ => self.chain_end(&table),
         };
         Ok(rows.into_iter().map(|row| table.level(row as usize)).chain([end]).collect())
@@ -142,7 +152,7 @@ impl Settings {
 
     fn flow_match_levels(&self, set: &SetTimesteps) -> Result<Vec<NoiseLevel>, ConfigError> {
         let scale = self.train_steps as f64;
-        let sigmas = self.flow_match_sigmas(set)?;
+        let (sigmas, steps) = (self.flow_match_sigmas(set)?, set.count(self.class));
         let level = |(i, sigma): (usize, f64)| {
             let timestep = match &set.timesteps {
                 _ if self.invert_sigmas => (1.0 - sigma) * scale,
@@ -151,7 +161,9 @@ impl Settings {
             };
             NoiseLevel { timestep, alpha: 1.0 - sigma, sigma }
         };
-        Ok(sigmas.into_iter().enumerate().map(level).chain([NoiseLevel::DATA]).collect())
+        // Of one class the sigmas that are given hold the end.
+        let end = sigmas.get(steps).map_or(NoiseLevel::DATA, |&sigma| level((steps, sigma)));
+        Ok(sigmas.into_iter().take(steps).enumerate().map(level).chain([end]).collect())
     }
 
     /// Returns the angles t with α = cos t, σ = σ_d sin t: two steps go through 1.3, others are

@@ -104,14 +104,13 @@ impl Settings {
         let family = self.class.family();
         let solver = family == Family::Solver;
         let chain = family == Family::Chain;
-        let ancestral = matches!(self.class, Class::Ddpm | Class::DdpmParallel);
         let cosine = self.betas == Betas::Cosine && self.trained_betas.is_none();
         let twice = family == Family::FlowMatch && self.shift != 1.0 && !self.dynamic_shift;
         let found = [
             (twice, Note::ShiftTwice { shift: self.shift }),
             (self.zero_snr && self.predicts == Predicts::Epsilon, Note::ZeroSnrEpsilon),
             (
-                chain && !ancestral && self.rows == Rows::Linspace,
+                chain && !self.class.ends_at_data() && self.rows == Rows::Linspace,
                 Note::LinspaceChain { class: self.class },
             ),
             (
@@ -121,6 +120,16 @@ impl Settings {
             (solver && self.flow != (self.predicts == Predicts::Flow), Note::FlowWithoutFlow),
         ];
         found.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect()
+    }
+
+    /// Returns whether the levels come from the β table.
+    fn uses_table(&self) -> bool {
+        !self.flow || self.sigmas == Sigmas::Karras
+    }
+
+    /// Returns whether the last step goes from a row of the table to the table's least σ.
+    fn ends_by_table(&self) -> bool {
+        self.ends_at_sigma_min && self.by_table() && self.class.family() == Family::Solver
     }
 
     /// Returns whether a key of the class has an effect, given the other settings.
@@ -137,22 +146,40 @@ impl Settings {
             "clip_sample" => self.limits() && self.threshold.is_none(),
             "clip_sample_range" => self.limits() && self.clip.is_some() && self.threshold.is_none(),
             "thresholding" => self.limits(),
-            "dynamic_thresholding_ratio" | "sample_max_value" => {
-                self.limits() && self.threshold.is_some()
+            "lower_order_final" if self.class == Class::DpmSolverSinglestep => {
+                self.order > 1 && self.ends_at_sigma_min
+            }
+            // A step to σ = 0 is of order 1 in any case, and one to the same σ does nothing.
+            "lower_order_final" => self.order > 2 || (self.order > 1 && self.ends_by_table()),
+            "euler_at_final" => self.order > 1 && self.ends_by_table(),
+            "variance_type" => self.class.family() == Family::Chain || self.has_two_heads(),
+            "rescale_betas_zero_snr" => self.uses_table(),
+            "timestep_type" => self.predicts == Predicts::V,
+            "interpolation_type" => self.sigmas == Sigmas::Table || self.rows != Rows::Linspace,
+            "sample_max_value" => self.limits() && self.threshold.is_some(),
+            // With a largest value of 1 it is clipping.
+            "dynamic_thresholding_ratio" => {
+                self.limits() && self.threshold.is_some_and(|(_, max)| max > 1.0)
             }
             "beta_start" | "beta_end" => {
-                let ends = !matches!(self.betas, Betas::Cosine | Betas::Laplace);
-                ends && self.trained_betas.is_none()
+                let ends =
+                    matches!(self.betas, Betas::Linear | Betas::ScaledLinear | Betas::Sigmoid);
+                ends && self.trained_betas.is_none() && self.uses_table()
             }
-            "beta_schedule" => self.trained_betas.is_none(),
+            "beta_schedule" => self.trained_betas.is_none() && self.uses_table(),
+            "trained_betas" => self.uses_table(),
             "shift" => !self.dynamic_shift,
             "flow_shift" => self.flow && !self.dynamic_shift,
-            "time_shift_type" => self.dynamic_shift,
+            "time_shift_type" => self.dynamic_shift && (self.flow || family == Family::FlowMatch),
             "use_dynamic_shifting" | "shift_terminal" => self.flow || family == Family::FlowMatch,
             "sigma_min" | "sigma_max" => family == Family::Edm || self.sigmas != Sigmas::Table,
             "num_train_timesteps" => {
-                family != Family::Edm || self.class == Class::CmStochasticIterative
+                !matches!(family, Family::Angle | Family::Edm)
+                    || self.class == Class::CmStochasticIterative
             }
+            // One algorithm, whatever it is called.
+            "algorithm_type" | "solver_type" if self.class == Class::DeisMultistep => false,
+            "solver_type" => self.order > 1 || self.class == Class::UniPcMultistep,
             "rho" => self.class == Class::CmStochasticIterative || self.sigmas == Sigmas::Karras,
             _ => true,
         }

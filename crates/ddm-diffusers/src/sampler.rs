@@ -11,9 +11,12 @@ use ddm_schedule::{NoiseLevel, kernel};
 use crate::cogvideox::CogVideoXDpm;
 use crate::consistency::Renoise;
 use crate::denoiser::Limit;
+use crate::ltx::FlowAncestral;
 use crate::pndm::RowPndm;
 use crate::settings::{Algorithm, Settings, VarianceType, Variant};
+use crate::unclip::UnClip;
 use crate::walk::{Walk, Walking};
+use crate::wuerstchen::MeanAtEnd;
 use crate::{Class, ConfigError, SchedulerConfig, StepArgs};
 
 impl SchedulerConfig {
@@ -46,6 +49,11 @@ impl SchedulerConfig {
         let walk = || Walk::new(s, args.inference_steps);
         let sampler = match class {
             Class::Ddpm | Class::DdpmParallel => BoxedSampler::new(Ddpm { variance: s.variance() }),
+            Class::UnClip => BoxedSampler::new(UnClip::new(Ddpm { variance: s.variance() }, s)?),
+            Class::DdpmWuerstchen => BoxedSampler::new(MeanAtEnd),
+            Class::LtxEulerAncestralRf => {
+                BoxedSampler::new(FlowAncestral { eta: s.eta, s_noise: s.s_noise })
+            }
             Class::Ddim | Class::DdimParallel => {
                 let sampler = LimitedDdim::new(args.eta.unwrap_or(0.0), s)?;
                 BoxedSampler::new(Walking { sampler, walk: walk()? })
@@ -83,6 +91,11 @@ impl SchedulerConfig {
             Class::Lcm => BoxedSampler::new(Lcm::default()),
             Class::Tcd if args.eta == Some(0.0) => BoxedSampler::new(Ddim::default()),
             Class::Tcd => BoxedSampler::new(Tcd::new(args.eta.unwrap_or(0.3))?),
+            Class::RePaint => {
+                let what = format!("a sampler for {class} without image and mask");
+                let change = "give them to SchedulerConfig::repaint";
+                return Err(ConfigError::Unsupported { what, change });
+            }
             Class::DdimInverse => {
                 let what = format!("a sampler for {class}");
                 let change = "use SchedulerConfig::invert";
@@ -202,15 +215,31 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for AnySteps<S> {
 /// [`Clipped`]: ddm_denoiser::Clipped
 /// [`DynamicThreshold`]: ddm_denoiser::DynamicThreshold
 #[derive(Clone, Copy, Debug)]
-struct LimitedDdim {
-    eta: f64,
+pub(crate) struct LimitedDdim {
+    pub(crate) eta: f64,
     limit: Limit,
 }
 
 impl LimitedDdim {
-    fn new(eta: f64, settings: &Settings) -> Result<Self, ConfigError> {
+    pub(crate) fn new(eta: f64, settings: &Settings) -> Result<Self, ConfigError> {
         Ddim::new(eta)?;
         Ok(Self { eta, limit: Limit::of(settings) })
+    }
+
+    /// x̂₀ in its range, and the x that has it and the same noise in it.
+    pub(crate) fn limited<const D: usize>(
+        &self,
+        cx: &mut Context<'_, D>,
+        x: Tensor<D>,
+        from: NoiseLevel,
+    ) -> (Tensor<D>, Tensor<D>) {
+        let free = cx.denoise(x.clone(), from);
+        let x0 = self.limit.apply(free.clone(), from);
+        let x = match self.limit {
+            Limit::None => x,
+            _ => x + (x0.clone() - free) * from.alpha,
+        };
+        (x, x0)
     }
 }
 
@@ -225,13 +254,7 @@ impl<const D: usize> Sampler<D> for LimitedDdim {
         to: NoiseLevel,
         _: &mut (),
     ) -> Tensor<D> {
-        let unlimited = cx.denoise(x.clone(), from);
-        let x0 = self.limit.apply(unlimited.clone(), from);
-        // The x of the limited x̂₀ and the same noise.
-        let x = match self.limit {
-            Limit::None => x,
-            _ => x + (x0.clone() - unlimited) * from.alpha,
-        };
+        let (x, x0) = self.limited(cx, x, from);
         cx.reverse(x, x0, from, to, kernel::ddim_std(from, to, self.eta))
     }
 }

@@ -88,8 +88,14 @@ impl SetTimesteps {
     pub(crate) fn count(&self, class: Class) -> usize {
         match (&self.sigmas, &self.timesteps, self.num_inference_steps) {
             // These lists include the end of the run.
-            (Some(sigmas), ..) if class == Class::EulerDiscrete => sigmas.len().saturating_sub(1),
-            (_, Some(timesteps), _) if class == Class::Scm => timesteps.len().saturating_sub(1),
+            (Some(sigmas), ..)
+                if matches!(class, Class::EulerDiscrete | Class::LtxEulerAncestralRf) =>
+            {
+                sigmas.len().saturating_sub(1)
+            }
+            (_, Some(timesteps), _) if matches!(class, Class::DdpmWuerstchen | Class::Scm) => {
+                timesteps.len().saturating_sub(1)
+            }
             (Some(list), ..) | (_, Some(list), _) => list.len(),
             (.., steps) => steps.unwrap_or(0),
         }
@@ -102,7 +108,7 @@ impl SetTimesteps {
         let unipc = class == Class::UniPcMultistep;
         let euler = class == Class::EulerDiscrete;
         let mu = flow_match || solver || unipc || class == Class::DeisMultistep;
-        let sigmas = flow_match || unipc || euler;
+        let sigmas = flow_match || unipc || euler || class == Class::LtxEulerAncestralRf;
         let timesteps = flow_match
             || solver
             || euler
@@ -114,6 +120,7 @@ impl SetTimesteps {
                     | Class::Lcm
                     | Class::Tcd
                     | Class::CmStochasticIterative
+                    | Class::DdpmWuerstchen
                     | Class::Scm
             );
         let given = [

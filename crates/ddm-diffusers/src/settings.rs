@@ -120,6 +120,9 @@ pub(crate) struct Settings {
     pub(crate) invert_sigmas: bool,
     pub(crate) stochastic: bool,
     pub(crate) s_noise: f64,
+    pub(crate) eta: f64,
+    pub(crate) scaler: f64,
+    pub(crate) cosine_offset: f64,
     pub(crate) original_steps: usize,
     pub(crate) timestep_scaling: f64,
     pub(crate) predicts: Predicts,
@@ -201,7 +204,7 @@ impl Settings {
                     ("trailing", Rows::Trailing),
                     ("linspace", Rows::Linspace),
                 ],
-                Rows::Linspace,
+                if class == Class::RePaint { Rows::Leading } else { Rows::Linspace },
             )?,
             offset: keys.count("steps_offset", 0)?,
             sigmas: sigmas(&keys)?,
@@ -242,19 +245,15 @@ impl Settings {
             invert_sigmas: keys.flag("invert_sigmas"),
             stochastic: keys.flag("stochastic_sampling"),
             s_noise: some_number("s_noise", 1.0),
+            eta: some_number("eta", 0.0),
+            scaler: some_number("scaler", 1.0),
+            cosine_offset: some_number("s", 0.008),
             original_steps: keys.count("original_inference_steps", 50)?,
             timestep_scaling: some_number("timestep_scaling", 10.0),
             predicts: keys.choice("prediction_type", prediction_words(class), predicted(class))?,
             variance: keys.choice(
                 "variance_type",
-                &[
-                    ("fixed_small", VarianceType::FixedSmall),
-                    ("fixed_small_log", VarianceType::FixedSmall),
-                    ("fixed_large", VarianceType::FixedLarge),
-                    ("fixed_large_log", VarianceType::FixedLargeLog),
-                    ("learned", VarianceType::Learned),
-                    ("learned_range", VarianceType::LearnedRange),
-                ],
+                variance_words(class),
                 VarianceType::FixedSmall,
             )?,
             clip: (keys.flag("clip_sample") || keys.flag("clip_denoised"))
@@ -322,6 +321,8 @@ fn beta_words(class: Class) -> &'static [(&'static str, Betas)] {
     match class {
         Class::Ddpm | Class::DdpmParallel => &WORDS[..5],
         Class::HeunDiscrete => &WORDS,
+        Class::RePaint => &WORDS[..4],
+        Class::UnClip => &WORDS[2..3],
         _ => &WORDS[..3],
     }
 }
@@ -346,6 +347,7 @@ fn prediction_words(class: Class) -> &'static [(&'static str, Predicts)] {
         | Class::EdmEuler
         | Class::EdmDpmSolverMultistep => &WORDS[..2],
         Class::CosineDpmSolverMultistep => &WORDS[..2],
+        Class::UnClip => &[("epsilon", Predicts::Epsilon), ("sample", Predicts::Sample)],
         Class::Scm => &[("trigflow", Predicts::TrigFlow)],
         _ => &WORDS[..3],
     }
@@ -353,7 +355,28 @@ fn prediction_words(class: Class) -> &'static [(&'static str, Predicts)] {
 
 /// Returns the prediction of a class that lacks `prediction_type`.
 fn predicted(class: Class) -> Predicts {
-    if class == Class::Ipndm { Predicts::V } else { Predicts::Flow }
+    match class {
+        Class::Ipndm => Predicts::V,
+        Class::DdpmWuerstchen | Class::RePaint => Predicts::Epsilon,
+        _ => Predicts::Flow,
+    }
+}
+
+fn variance_words(class: Class) -> &'static [(&'static str, VarianceType)] {
+    match class {
+        Class::UnClip => &[
+            ("fixed_small_log", VarianceType::FixedSmall),
+            ("learned_range", VarianceType::LearnedRange),
+        ],
+        _ => &[
+            ("fixed_small", VarianceType::FixedSmall),
+            ("fixed_small_log", VarianceType::FixedSmall),
+            ("fixed_large", VarianceType::FixedLarge),
+            ("fixed_large_log", VarianceType::FixedLargeLog),
+            ("learned", VarianceType::Learned),
+            ("learned_range", VarianceType::LearnedRange),
+        ],
+    }
 }
 
 fn algorithm_words(class: Class) -> &'static [(&'static str, Algorithm)] {

@@ -282,7 +282,7 @@ fn senseless_configs_are_refused() {
     let unets = [
         (UNetConfig::new(0, 1), "in_channels is 0, but must be at least 1"),
         (UNetConfig::new(1, 0), "out_channels is 0, but must be at least 1"),
-        (small_unet().with_channels(vec![]), "channels is empty, but needs one entry"),
+        (small_unet().with_channels(vec![]), "channels is empty, but must have one entry"),
         (small_unet().with_channels(vec![8, 0]), "channels is 0"),
         (small_unet().with_channels(vec![8, 10]), "channels is 10, but must be a multiple of 4"),
         (small_unet().with_norm_groups(0), "norm_groups is 0"),

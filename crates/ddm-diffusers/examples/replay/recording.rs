@@ -42,14 +42,35 @@ pub(crate) struct Recording {
     /// What the second half of the channels is, of a network that predicts a variance, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) variance_network: Option<String>,
+    /// What is known of x₀, of an inpainting run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) repaint: Option<Inpainting>,
     /// x after every step.
     pub(crate) x: Vec<Vec<f64>>,
+}
+
+/// The known part of a recorded inpainting run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Inpainting {
+    /// The data.
+    pub(crate) known: Vec<f32>,
+    /// 1 where they are known.
+    pub(crate) mask: Vec<f32>,
+    /// Steps of a jump.
+    pub(crate) jump_length: usize,
+    /// How often each stretch is walked.
+    pub(crate) jump_n_sample: usize,
 }
 
 impl Recording {
     /// The start as a tensor.
     pub(crate) fn start(&self, device: &Device) -> Tensor<4> {
-        Tensor::from_data(TensorData::new(self.start.clone(), self.shape), device)
+        self.tensor(&self.start, device)
+    }
+
+    /// Recorded numbers in the shape of x.
+    pub(crate) fn tensor(&self, numbers: &[f32], device: &Device) -> Tensor<4> {
+        Tensor::from_data(TensorData::new(numbers.to_vec(), self.shape), device)
     }
 
     /// The draws, to hand to a run.

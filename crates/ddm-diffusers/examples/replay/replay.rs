@@ -4,14 +4,15 @@
 //! in the coordinates of the recorded scheduler: the frame of a step is the x that was recorded at
 //! its last model call.
 
-use std::fmt;
+use std::fs::File;
 use std::path::Path;
+use std::{fmt, io};
 
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::from_fn;
 use ddm_diffusers::{ConfigError, SchedulerConfig, SetTimesteps, StepArgs, json};
 use ddm_samplers::{Frame, Sampling, SamplingError};
-
+use flate2::read::GzDecoder;
 use thiserror::Error;
 
 use super::recording::{Recording, Recordings};
@@ -81,11 +82,18 @@ impl fmt::Display for Outcome {
 /// Reads a file of recorded runs.
 pub(crate) fn read(file: &Path) -> Result<Vec<Recording>, ReplayError> {
     let name = || file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| ReplayError::Unreadable { file: name(), source })?;
+    let text = text(file).map_err(|source| ReplayError::Unreadable { file: name(), source })?;
     let recordings: Recordings = serde_json::from_str(&json::quoted(&text))
         .map_err(|source| ReplayError::Garbled { file: name(), source })?;
     Ok(recordings.cases)
+}
+
+/// The text of a file, which may be gzipped.
+fn text(file: &Path) -> io::Result<String> {
+    match file.extension() {
+        Some(end) if end == "gz" => io::read_to_string(GzDecoder::new(File::open(file)?)),
+        _ => std::fs::read_to_string(file),
+    }
 }
 
 /// Runs a recorded run again on `device`.
@@ -116,7 +124,14 @@ fn path_error(recording: &Recording, device: &Device) -> Result<Outcome, ConfigE
     if config.inverts() {
         return Ok(worst(recording, config.invert(&*model, &levels, x)?.map(theirs)));
     }
-    let sampler = config.sampler_with::<4>(&args)?;
+    let sampler = match &recording.repaint {
+        Some(part) => {
+            let tensor = |numbers| recording.tensor(numbers, device);
+            let (known, mask) = (tensor(&part.known), tensor(&part.mask));
+            config.repaint(known, mask, part.jump_length, part.jump_n_sample)?
+        }
+        None => config.sampler_with::<4>(&args)?,
+    };
     let run = Sampling::new(&*model, &*schedule).sampler(sampler).levels(levels);
     let run = run.noise(recording.noise()).start_from(x);
     let run = run.map_err(|error: SamplingError| ConfigError::Sampling(error))?;

@@ -1,5 +1,6 @@
 //! Scheduler configs against recorded runs of diffusers (`testdata/schedulers`).
 
+mod effects;
 mod levels;
 mod notes;
 mod reading;

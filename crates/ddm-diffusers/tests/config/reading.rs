@@ -65,6 +65,28 @@ fn what_is_no_config_is_refused() {
     assert!(error.contains("VQDiffusionScheduler") && error.contains("TCDScheduler"), "{error}");
 }
 
+/// The guide lists every class that is not covered, with the reason that the error gives.
+#[test]
+fn classes_that_are_not_covered_say_why() {
+    let guide = include_str!("../../../../docs/coming-from-diffusers.md");
+    let (_, table) = guide.split_once("Not read, and named").unwrap();
+    let (table, _) = table.split_once("\nThe other way round").unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 17);
+    for row in rows {
+        let class = format!("{}Scheduler", row[1].trim_matches('`'));
+        let error = SchedulerConfig::from_value(&json!({"_class_name": class})).unwrap_err();
+        assert!(error.to_string().contains(&format!("{class} is not covered ({})", row[3])));
+        assert_eq!(row[2] == "no", row[3].contains("discrete"), "{class}");
+    }
+    let error = SchedulerConfig::from_value(&json!({"_class_name": "Other"})).unwrap_err();
+    assert!(error.to_string().contains("Other is not covered; covered are"));
+}
+
 /// A network of learned variance answers with twice the channels; the config knows what they are.
 #[test]
 fn learned_range_reads_both_answers() {

@@ -1,6 +1,8 @@
 //! What is refused, each with what to change.
 
-use ddm_diffusers::{ConfigError, Contradiction, SchedulerConfig, SetTimesteps, StepArgs};
+use ddm_diffusers::{Class, ConfigError, Contradiction, SchedulerConfig, SetTimesteps, StepArgs};
+use ddm_samplers::Sampler;
+use ddm_schedule::Levels;
 use serde_json::{Value, json};
 
 fn error(class: &str, keys: Value) -> ConfigError {
@@ -116,4 +118,39 @@ fn steps_beyond_the_table_are_refused() {
     says(betas.levels(1).unwrap_err(), &["trained_betas", "2 numbers"]);
     let betas = read(r#""_class_name": "DDIMScheduler", "beta_end": 1.5"#);
     says(betas.schedule().err().unwrap(), &["1.5"]);
+}
+
+#[test]
+fn repaint_needs_its_own_class_and_a_whole_run() {
+    let device = burn::tensor::Device::flex();
+    let ones = burn::tensor::Tensor::<2>::ones([1, 2], &device);
+    let config = |class| SchedulerConfig::new(class).unwrap();
+    let part = |class, j| config(class).repaint(ones.clone(), ones.clone(), j, 2).map(drop);
+    says(part(Class::Ddpm, 2).unwrap_err(), &["DDPMScheduler", "RePaintScheduler"]);
+    says(part(Class::RePaint, 0).unwrap_err(), &["jump"]);
+    let outside = config(Class::RePaint).repaint(ones.clone(), ones.clone() * 2.0, 2, 2);
+    says(outside.unwrap_err(), &["mask", "[0, 1]"]);
+    says(config(Class::RePaint).sampler::<2>().unwrap_err(), &["SchedulerConfig::repaint"]);
+    // A part of a run, and x of another shape.
+    let repaint = config(Class::RePaint);
+    let sampler = repaint.repaint(ones.clone(), ones.clone(), 2, 2).unwrap();
+    let levels = repaint.levels(6).unwrap();
+    let schedule = repaint.schedule().unwrap();
+    let part = Levels::new(levels[2..].to_vec()).unwrap();
+    says(sampler.check([4, 2], &part, &*schedule).unwrap_err(), &["first timestep", "498"]);
+    says(sampler.check([4, 3], &levels, &*schedule).unwrap_err(), &["known data", "[4, 3]"]);
+    assert!(sampler.check([4, 2], &levels, &*schedule).is_ok());
+}
+
+#[test]
+fn ranges_of_the_chains_of_checkpoints() {
+    says(config_levels("UnCLIP", 1), &["num_inference_steps", "at least 2"]);
+    says(error("RePaint", json!({"eta": 1.5})), &["eta", "[0, 1]"]);
+    says(error("DDPMWuerstchen", json!({"scaler": 0.0})), &["scaler", "above 0"]);
+    says(error("UnCLIP", json!({"variance_type": "fixed_large"})), &["variance_type", "one of"]);
+}
+
+fn config_levels(class: &str, steps: usize) -> ConfigError {
+    let text = format!(r#"{{"_class_name": "{class}Scheduler"}}"#);
+    text.parse::<SchedulerConfig>().unwrap().levels(steps).unwrap_err()
 }
