@@ -1,7 +1,7 @@
 //! Notes, nulls and keys without effect.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, from_fn};
+use ddm_denoiser::from_fn;
 use ddm_diffusers::{ConfigError, Note, SchedulerConfig, SetTimesteps};
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ fn trailing_has_no_extra_step_at_minus_one() {
 
 #[test]
 fn a_denoiser_is_shared_between_threads() {
-    fn shared(_: &(impl Denoiser<2> + Sync + Send + ?Sized)) {}
+    fn shared(_: &(impl Sync + Send + ?Sized)) {}
     let config = read("DDIM", json!({})).unwrap();
     shared(&*config.denoiser(from_fn(|x: Tensor<2>, _: Tensor<1>| x)).unwrap());
 }

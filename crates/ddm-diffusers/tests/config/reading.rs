@@ -80,11 +80,11 @@ fn classes_that_are_not_covered_say_why() {
     for row in rows {
         let class = format!("{}Scheduler", row[1].trim_matches('`'));
         let error = SchedulerConfig::from_value(&json!({"_class_name": class})).unwrap_err();
-        assert!(error.to_string().contains(&format!("{class} is not covered ({})", row[3])));
+        assert!(error.to_string().contains(&format!("{class} is not supported ({})", row[3])));
         assert_eq!(row[2] == "no", row[3].contains("discrete"), "{class}");
     }
     let error = SchedulerConfig::from_value(&json!({"_class_name": "Other"})).unwrap_err();
-    assert!(error.to_string().contains("Other is not covered; covered are"));
+    assert!(error.to_string().contains("Other is not supported; the supported classes are"));
 }
 
 /// A network of learned variance answers with twice the channels; the config knows what they are.
