@@ -13,8 +13,8 @@ use crate::{Denoised, Denoiser, ModelError, full_precision};
 /// f(x, t) = c_skip x + c_out x̂₀,   c_skip = σ_d²/(τ² + σ_d²),   c_out = τ/√(τ² + σ_d²)
 /// ```
 ///
-/// with τ the timestep times a scaling and σ_d = ½, so that f(x, 0) = x. Source: Luo et al., *Latent
-/// Consistency Models*, sec. 4.1, arXiv 2310.04378.
+/// with τ the timestep times a scaling and σ_d = ½, so that f(x, 0) = x. Source: Luo et al.,
+/// *Latent Consistency Models*, sec. 4.1, arXiv 2310.04378.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

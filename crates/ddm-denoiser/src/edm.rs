@@ -42,8 +42,8 @@ impl EdmPrediction {
     /// # Errors
     /// Returns [`ModelError::Invalid`] if σ_d is outside that range.
     pub fn new(sigma_data: f64) -> Result<Self, ModelError> {
-        let holds = sigma_data > 0.0 && sigma_data.is_finite();
-        Invalid::require(holds, "sigma_data", sigma_data, "finite and above 0")?;
+        let valid = sigma_data > 0.0 && sigma_data.is_finite();
+        Invalid::require(valid, "sigma_data", sigma_data, "finite and above 0")?;
         Ok(Self { sigma_data })
     }
 

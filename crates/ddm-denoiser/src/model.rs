@@ -45,10 +45,10 @@ impl<N, P> Model<N, P> {
     /// Sets that the network learns its variance: it outputs twice the channels of x (axis 1), F in
     /// the first half, and in the second half u, the noise of a DDPM step.
     ///
-    /// u means `v = (u + 1)/2`, see [`Denoised::variance`]. Samplers that set their noise themselves
-    /// use F alone. In a guided model, F is guided, and u is that of the conditional prediction.
-    /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, eq. 15,
-    /// arXiv 2102.09672.
+    /// u means `v = (u + 1)/2`, see [`Denoised::variance`]. Samplers that set their noise
+    /// themselves use F alone. In a guided model, F is guided, and u is that of the conditional
+    /// prediction. Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*,
+    /// eq. 15, arXiv 2102.09672.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};

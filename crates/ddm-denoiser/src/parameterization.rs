@@ -117,7 +117,8 @@ impl Parameterization for VPrediction {
     }
 }
 
-/// Prediction of the score of the noisy data: target `∇ log p(x_t | x₀) = −ε/σ`, (p, q) = (0, −1/σ).
+/// Prediction of the score of the noisy data: target `∇ log p(x_t | x₀) = −ε/σ`, (p, q) = (0,
+/// −1/σ).
 ///
 /// Source: Song et al., eq. 7, arXiv 2011.13456. x̂₀ is undefined where α = 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,10 +142,10 @@ impl Parameterization for ScorePrediction {
 ///
 /// Where variance is preserved it changes nothing. Around [`EpsilonPrediction`] it is NCSNv2's
 /// score network `s(x, σ) = f(x)/σ` (there `f = σ s = −ε̂`, so the network's last layer has the
-/// other sign), whose predictions are of unit size at every level, while those of [`ScorePrediction`]
-/// grow as 1/σ. [`EdmPrediction`](crate::EdmPrediction) scales outputs as well. Source: Song &
-/// Ermon, *Improved Techniques for Training Score-Based Generative Models*, technique 3,
-/// arXiv 2006.09011.
+/// other sign), whose predictions are of unit size at every level, while those of
+/// [`ScorePrediction`] grow as 1/σ. [`EdmPrediction`](crate::EdmPrediction) scales outputs as well.
+/// Source: Song & Ermon, *Improved Techniques for Training Score-Based Generative Models*,
+/// technique 3, arXiv 2006.09011.
 ///
 /// ```
 /// use ddm_denoiser::{EpsilonPrediction, Parameterization, ScaledInput};

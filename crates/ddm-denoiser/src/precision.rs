@@ -4,8 +4,8 @@ use burn::tensor::{DType, FloatDType, Tensor};
 
 /// Returns x in single precision if it is in half precision (f16, bf16), else unchanged.
 ///
-/// Coefficients and timesteps are as exact as the type of x: bf16 holds 8 bits, so that timestep 998
-/// would become 1000, and ε̂ = (x − α x̂₀)/σ would lose its digits by cancellation. So runs,
+/// Coefficients and timesteps are as exact as the type of x: bf16 holds 8 bits, so that timestep
+/// 998 would become 1000, and ε̂ = (x − α x̂₀)/σ would lose its digits by cancellation. So runs,
 /// guidance, objectives and likelihoods compute in f32 or f64. For a network in half precision, use
 /// [`Model::network_dtype`](crate::Model::network_dtype).
 ///

@@ -5,12 +5,12 @@ use burn::tensor::Tensor;
 
 use crate::{Condition, ModelError};
 
-/// A network `F(x_t, t)`. Its [`Parameterization`](crate::Parameterization) states what it predicts:
-/// ε, x₀, v, the score or a velocity.
+/// A network `F(x_t, t)`. Its [`Parameterization`](crate::Parameterization) states what it
+/// predicts: ε, x₀, v, the score or a velocity.
 ///
 /// `x` is `[batch, …]` of any rank D; `t` is `[batch]`, in the unit of
-/// [`NoiseSchedule::timestep`](ddm_schedule::NoiseSchedule::timestep) (0 … 1000). The prediction has
-/// the shape of x.
+/// [`NoiseSchedule::timestep`](ddm_schedule::NoiseSchedule::timestep) (0 … 1000). The prediction
+/// has the shape of x.
 ///
 /// ```
 /// use burn::tensor::Tensor;

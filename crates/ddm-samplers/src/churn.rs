@@ -15,11 +15,12 @@ use crate::{Context, Ddim, Sampler, SamplingError};
 /// ŝ = (1 + γ) s,   γ = min(S_churn/n, √2 − 1) where S_tmin ≤ s ≤ S_tmax, else 0
 /// ```
 ///
-/// with noise of std S_noise, and the sampler takes the step from there. n is the number of steps of
-/// the run. ŝ is limited by the schedule's end. Do not use it with multistep methods: their old
+/// with noise of std S_noise, and the sampler takes the step from there. n is the number of steps
+/// of the run. ŝ is limited by the schedule's end. Do not use it with multistep methods: their old
 /// predictions do not include the new noise, and their samples spread too far. Stochastic; model
-/// calls and state are the inner sampler's; S_churn = 0 changes nothing. Source: Karras et al., *Elucidating the
-/// Design Space of Diffusion-Based Generative Models*, algorithm 2, arXiv 2206.00364 (Heun).
+/// calls and state are the inner sampler's; S_churn = 0 changes nothing. Source: Karras et al.,
+/// *Elucidating the Design Space of Diffusion-Based Generative Models*, algorithm 2, arXiv
+/// 2206.00364 (Heun).
 ///
 /// ```
 /// use ddm_samplers::{Churn, Heun};
@@ -151,9 +152,9 @@ impl<const D: usize, S: Sampler<D>> Sampler<D> for Churn<S> {
 /// The churn of diffusers' Euler schedulers: the network is called before the noise is raised, and
 /// its prediction is used at the raised level.
 ///
-/// With S_churn = 0 it is [`Ddim`]. Use it to reproduce diffusers' samples. Otherwise use [`Churn`],
-/// which calls the network at the raised level, as the paper does. One model call per step; no
-/// state. `parameterization` must be the model's.
+/// With S_churn = 0 it is [`Ddim`]. Use it to reproduce diffusers' samples. Otherwise use
+/// [`Churn`], which calls the network at the raised level, as the paper does. One model call per
+/// step; no state. `parameterization` must be the model's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LaggingChurn<P> {
     /// The churn, and the sampler it wraps.

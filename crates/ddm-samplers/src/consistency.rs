@@ -13,9 +13,9 @@ use crate::{Context, Sampler, SamplingError};
 /// [`RectifiedFlow`](ddm_schedule::RectifiedFlow) the stochastic Euler step of flow matching: the
 /// reverse kernel whose result does not depend on x. With [`floor`](Self::floor) σ_min the model's
 /// prediction is treated as data with noise σ_min, `c² = σ_to² − α_to² σ_min²`, which is the
-/// multistep sampling of consistency models. The model must map every x to the end of its path; wrap
-/// latent consistency models in [`Consistent`](ddm_denoiser::Consistent). Stochastic; one model call
-/// per step; no order; no state. Source: Song et al., *Consistency Models*, algorithm 1,
+/// multistep sampling of consistency models. The model must map every x to the end of its path;
+/// wrap latent consistency models in [`Consistent`](ddm_denoiser::Consistent). Stochastic; one
+/// model call per step; no order; no state. Source: Song et al., *Consistency Models*, algorithm 1,
 /// arXiv 2303.01469; Luo et al., *Latent Consistency Models*, arXiv 2310.04378.
 ///
 /// ```
@@ -70,10 +70,9 @@ impl<const D: usize> Sampler<D> for Lcm {
 ///
 /// Both moves are one step of the reverse kernel, where c is the noise of the forward kernel from
 /// the level at timestep s (rounded down if t_to is whole, as in a table) to `to`. γ = 0 is
-/// [`crate::Ddim`] at η = 0, γ = 1 almost [`Lcm`]. Stochastic; one model call per step; no order; no
-/// state. Source:
-/// Zheng et al., *Trajectory Consistency Distillation* (strategic stochastic sampling),
-/// arXiv 2402.19159.
+/// [`crate::Ddim`] at η = 0, γ = 1 almost [`Lcm`]. Stochastic; one model call per step; no order;
+/// no state. Source: Zheng et al., *Trajectory Consistency Distillation* (strategic stochastic
+/// sampling), arXiv 2402.19159.
 ///
 /// ```
 /// use ddm_samplers::Tcd;

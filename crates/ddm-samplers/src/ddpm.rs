@@ -27,9 +27,8 @@ pub enum Variance {
     Small,
     /// The chain's variance, `β = σ_from² − (α_from/α_to)² σ_to²`: exact if the data is N(0, I).
     Large,
-    /// The learned variance, `β^v β̃^(1−v)` with v predicted by the model for each element; β̃ if the
-    /// model predicts none.
-    /// Source: Nichol & Dhariwal, eq. 15, arXiv 2102.09672.
+    /// The learned variance, `β^v β̃^(1−v)` with v predicted by the model for each element; β̃ if
+    /// the model predicts none. Source: Nichol & Dhariwal, eq. 15, arXiv 2102.09672.
     Learned,
 }
 

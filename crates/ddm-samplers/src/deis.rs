@@ -15,8 +15,8 @@ use crate::{Context, DpmSolver, Ending, History, Sampler, SamplingError, SolverT
 /// with ℓᵢ the Lagrange polynomials of the last predictions. Since ln ρ = −λ, it equals
 /// [`DpmSolver`] with [`SolverType::Exact`], and is implemented by it. One model call per step;
 /// deterministic, of the stated order; the state is the last `order` predictions.
-/// Source: Zhang & Chen, *Fast Sampling of Diffusion Models with Exponential Integrator*, eq. 14–15,
-/// arXiv 2204.13902.
+/// Source: Zhang & Chen, *Fast Sampling of Diffusion Models with Exponential Integrator*, eq.
+/// 14–15, arXiv 2204.13902.
 ///
 /// ```
 /// use ddm_samplers::Deis;

@@ -15,16 +15,16 @@ use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, Solve
 /// SDE: x' = (α_to/α_from) x − 2 σ_to (e^h − 1) ε̄ + σ_to √(e^(2h) − 1) z
 /// ```
 ///
-/// where ε̄ is the mean, under `e^(−λ)`, of the polynomial through the last ε̂. The ODE is the reverse
-/// kernel with the x̂₀ that ε̄ implies. The SDE is not ([`kernel::noise_sde`]); where its factors are
-/// undefined (σ_to = 0, α_from = 0) it takes the ancestral step.
+/// where ε̄ is the mean, under `e^(−λ)`, of the polynomial through the last ε̂. The ODE is the
+/// reverse kernel with the x̂₀ that ε̄ implies. The SDE is not ([`kernel::noise_sde`]); where its
+/// factors are undefined (σ_to = 0, α_from = 0) it takes the ancestral step.
 ///
-/// One model call per step; the state is the last `order` predictions. The ODE is of the stated order,
-/// order 3 with [`SolverType::Exact`] (its default, and the same as [`Deis`](crate::Deis)); order 1
-/// is [`Ddim`](crate::Ddim). The SDE, in mean and variance on Gaussian data, is of order 1, 2 and 2
-/// (measured 1.0, 1.9 and 1.8): a third prediction only makes the error smaller. For guided or
-/// few-step sampling prefer [`DpmSolverPp`](crate::DpmSolverPp).
-/// Source: Lu et al., *DPM-Solver*, eq. 3.4 and prop. 3.1, arXiv 2206.00927; the SDE: Lu et al.,
+/// One model call per step; the state is the last `order` predictions. The ODE is of the stated
+/// order, order 3 with [`SolverType::Exact`] (its default, and the same as [`Deis`](crate::Deis));
+/// order 1 is [`Ddim`](crate::Ddim). The SDE, in mean and variance on Gaussian data, is of order 1,
+/// 2 and 2 (measured 1.0, 1.9 and 1.8): a third prediction only makes the error smaller. For guided
+/// or few-step sampling prefer [`DpmSolverPp`](crate::DpmSolverPp). Source: Lu et al.,
+/// *DPM-Solver*, eq. 3.4 and prop. 3.1, arXiv 2206.00927; the SDE: Lu et al.,
 /// *DPM-Solver++*, arXiv 2211.01095.
 ///
 /// ```

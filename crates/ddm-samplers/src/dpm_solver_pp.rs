@@ -15,8 +15,9 @@ use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, Solve
 ///    = reverse(x, Σ wᵢ x̂₀ᵢ, from → to; c),      c = σ_to √(1 − e^(−2ηh)),  h = λ_to − λ_from
 /// ```
 ///
-/// where x̂₀(λ) is the polynomial through the last predictions, which gives the weights w. One model
-/// call per step; the state is the last `order` predictions, and the first steps are of lower order.
+/// where x̂₀(λ) is the polynomial through the last predictions, which gives the weights w. One
+/// model call per step; the state is the last `order` predictions, and the first steps are of lower
+/// order.
 ///
 /// The ODE is of the stated order, order 3 with [`SolverType::Exact`] (its default). The SDE is
 /// stochastic; in mean and variance on Gaussian data it too is of the stated order. Order 1 is

@@ -17,14 +17,13 @@ use crate::{Context, Ending, Extrapolate, History, Sampler, SamplingError, Solve
 /// x' = reverse(x_start, Σ wᵢ x̂₀ᵢ, start → to; c),      c = σ_to √(1 − e^(−2ηH)),  H = λ_to − λ_start
 /// ```
 ///
-/// so that the steps inside a block are the inner points of a Runge–Kutta method. One model call per
-/// step; the state is the block's first x and its predictions. The ODE is of the stated order in
-/// runs of whole blocks, where [`Ending::Keep`] keeps the last one whole. [`sde`](Self::sde) adds
-/// noise as [`DpmSolverPp::sde`](crate::DpmSolverPp::sde) does, fresh at each inner point, and so is
-/// of weak order 1. Inside [`RePaint`](crate::RePaint) jump by whole blocks: changes to x within a
-/// block are lost, since its steps restart from its first x.
-/// Source: Lu et al., *DPM-Solver*, algorithms 1–2, arXiv 2206.00927; *DPM-Solver++*,
-/// algorithm 1, arXiv 2211.01095.
+/// so that the steps inside a block are the inner points of a Runge–Kutta method. One model call
+/// per step; the state is the block's first x and its predictions. The ODE is of the stated order
+/// in runs of whole blocks, where [`Ending::Keep`] keeps the last one whole. [`sde`](Self::sde)
+/// adds noise as [`DpmSolverPp::sde`](crate::DpmSolverPp::sde) does, fresh at each inner point, and
+/// so is of weak order 1. Inside [`RePaint`](crate::RePaint) jump by whole blocks: changes to x
+/// within a block are lost, since its steps restart from its first x. Source: Lu et al.,
+/// *DPM-Solver*, algorithms 1–2, arXiv 2206.00927; *DPM-Solver++*, algorithm 1, arXiv 2211.01095.
 ///
 /// ```
 /// use ddm_samplers::{DpmSolverSingle, Ending};
@@ -66,18 +65,18 @@ impl DpmSolverSingle {
         Self { extrapolate, ..self }
     }
 
-    /// Sets the weights. `Midpoint` (the default): at order 2 the slope has weight ½; at order 3 the
-    /// slope between the block's first and newest prediction is integrated. `Heun` and `Exact`: the
-    /// polynomial through all predictions is integrated, but at order 3 of the SDE `Heun` has
+    /// Sets the weights. `Midpoint` (the default): at order 2 the slope has weight ½; at order 3
+    /// the slope between the block's first and newest prediction is integrated. `Heun` and `Exact`:
+    /// the polynomial through all predictions is integrated, but at order 3 of the SDE `Heun` has
     /// diffusers' wrong sign of the curvature.
     #[must_use]
     pub fn solver_type(self, solver_type: SolverType) -> Self {
         Self { solver_type, ..self }
     }
 
-    /// Sets the ending. By default a whole block at the end of the run is cut short, so that the last
-    /// step is of order 1. `Keep` keeps it whole. With the others the last step is always of order 1.
-    /// A step to σ = 0 is of order 1 in any case.
+    /// Sets the ending. By default a whole block at the end of the run is cut short, so that the
+    /// last step is of order 1. `Keep` keeps it whole. With the others the last step is always of
+    /// order 1. A step to σ = 0 is of order 1 in any case.
     #[must_use]
     pub fn ending(self, ending: Ending) -> Self {
         Self { ending, ..self }
@@ -114,13 +113,13 @@ impl DpmSolverSingle {
 /// predictions.
 #[derive(Clone, Debug)]
 pub struct Block<const D: usize> {
-    begin: Option<(NoiseLevel, Tensor<D>, NoiseLevel)>,
+    start: Option<(NoiseLevel, Tensor<D>, NoiseLevel)>,
     predictions: History<D>,
 }
 
 impl<const D: usize> Default for Block<D> {
     fn default() -> Self {
-        Self { begin: None, predictions: History::default() }
+        Self { start: None, predictions: History::default() }
     }
 }
 
@@ -135,26 +134,29 @@ impl<const D: usize> Sampler<D> for DpmSolverSingle {
         to: NoiseLevel,
         block: &mut Block<D>,
     ) -> Tensor<D> {
-        // λ must be finite at both ends of a block, and x must be at the level the last step reached.
+        // λ must be finite at both ends of a block, and x must be at the level the last step
+        // reached.
         let inside = self.order_at(cx.done(), cx.steps()) > 1 && to.sigma > 0.0;
-        let (begin, start) = match block.begin.take() {
-            Some((begin, start, at)) if inside && begin.alpha > 0.0 && at == from => (begin, start),
+        let (start, x_start) = match block.start.take() {
+            Some((start, x_start, at)) if inside && start.alpha > 0.0 && at == from => {
+                (start, x_start)
+            }
             _ => {
                 block.predictions = History::default();
                 (from, x.clone())
             }
         };
         let x0 = self.extrapolate.predict(cx, &x, from, &mut block.predictions, self.order.0);
-        let nodes = nodes(&block.predictions, self.order.0, begin, to, NoiseLevel::lambda);
-        let h = to.lambda() - begin.lambda();
+        let nodes = nodes(&block.predictions, self.order.0, start, to, NoiseLevel::lambda);
+        let h = to.lambda() - start.lambda();
         let e = match self.extrapolate {
             Extrapolate::Data => (1.0 + self.eta.0) * h,
             Extrapolate::Noise => -h,
         };
         let weights = self.weights(&nodes, e);
-        block.begin = Some((begin, start.clone(), to));
-        let step = Move { from: begin, to, c: kernel::sde_std(begin, to, self.eta.0) };
-        step.take(cx, start, x0, self.extrapolate.kind(), &block.predictions, &weights)
+        block.start = Some((start, x_start.clone(), to));
+        let step = Move { from: start, to, c: kernel::sde_std(start, to, self.eta.0) };
+        step.take(cx, x_start, x0, self.extrapolate.kind(), &block.predictions, &weights)
     }
 
     fn order(&self) -> Option<usize> {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::prediction::{prediction_from, sum};
 use crate::{Context, Sampler};
 
-/// Heun's method: an Euler step, a second model call at its end, and the step again with the mean of
-/// the two slopes. A step to σ = 0 is an Euler step.
+/// Heun's method: an Euler step, a second model call at its end, and the step again with the mean
+/// of the two slopes. A step to σ = 0 is an Euler step.
 ///
 /// Two model calls per step, one in the last; order 2 (measured 2.0); no state. Source: Karras et
 /// al., *Elucidating the Design Space of Diffusion-Based Generative Models*, algorithm 1,

@@ -39,7 +39,8 @@ impl<const D: usize> History<D> {
         self.predictions.iter().map(|&(level, _)| level)
     }
 
-    /// Returns `x + Σ wᵢ predictionᵢ`, newest first, over the stored predictions that have a weight.
+    /// Returns `x + Σ wᵢ predictionᵢ`, newest first, over the stored predictions that have a
+    /// weight.
     pub fn add_to(&self, x: Tensor<D>, weights: &[f64]) -> Tensor<D> {
         let terms = self.predictions.iter().zip(weights);
         terms.fold(x, |sum, ((_, prediction), &w)| sum + prediction.clone() * w)

@@ -28,8 +28,8 @@ pub(crate) fn moments(e: f64) -> [f64; 4] {
 }
 
 /// The weights of values at `nodes` in the mean of their interpolating polynomial, under a weight
-/// with these moments: `w_i = Σ_k ℓ_ik μ_k`, where `Σ_k ℓ_ik s^k` is the i-th Lagrange polynomial. They
-/// add up to 1.
+/// with these moments: `w_i = Σ_k ℓ_ik μ_k`, where `Σ_k ℓ_ik s^k` is the i-th Lagrange polynomial.
+/// They add up to 1.
 pub(crate) fn weights(nodes: &[f64], moments: [f64; 4]) -> Vec<f64> {
     let weight = |i: usize| {
         let mut polynomial = vec![1.0];

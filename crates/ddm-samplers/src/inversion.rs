@@ -9,14 +9,14 @@ use ddm_schedule::{Invalid, Levels, NoiseLevel};
 use crate::Frame;
 use crate::prediction::prediction_of;
 
-/// Inverts DDIM: goes from data `x0` through `levels` in reverse, with DDIM steps (η = 0) to noisier
-/// levels. A [`Ddim`](crate::Ddim) run on the same levels from the last x returns to `x0`, up to an
-/// error that falls as the levels get finer.
+/// Inverts DDIM: goes from data `x0` through `levels` in reverse, with DDIM steps (η = 0) to
+/// noisier levels. A [`Ddim`](crate::Ddim) run on the same levels from the last x returns to `x0`,
+/// up to an error that falls as the levels get finer.
 ///
 /// In each step the network's timestep is that of the level the step goes to, so that inversion and
-/// sampling use the same timesteps. Deterministic; one model call per step; order 1. Source: Song et al., *Denoising
-/// Diffusion Implicit Models*, sec. 4.3, arXiv 2010.02502; Mokady et al., sec. 3.1,
-/// arXiv 2211.09794.
+/// sampling use the same timesteps. Deterministic; one model call per step; order 1. Source: Song
+/// et al., *Denoising Diffusion Implicit Models*, sec. 4.3, arXiv 2010.02502; Mokady et al., sec.
+/// 3.1, arXiv 2211.09794.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -82,9 +82,10 @@ impl<'a, const D: usize, M> Inversion<'a, D, M> {
         Self { limit: Box::new(limit), ..self }
     }
 
-    /// Sets the level at which each step but the first starts, as a function `start` of the level it
-    /// goes to, in place of the level that the previous step has reached. It reproduces diffusers,
-    /// whose steps do not join if the number of steps does not divide the number of rows.
+    /// Sets the level at which each step but the first starts, as a function `start` of the level
+    /// it goes to, in place of the level that the previous step has reached. It reproduces
+    /// diffusers, whose steps do not join if the number of steps does not divide the number of
+    /// rows.
     #[must_use]
     pub fn starting_at(self, start: impl Fn(NoiseLevel) -> NoiseLevel + Send + Sync + 'a) -> Self {
         Self { start: Some(Box::new(start)), ..self }

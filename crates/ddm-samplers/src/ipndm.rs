@@ -9,7 +9,8 @@ use crate::pndm::adams_bashforth;
 use crate::settings::Order;
 use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 
-/// The iPNDM sampler: the reverse kernel with Adams–Bashforth weights for evenly spaced steps on ε̂.
+/// The iPNDM sampler: the reverse kernel with Adams–Bashforth weights for evenly spaced steps on
+/// ε̂.
 ///
 /// ```text
 /// ε̄ = (55 ε̂₀ − 59 ε̂₁ + 37 ε̂₂ − 9 ε̂₃)/24,      x' = reverse(x, (x − σ ε̄)/α, from → to; 0)
@@ -17,11 +18,11 @@ use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 ///
 /// One model call per step; deterministic; the state is the last four predictions, and the first
 /// steps use the methods of fewer predictions. The weights assume even steps, which they never are
-/// in σ/α, so the order is 2 with two or more predictions (1 with one). [`Pndm`](crate::Pndm) differs
-/// only in its first steps; with the true spacing it is [`Lms`](crate::Lms).
-/// At α = 0 the noise does not determine the data, and x̂₀ is taken as 0, as in diffusers.
-/// Source: Zhang & Chen, *Fast Sampling of Diffusion Models with Exponential Integrator*, arXiv
-/// 2204.13902, which improves on Liu et al., *Pseudo Numerical Methods*, arXiv 2202.09778.
+/// in σ/α, so the order is 2 with two or more predictions (1 with one). [`Pndm`](crate::Pndm)
+/// differs only in its first steps; with the true spacing it is [`Lms`](crate::Lms). At α = 0 the
+/// noise does not determine the data, and x̂₀ is taken as 0, as in diffusers. Source: Zhang & Chen,
+/// *Fast Sampling of Diffusion Models with Exponential Integrator*, arXiv 2204.13902, which
+/// improves on Liu et al., *Pseudo Numerical Methods*, arXiv 2202.09778.
 ///
 /// ```
 /// use ddm_samplers::Ipndm;

@@ -11,9 +11,10 @@ use crate::{Context, Extrapolate, Sampler, SamplingError};
 /// The midpoint methods: steps with the model's prediction at their midpoint in λ.
 ///
 /// With noise, η > 0, the ODE is followed down to σ = `√(σ_to² − c²)`, which also defines the
-/// midpoint, and noise of std c is added, with c of [`Ddim`](crate::Ddim). Two model calls per step,
-/// one in the last, to σ = 0, which is DDIM's. Order 2 without noise (measured 2.0 for x̂₀ and ε̂), and
-/// with noise in mean and variance on Gaussian data (measured 1.9 to 2.0); no state. Source: Lu et al.,
+/// midpoint, and noise of std c is added, with c of [`Ddim`](crate::Ddim). Two model calls per
+/// step, one in the last, to σ = 0, which is DDIM's. Order 2 without noise (measured 2.0 for x̂₀
+/// and ε̂), and with noise in mean and variance on Gaussian data (measured 1.9 to 2.0); no state.
+/// Source: Lu et al.,
 /// *DPM-Solver*, algorithm 1, arXiv 2206.00927 (ε̂), and *DPM-Solver++*, algorithm 1 with r = ½,
 /// arXiv 2211.01095 (x̂₀).
 ///

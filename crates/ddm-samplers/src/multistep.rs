@@ -28,8 +28,8 @@ pub enum SolverType {
     ///
     /// At order 3 the published implementations (diffusers and DPM-Solver's) differ, and `Midpoint`
     /// and `Heun` follow diffusers: the slope is integrated, but the curvature is halved, which
-    /// leaves an error of order 2, and for the SDE it has the wrong sign. So use `Exact` at order 3,
-    /// and the others to reproduce diffusers.
+    /// leaves an error of order 2, and for the SDE it has the wrong sign. So use `Exact` at order
+    /// 3, and the others to reproduce diffusers.
     Exact,
 }
 
@@ -64,8 +64,8 @@ impl SolverType {
 pub enum Ending {
     /// The order of the method.
     Keep,
-    /// A lower order in runs of fewer than 15 steps: 1 in the last step, at most 2 in the one before
-    /// (`lower_order_final` of diffusers).
+    /// A lower order in runs of fewer than 15 steps: 1 in the last step, at most 2 in the one
+    /// before (`lower_order_final` of diffusers).
     #[default]
     Lower,
     /// Order 1 in the last step (`euler_at_final` of diffusers).
@@ -128,8 +128,8 @@ pub(crate) struct Move {
 }
 
 impl Move {
-    /// The reverse kernel on x with the weighted sum of the predictions, as x̂₀ or as the x̂₀ that it
-    /// implies. With a single prediction, the model's `x0` is used.
+    /// The reverse kernel on x with the weighted sum of the predictions, as x̂₀ or as the x̂₀ that
+    /// it implies. With a single prediction, the model's `x0` is used.
     pub(crate) fn take<const D: usize>(
         self,
         cx: &mut Context<'_, D>,

@@ -12,11 +12,10 @@ use crate::{Context, History, Sampler, integral};
 /// The PNDM sampler: classical methods for even steps, with the reverse kernel as their transfer.
 ///
 /// After its first steps it is PLMS, `ε̄ = (55 ε̂₀ − 59 ε̂₁ + 37 ε̂₂ − 9 ε̂₃)/24` inserted as
-/// `x̂₀ = (x − σ ε̄)/α`: one model call per step. [`PndmStart`] sets the first steps. Deterministic;
-/// order 2, since the steps are not even in σ/α; the state is the last four predictions.
-/// [`Ipndm`](crate::Ipndm) has no special first steps.
-/// Source: Liu et al., *Pseudo Numerical Methods for Diffusion Models on Manifolds*, algorithm 2,
-/// arXiv 2202.09778.
+/// `x̂₀ = (x − σ ε̄)/α`: one model call per step. [`PndmStart`] sets the first steps.
+/// Deterministic; order 2, since the steps are not even in σ/α; the state is the last four
+/// predictions. [`Ipndm`](crate::Ipndm) has no special first steps. Source: Liu et al., *Pseudo
+/// Numerical Methods for Diffusion Models on Manifolds*, algorithm 2, arXiv 2202.09778.
 ///
 /// ```
 /// use ddm_samplers::{Pndm, PndmStart};
@@ -33,12 +32,12 @@ pub struct Pndm<P = EpsilonPrediction> {
 /// The method of the first steps of [`Pndm`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PndmStart {
-    /// One step with the mean of ε̂ at both ends (two model calls), then the multistep methods of two
-    /// and three predictions (`skip_prk_steps` of diffusers).
+    /// One step with the mean of ε̂ at both ends (two model calls), then the multistep methods of
+    /// two and three predictions (`skip_prk_steps` of diffusers).
     #[default]
     Heun,
-    /// Three steps of the classical Runge–Kutta method (four model calls each), whose midpoint is halfway
-    /// in time.
+    /// Three steps of the classical Runge–Kutta method (four model calls each), with the
+    /// midpoint in time.
     RungeKutta,
 }
 

@@ -32,8 +32,8 @@ impl Prior {
     /// Creates the prior of data with this mean and standard deviation.
     ///
     /// # Errors
-    /// Returns an error if the mean is not finite, or if the standard deviation is not finite and at
-    /// least 0.
+    /// Returns an error if the mean is not finite, or if the standard deviation is not finite and
+    /// at least 0.
     pub fn new(mean: f64, std: f64) -> Result<Self, Invalid> {
         Invalid::require(mean.is_finite(), "the prior's mean", mean, "finite")?;
         let good = std.is_finite() && std >= 0.0;

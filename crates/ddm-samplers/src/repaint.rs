@@ -77,9 +77,9 @@ fn require_mask<const D: usize>(mask: Tensor<D>) -> Result<(), SamplingError> {
 }
 
 impl<S, const D: usize> RePaint<S, D> {
-    /// Wraps `inner`, with data that is known where `mask` is 1 and ignored where it is 0; each step
-    /// is taken r = `times ≥ 1` times. Both tensors broadcast against x, so `[1, …]` serves a whole
-    /// batch, and are cast to its type. Values of the mask between 0 and 1 blend.
+    /// Wraps `inner`, with data that is known where `mask` is 1 and ignored where it is 0; each
+    /// step is taken r = `times ≥ 1` times. Both tensors broadcast against x, so `[1, …]` serves a
+    /// whole batch, and are cast to its type. Values of the mask between 0 and 1 blend.
     ///
     /// # Errors
     /// Returns an error if the shapes do not broadcast, if the mask has values outside [0, 1] or
@@ -118,8 +118,8 @@ impl<S, const D: usize> RePaint<S, D> {
     }
 }
 
-/// The state of [`RePaint`]: the inner sampler's state, now and at the start of the current jump, and
-/// the levels at which the steps since then started.
+/// The state of [`RePaint`]: the inner sampler's state, now and at the start of the current jump,
+/// and the levels at which the steps since then started.
 #[derive(Clone, Debug, Default)]
 pub struct Jump<T> {
     now: T,

@@ -16,15 +16,15 @@ use crate::{Basis, Context, Extrapolate, MultistepState, Sampler, SamplingError}
 /// `c = σ_to √(1 − e^(−2τ²h))` and z = −(1 + τ²)h in the weights of the predictions. The corrector
 /// repeats the last step with the same noise. So at τ = 0 it is [`UniPc`](crate::UniPc) with
 /// [`Basis::B1`], and τ = 1 is the full SDE. τ applies between two timesteps and is 0 outside them.
-/// In ε̂ ([`extrapolate`](Self::extrapolate)) it is [`ddm_schedule::kernel::noise_sde`], less stable
-/// than in x̂₀.
+/// In ε̂ ([`extrapolate`](Self::extrapolate)) it is [`ddm_schedule::kernel::noise_sde`], less
+/// stable than in x̂₀.
 ///
-/// At τ = 0 a predictor of s predictions and a corrector of t (beside the one at the end) have order
-/// min(s, t) + 1. With noise, in mean and variance on Gaussian data, the order is 2 at most (measured
-/// 2.0 to 2.2 for (1, 1) and for the default, (2, 1)).
-/// Stochastic: it draws noise in every step, also where τ = 0. With `lower_order_final` (the default)
-/// the order falls to 1 in the last steps. State: the last x, its noise, and the last predictions.
-/// Source: Xue et al., *SA-Solver*, algorithm 1 and prop. 4.2, arXiv 2309.05019.
+/// At τ = 0 a predictor of s predictions and a corrector of t (beside the one at the end) have
+/// order min(s, t) + 1. With noise, in mean and variance on Gaussian data, the order is 2 at most
+/// (measured 2.0 to 2.2 for (1, 1) and for the default, (2, 1)). Stochastic: it draws noise in
+/// every step, also where τ = 0. With `lower_order_final` (the default) the order falls to 1 in the
+/// last steps. State: the last x, its noise, and the last predictions. Source: Xue et al.,
+/// *SA-Solver*, algorithm 1 and prop. 4.2, arXiv 2309.05019.
 ///
 /// ```
 /// use ddm_samplers::SaSolver;
@@ -45,9 +45,9 @@ pub struct SaSolver {
 }
 
 impl SaSolver {
-    /// Creates a solver with a predictor of 1 to 3 predictions, and with no corrector or one of 0 to
-    /// 3 predictions beside the one at the end (the paper and diffusers count that one too); τ = 1
-    /// for timesteps 200 to 800.
+    /// Creates a solver with a predictor of 1 to 3 predictions, and with no corrector or one of 0
+    /// to 3 predictions beside the one at the end (the paper and diffusers count that one too); τ =
+    /// 1 for timesteps 200 to 800.
     ///
     /// # Errors
     /// Returns an error if one of the two numbers is outside its range.
@@ -64,8 +64,8 @@ impl SaSolver {
     /// Returns an error if τ is not finite and at least 0, or if the range is empty.
     pub fn tau(self, tau: f64, timesteps: RangeInclusive<f64>) -> Result<Self, SamplingError> {
         let (first, last) = timesteps.into_inner();
-        let holds = first <= last && first < f64::INFINITY && last > f64::NEG_INFINITY;
-        Invalid::require(holds, "the first timestep of tau", first, "at most the last")?;
+        let valid = first <= last && first < f64::INFINITY && last > f64::NEG_INFINITY;
+        Invalid::require(valid, "the first timestep of tau", first, "at most the last")?;
         let between = (bound(first), bound(last));
         Ok(Self { tau: NonNegative::new("tau", tau)?, between, ..self })
     }

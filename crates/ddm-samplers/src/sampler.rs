@@ -9,9 +9,9 @@ use crate::{Context, SamplingError};
 /// A sampler: a method that moves x from one noise level to a less noisy one.
 ///
 /// The sampler calls the model through the [`Context`] (pull, not push), so a method with several
-/// model calls per step is straight-line code. It is a plain value, and `State` carries what one step
-/// passes to the next. So a sampler can serve many runs at once, and a run can be cloned in the
-/// middle.
+/// model calls per step is straight-line code. It is a plain value, and `State` carries what one
+/// step passes to the next. So a sampler can serve many runs at once, and a run can be cloned in
+/// the middle.
 ///
 /// ```
 /// use burn::tensor::Tensor;
@@ -49,8 +49,8 @@ pub trait Sampler<const D: usize>: Send + Sync {
         state: &mut Self::State,
     ) -> Tensor<D>;
 
-    /// Returns the order p: the error after n steps falls as n⁻ᵖ. For a stochastic sampler it is the
-    /// error of mean and variance. `None` if the sampler does not solve an equation.
+    /// Returns the order p: the error after n steps falls as n⁻ᵖ. For a stochastic sampler it is
+    /// the error of mean and variance. `None` if the sampler does not solve an equation.
     fn order(&self) -> Option<usize> {
         Some(1)
     }

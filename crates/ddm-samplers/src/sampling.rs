@@ -115,8 +115,8 @@ impl<'a, M, S, N> Sampling<'a, M, S, N> {
     /// deviation at the first level (0 and 1 if variance is preserved).
     ///
     /// # Errors
-    /// Returns an error if the shape has an empty axis, if the schedule does not have the levels, or
-    /// if the shape or the levels are invalid for the model or the sampler.
+    /// Returns an error if the shape has an empty axis, if the schedule does not have the levels,
+    /// or if the shape or the levels are invalid for the model or the sampler.
     pub fn start<const D: usize>(
         mut self,
         shape: [usize; D],

@@ -18,9 +18,10 @@ use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 /// With a single difference (UniP-2 and UniC-1), [`Basis`] sets its weight. UniP-2 with
 /// [`Basis::B2`] is DPM-Solver++(2M).
 ///
-/// The corrector raises the order to p + 1 (measured 1.9, 2.9 and 4.2). With `lower_order_final` (the
-/// default) the order falls to 1 in the last steps, which stabilizes short runs but lowers the order
-/// of long ones. A step to σ = 0 is always of order 1. State: the last x and predictions. Source: Zhao et al.,
+/// The corrector raises the order to p + 1 (measured 1.9, 2.9 and 4.2). With `lower_order_final`
+/// (the default) the order falls to 1 in the last steps, which stabilizes short runs but lowers the
+/// order of long ones. A step to σ = 0 is always of order 1. State: the last x and predictions.
+/// Source: Zhao et al.,
 /// *UniPC: A Unified Predictor-Corrector Framework*, algorithms 1 and 2, arXiv 2302.04867.
 ///
 /// ```
@@ -117,13 +118,14 @@ impl<const D: usize> Sampler<D> for UniPc {
     }
 
     fn order(&self) -> Option<usize> {
-        // The corrector adds one. If the order falls to 1 in the last steps, the run's is 2 at most.
+        // The corrector adds one. If the order falls to 1 in the last steps, the run's is 2 at
+        // most.
         Some(if self.lower_order_final { 2.min(self.order.0 + 1) } else { self.order.0 + 1 })
     }
 }
 
-/// The state of [`UniPc`] and [`SaSolver`](crate::SaSolver): the last predictions, and the last step,
-/// which the corrector repeats.
+/// The state of [`UniPc`] and [`SaSolver`](crate::SaSolver): the last predictions, and the last
+/// step, which the corrector repeats.
 #[derive(Clone, Debug, Default)]
 pub struct MultistepState<const D: usize> {
     history: History<D>,

@@ -29,8 +29,8 @@ use crate::ScoreError;
 /// where the steps of p are those of [`Ddpm`](ddm_samplers::Ddpm), of the same [`Variance`]. The
 /// expectation is over the noise in x_t, estimated with one draw per term. As in the hybrid loss of
 /// `ddm-train`, which has the same terms, the posterior's variance of the second row replaces that
-/// of the first, which is 0. The large variance is β in every row, as in the papers; their code uses
-/// the small one in the first row, which shifts L₀ a little.
+/// of the first, which is 0. The large variance is β in every row, as in the papers; their code
+/// uses the small one in the first row, which shifts L₀ a little.
 ///
 /// Source: Ho et al., *Denoising Diffusion Probabilistic Models*, eq. 5, arXiv 2006.11239; Nichol &
 /// Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, sec. 2.1 and 3.1,
@@ -92,8 +92,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Returns the whole bound in nats, one per sample. If only some rows were evaluated, their mean
-    /// is used for the others.
+    /// Returns the whole bound in nats, one per sample. If only some rows were evaluated, their
+    /// mean is used for the others.
     pub fn nats(&self) -> Vec<f64> {
         let share = self.all_rows as f64 / self.rows.len() as f64;
         let chain = |i: usize| self.terms.iter().map(|term| term[i]).sum::<f64>() * share;
@@ -153,12 +153,12 @@ impl<'a, M> VariationalBound<'a, M> {
         Ok(Self { rows: Some(rows), ..self })
     }
 
-    /// Evaluates the bound for data x₀ `[batch, …]`. Draws noise once to choose the rows, if not all
-    /// are evaluated, and once per row. Reads back from the device once, at the end.
+    /// Evaluates the bound for data x₀ `[batch, …]`. Draws noise once to choose the rows, if not
+    /// all are evaluated, and once per row. Reads back from the device once, at the end.
     ///
     /// # Errors
-    /// Returns an error if the shape of x₀ is empty or invalid for the model, or if the noise or the
-    /// results cannot be read.
+    /// Returns an error if the shape of x₀ is empty or invalid for the model, or if the noise or
+    /// the results cannot be read.
     pub fn evaluate<const D: usize>(
         &self,
         x0: Tensor<D>,

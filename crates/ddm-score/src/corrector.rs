@@ -10,8 +10,8 @@ use crate::ScoreError;
 use crate::langevin::langevin_move;
 use crate::score::score;
 
-/// A predictor–corrector sampler: any sampler with Langevin moves after each of its steps, which move
-/// x towards the marginal of the level that the step has reached:
+/// A predictor–corrector sampler: any sampler with Langevin moves after each of its steps, which
+/// move x towards the marginal of the level that the step has reached:
 ///
 /// ```text
 /// x = predictor(x, from → to),   then `times`:  x ← x + ε s(x) + √(2ε) z   at `to`
@@ -19,9 +19,9 @@ use crate::score::score;
 ///
 /// Model calls: the predictor's and one per move. State: the predictor's. There are no moves at
 /// σ_to = 0. With 0 moves or steps of size 0, it draws no noise and calls no model. Source: Song et
-/// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, algorithms 1, 4
-/// and 5, arXiv 2011.13456, whose predictors are [`ReverseDiffusion`](crate::ReverseDiffusion) and
-/// the ancestral samplers.
+/// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, algorithms 1,
+/// 4 and 5, arXiv 2011.13456, whose predictors are [`ReverseDiffusion`](crate::ReverseDiffusion)
+/// and the ancestral samplers.
 ///
 /// ```
 /// use ddm_samplers::Ddim;
@@ -69,24 +69,24 @@ impl CorrectorStep {
     /// ε = 2 a (r ‖z‖/‖s‖)²,   a = (α_from/α_to)²
     /// ```
     ///
-    /// r is about 0.16 for images. a is 1 if variance explodes, and 1 − β of the step just taken if it
-    /// is preserved (in the paper, of the next step), so it is 0 in a step from pure noise. Norms are
-    /// per sample, so that a sample does not depend on the rest of its batch; the authors' code takes
-    /// means over the batch.
-    /// ε is limited to 2 σ², the bound of a stable move, which a vanishing score would exceed.
+    /// r is about 0.16 for images. a is 1 if variance explodes, and 1 − β of the step just taken if
+    /// it is preserved (in the paper, of the next step), so it is 0 in a step from pure noise.
+    /// Norms are per sample, so that a sample does not depend on the rest of its batch; the
+    /// authors' code takes means over the batch. ε is limited to 2 σ², the bound of a stable move,
+    /// which a vanishing score would exceed.
     ///
     /// **For many elements only.** As ε depends on x and z, the moves change the marginal: for a
     /// Gaussian of D elements small moves settle at `(1 + 2/D)²` times the variance. That is 0.1 %
     /// too much for 32 × 32 × 3, but 3.5 times the correct variance for points of a plane (measured
     /// at r = 0.05, where the bound on ε starts to act). For few elements use
-    /// [`of_variance`](Self::of_variance): with δ = 2 a r² it is the average of this rule where noise
-    /// dominates, ‖z‖ = √D and ‖s‖ = √D/σ.
+    /// [`of_variance`](Self::of_variance): with δ = 2 a r² it is the average of this rule where
+    /// noise dominates, ‖z‖ = √D and ‖s‖ = √D/σ.
     ///
     /// # Errors
     /// Returns an error if r is not finite and at least 0.
     pub fn snr(snr: f64) -> Result<Self, ScoreError> {
-        let holds = snr >= 0.0 && snr.is_finite();
-        Invalid::require(holds, "snr", snr, "finite and at least 0")?;
+        let valid = snr >= 0.0 && snr.is_finite();
+        Invalid::require(valid, "snr", snr, "finite and at least 0")?;
         Ok(Self(Rule::Snr(snr)))
     }
 
@@ -96,8 +96,8 @@ impl CorrectorStep {
     /// # Errors
     /// Returns an error if δ is outside [0, 2).
     pub fn of_variance(step: f64) -> Result<Self, ScoreError> {
-        let holds = (0.0..2.0).contains(&step);
-        Invalid::require(holds, "step", step, "at least 0 and below 2")?;
+        let valid = (0.0..2.0).contains(&step);
+        Invalid::require(valid, "step", step, "at least 0 and below 2")?;
         Ok(Self(Rule::OfVariance(step)))
     }
 }

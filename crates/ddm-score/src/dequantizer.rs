@@ -12,8 +12,8 @@ use crate::ScoreError;
 /// Uniform dequantization of quantized data, such as pixels of 8 bits, with one bin of width Δ per
 /// value.
 ///
-/// Noise that is uniform in its bin gives such data a density, and by Jensen's inequality the density
-/// bounds the probability of the value k:
+/// Noise that is uniform in its bin gives such data a density, and by Jensen's inequality the
+/// density bounds the probability of the value k:
 ///
 /// ```text
 /// P(k) = ∫ p(b + uΔ) Δ^D du,    ln P(k) ≥ E_u ln p(b + uΔ) + D ln Δ,    u ∈ [0, 1)^D
@@ -43,9 +43,9 @@ pub struct Dequantizer {
 
 impl Dequantizer {
     /// Creates bins for `levels` values from `low` to `high`, both included, each in the middle of
-    /// its bin: `Δ = (high − low)/(levels − 1)`. Bytes k as `k/127.5 − 1` are `centred(256, −1, 1)`;
-    /// the outermost bins extend half a bin beyond. These are also the bins of DDPM's decoder (Ho et
-    /// al., eq. 13, arXiv 2006.11239).
+    /// its bin: `Δ = (high − low)/(levels − 1)`. Bytes k as `k/127.5 − 1` are `centred(256, −1,
+    /// 1)`; the outermost bins extend half a bin beyond. These are also the bins of DDPM's decoder
+    /// (Ho et al., eq. 13, arXiv 2006.11239).
     ///
     /// # Errors
     /// Returns an error if `levels` is below 2, or if Δ is not finite and above 0.
@@ -66,8 +66,8 @@ impl Dequantizer {
     }
 
     fn of_width(width: f64, place: f64) -> Result<Self, ScoreError> {
-        let holds = width.is_finite() && width > 0.0;
-        Invalid::require(holds, "the width of a bin", width, "finite and above 0")?;
+        let valid = width.is_finite() && width > 0.0;
+        Invalid::require(valid, "the width of a bin", width, "finite and above 0")?;
         Invalid::require(
             (0.0..=1.0).contains(&place),
             "the position in the bin",
@@ -82,7 +82,8 @@ impl Dequantizer {
         self.width
     }
 
-    /// Adds noise to x that is uniform in each element's bin, with one draw of the noise, `u = Φ(z)`.
+    /// Adds noise to x that is uniform in each element's bin, with one draw of the noise, `u =
+    /// Φ(z)`.
     pub fn dequantize<const D: usize>(
         &self,
         x: Tensor<D>,

@@ -8,8 +8,8 @@ use crate::{ScoreError, step_controller::StepController};
 /// The nodes c, one per stage after the first.
 const NODES: [f64; 6] = [1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
 
-/// The weights a. The last row is the solution of order 5, so that its slope, the last stage, is the
-/// first stage of the next step.
+/// The weights a. The last row is the solution of order 5, so that its slope, the last stage, is
+/// the first stage of the next step.
 const WEIGHTS: [&[f64]; 6] = [
     &[1.0 / 5.0],
     &[3.0 / 40.0, 9.0 / 40.0],
@@ -56,8 +56,8 @@ impl DormandPrince {
     /// Integrates `dy/dθ = slope(y, θ)` from `start` at θ = `from` to θ = `to`, up or down; `slope`
     /// takes one θ per sample.
     ///
-    /// The steps of a sample depend on that sample alone. A sample that has arrived or given up stays
-    /// in the batch with h = 0.
+    /// The steps of a sample depend on that sample alone. A sample that has arrived or given up
+    /// stays in the batch with h = 0.
     pub(crate) async fn solve<S: State>(
         &self,
         start: S,

@@ -25,16 +25,16 @@ use crate::path::{Path, scaled, velocity};
 /// dy/dθ = (cos θ y − x̂₀)/sin θ,
 /// ```
 ///
-/// the velocity v̂ = cos θ ε̂ − sin θ x̂₀. It is finite where no signal is left, and defined only where
-/// σ > 0. The ODE is solved by the Dormand–Prince method of order 5(4), with the error of a step kept
-/// below `tolerance (1 + |y|)` in the root mean square over a sample's elements.
+/// the velocity v̂ = cos θ ε̂ − sin θ x̂₀. It is finite where no signal is left, and defined only
+/// where σ > 0. The ODE is solved by the Dormand–Prince method of order 5(4), with the error of a
+/// step kept below `tolerance (1 + |y|)` in the root mean square over a sample's elements.
 ///
-/// Angle and step size are per sample, so the result and the number of evaluations of a sample do not
-/// depend on the rest of the batch. The batch stays whole (conditions are bound to it), including
-/// samples that have arrived. One step of the batch costs 6 evaluations and reads one number per
-/// sample back from the device. (An evaluation is [`Denoiser::predict_x0`]: one model call for a
-/// [`Model`](ddm_denoiser::Model), but one per distinct level for a denoiser that takes one level at a
-/// time, such as a closure.)
+/// Angle and step size are per sample, so the result and the number of evaluations of a sample do
+/// not depend on the rest of the batch. The batch stays whole (conditions are bound to it),
+/// including samples that have arrived. One step of the batch costs 6 evaluations and reads one
+/// number per sample back from the device. (An evaluation is [`Denoiser::predict_x0`]: one model
+/// call for a [`Model`](ddm_denoiser::Model), but one per distinct level for a denoiser that takes
+/// one level at a time, such as a closure.)
 ///
 /// Source: Song et al., *Score-Based Generative Modeling through Stochastic Differential
 /// Equations*, eq. 13, arXiv 2011.13456; the angle is that of Salimans & Ho, *Progressive
@@ -68,7 +68,7 @@ pub struct Solution<const D: usize> {
     /// x at the requested level if it was reached, else at the level in `levels`.
     pub x: Tensor<D>,
     /// Whether each sample reached the level. A sample that did not would have required more than
-    /// `max_evaluations` evaluations, or steps below the resolution of the floating-point numbers.
+    /// `max_evaluations` evaluations, or steps below 1e-12 of the path.
     pub reached: Vec<bool>,
     /// The level that each sample is at.
     pub levels: Vec<NoiseLevel>,
@@ -115,8 +115,8 @@ impl<'a, M> ProbabilityFlow<'a, M> {
     }
 
     /// Returns the ends of the flow on the schedule: the noisiest level, and the least noisy one at
-    /// which the network is called. The latter is t = 0 if there is noise at t = 0, else t = 1e-3, or
-    /// the first row of a β table.
+    /// which the network is called. The latter is t = 0 if there is noise at t = 0, else t = 1e-3,
+    /// or the first row of a β table.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, VarianceExploding};
@@ -139,8 +139,8 @@ impl<'a, M> ProbabilityFlow<'a, M> {
 
     /// Decodes noise `x ~ N(0, scale² I)` to nearly clean data, between the [`ends`](Self::ends).
     ///
-    /// One `model.denoise(x, ends[1])` removes the remaining noise, but then encoding does not invert
-    /// decoding exactly.
+    /// One `model.denoise(x, ends[1])` removes the remaining noise, but then encoding does not
+    /// invert decoding exactly.
     ///
     /// # Errors
     /// Returns the errors of [`solve`](Self::solve).
@@ -168,8 +168,8 @@ impl<'a, M> ProbabilityFlow<'a, M> {
     /// f64 if x is f64, else in f32.
     ///
     /// # Errors
-    /// Returns an error if a level has no noise or does not lie on the schedule, if the shape of x is
-    /// empty or invalid for the model, or if the device cannot be read.
+    /// Returns an error if a level has no noise or does not lie on the schedule, if the shape of x
+    /// is empty or invalid for the model, or if the device cannot be read.
     pub fn solve<const D: usize>(
         &self,
         x: Tensor<D>,

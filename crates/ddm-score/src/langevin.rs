@@ -17,12 +17,12 @@ use crate::ScoreError;
 /// NCSN's, which has ε/2 before the score, is `2 δ σ_L²`. x is not rescaled between levels, also
 /// where α is not 1. The step to σ = 0 ends with `α_to x̂₀`, the denoising of NCSNv2.
 ///
-/// T model calls per step, one more in the step to σ = 0; no state. Moves are made at the level where
-/// a step starts, so a run that ends above σ = 0 makes none at its last level. It does not solve an
-/// equation: levels must be so close that T moves take x from one to the next, as on a
+/// T model calls per step, one more in the step to σ = 0; no state. Moves are made at the level
+/// where a step starts, so a run that ends above σ = 0 makes none at its last level. It does not
+/// solve an equation: levels must be so close that T moves take x from one to the next, as on a
 /// [`GeometricSigmas`](ddm_schedule::GeometricSigmas). At a level of total variance v = α² s² + σ²,
-/// the moves converge to variance `v/(1 − δ σ²/(2v))`, with a factor `(1 − δ σ²/v)` per move. Source:
-/// Song & Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*,
+/// the moves converge to variance `v/(1 − δ σ²/(2v))`, with a factor `(1 − δ σ²/v)` per move.
+/// Source: Song & Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*,
 /// algorithm 1, arXiv 1907.05600; *Improved Techniques for Training Score-Based Generative Models*,
 /// algorithm 1, arXiv 2006.09011.
 ///
@@ -71,9 +71,9 @@ impl AnnealedLangevin {
     /// σ² ( (1 − δ)^(2T) (γ² − q) + q )
     /// ```
     ///
-    /// which should be σ², but is larger for every δ in (0, 1), since γ² and q are above 1. The best
-    /// δ is its unique minimum. Source: Song & Ermon, *Improved Techniques for Training Score-Based
-    /// Generative Models*, technique 4 and proposition 3, arXiv 2006.09011.
+    /// which should be σ², but is larger for every δ in (0, 1), since γ² and q are above 1. The
+    /// best δ is its unique minimum. Source: Song & Ermon, *Improved Techniques for Training
+    /// Score-Based Generative Models*, technique 4 and proposition 3, arXiv 2006.09011.
     ///
     /// # Errors
     /// Returns an error if γ is not finite and above 1, or if `times` is 0.
@@ -90,8 +90,8 @@ impl AnnealedLangevin {
     pub fn ncsn_v2(ratio: f64, times: usize) -> Result<Self, ScoreError> {
         Invalid::require(times > 0, "times", times as f64, "at least 1")?;
         let (square, moves) = (ratio * ratio, 2.0 * times as f64);
-        let holds = square.is_finite() && ratio > 1.0;
-        Invalid::require(holds, "ratio", ratio, "finite and above 1")?;
+        let valid = square.is_finite() && ratio > 1.0;
+        Invalid::require(valid, "ratio", ratio, "finite and above 1")?;
         // The sign of the derivative in δ: below 0 at 0, above 0 at 1, with one zero.
         let rises = |step: f64| {
             let q = 1.0 / (1.0 - 0.5 * step);

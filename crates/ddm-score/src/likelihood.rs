@@ -25,10 +25,10 @@ use crate::{ProbabilityFlow, ScoreError};
 /// `tolerance (D + |ln p|)` nats per step, where D is the number of elements.
 ///
 /// It is the density of x at the level `from` (σ > 0), that is of data with that noise, and not of
-/// clean data. The prior p_T is the starting distribution of samplers, `N(0, (α_T² + σ_T²) I)`: exact
-/// where no signal is left, N(0, I) if variance is preserved, and `N(0, (1 + σ_max²) I)` if it
-/// explodes, where Song et al. use `N(0, σ_max² I)`. If the mean or variance of the noisiest data
-/// differs from it (by about α_T), the log-density has an error of the same size.
+/// clean data. The prior p_T is the starting distribution of samplers, `N(0, (α_T² + σ_T²) I)`:
+/// exact where no signal is left, N(0, I) if variance is preserved, and `N(0, (1 + σ_max²) I)` if
+/// it explodes, where Song et al. use `N(0, σ_max² I)`. If the mean or variance of the noisiest
+/// data differs from it (by about α_T), the log-density has an error of the same size.
 ///
 /// Source: Chen et al., *Neural Ordinary Differential Equations*, eq. 8, arXiv 1806.07366;
 /// Grathwohl et al., *FFJORD*, sec. 3.1, arXiv 1810.01367; Song et al., eq. 39 and app. D.2,
@@ -127,9 +127,9 @@ impl<'a, M> Likelihood<'a, M> {
     /// Estimates ln p(x) of each sample of x `[batch, …]` at level `from`.
     ///
     /// # Errors
-    /// Returns an error if the level has no noise or does not lie on the schedule, if the shape of x
-    /// is empty or invalid for the model, if the model has no gradient, or if the device cannot be
-    /// read.
+    /// Returns an error if the level has no noise or does not lie on the schedule, if the shape of
+    /// x is empty or invalid for the model, if the model has no gradient, or if the device cannot
+    /// be read.
     pub fn log_density<const D: usize>(
         &self,
         x: Tensor<D>,

@@ -14,9 +14,9 @@ use crate::score::score;
 /// x' = (2 − r) x + w² s(x) + w z,   r = α_from/α_to,   w² = σ_from² − r² σ_to²
 /// ```
 ///
-/// One model call per step; weak order 1; stochastic; no state. The step to σ = 0 returns `α_to x̂₀`.
-/// If variance explodes (r = 1) it is [`Ddpm`](ddm_samplers::Ddpm) with the large variance. The
-/// paper's ancestral sampler, with the same mean and less noise, is then
+/// One model call per step; weak order 1; stochastic; no state. The step to σ = 0 returns `α_to
+/// x̂₀`. If variance explodes (r = 1) it is [`Ddpm`](ddm_samplers::Ddpm) with the large variance.
+/// The paper's ancestral sampler, with the same mean and less noise, is then
 /// [`Ddim`](ddm_samplers::Ddim) at η = 1. If variance is preserved, the paper's ancestral sampler,
 /// `(x + w² s)/r + w z`, is `Ddpm` with the large variance, from which this one differs in second
 /// order. Source: Song et al., *Score-Based Generative Modeling through Stochastic Differential
@@ -63,18 +63,19 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
     }
 }
 
-/// The Euler–Maruyama method for the reverse SDE, `dx = (f x − g² s) dt + g dw̄` with t running down:
+/// The Euler–Maruyama method for the reverse SDE, `dx = (f x − g² s) dt + g dw̄` with t running
+/// down:
 ///
 /// ```text
 /// x' = x − (f x − g² s(x)) Δt + g √Δt z,   Δt = t_from − t_to, f and g at t_from
 /// ```
 ///
 /// f and g are [`NoiseSchedule::drift`] and [`NoiseSchedule::diffusion`]; the times are those at
-/// which the run's schedule has the levels' λ. One model call per step; weak order 1; stochastic; no
-/// state. The step to σ = 0 returns `α_to x̂₀`: the score is undefined there, and the authors also
-/// omit the last noise. It requires small steps: it is the simplest method, and less accurate than
-/// [`Ddim`](ddm_samplers::Ddim) at η = 1, which solves the linear part exactly. f is undefined where
-/// α = 0, so on schedules that end there ([`Cosine`](ddm_schedule::Cosine),
+/// which the run's schedule has the levels' λ. One model call per step; weak order 1; stochastic;
+/// no state. The step to σ = 0 returns `α_to x̂₀`: the score is undefined there, and the authors
+/// also omit the last noise. It requires small steps: it is the simplest method, and less accurate
+/// than [`Ddim`](ddm_samplers::Ddim) at η = 1, which solves the linear part exactly. f is undefined
+/// where α = 0, so on schedules that end there ([`Cosine`](ddm_schedule::Cosine),
 /// [`RectifiedFlow`](ddm_schedule::RectifiedFlow)), a run must start at a lower level. Source: Song
 /// et al., *Score-Based Generative Modeling through Stochastic Differential Equations*, eq. 6 and
 /// sec. 4.1, arXiv 2011.13456.

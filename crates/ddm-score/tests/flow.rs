@@ -240,7 +240,7 @@ fn what_has_no_flow_is_refused() {
     assert!(matches!(flow.decode(empty), Err(ScoreError::Empty { .. })));
     let wide = Tensor::<2>::zeros([2, 3], &Device::flex());
     assert!(matches!(flow.decode(wide), Err(ScoreError::Model(ModelError::Shape { .. }))));
-    // ε says nothing where no signal is left.
+    // ε does not determine x₀ where no signal is left.
     let network = Model::new(from_fn(|x: Tensor<2>, _: Tensor<1>| x), EpsilonPrediction);
     let error = ProbabilityFlow::new(&network, &schedule).decode(x.clone()).unwrap_err();
     assert!(matches!(error, ScoreError::Model(ModelError::NoSignal { .. })), "{error}");
@@ -433,7 +433,8 @@ fn table(steps: usize) -> BetaTable {
     BetaTable::linear(steps, 0.1 * unit, 20.0 * unit).unwrap()
 }
 
-/// The bound of N(0, s²) data under its own denoiser, averaged over data and noise: nats a dimension.
+/// The bound of N(0, s²) data under its own denoiser, averaged over data and noise: nats per
+/// dimension.
 fn expected_bound(table: &BetaTable, std: f64, variance: Variance) -> f64 {
     let betas = table.betas();
     let alpha_bar = |k: usize| -> f64 { betas[..k].iter().map(|beta| 1.0 - beta).product() };

@@ -60,7 +60,8 @@ fn the_weight_is_the_same_for_every_prediction() {
     }
 }
 
-/// The network of a scaled input sees unit variance at every level, in training and in sampling.
+/// The input of a network with a scaled input has unit variance at every level, in training and in
+/// sampling.
 #[test]
 fn scaled_inputs_have_unit_variance() {
     let device = Device::flex();

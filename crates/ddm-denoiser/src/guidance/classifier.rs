@@ -46,9 +46,9 @@ where
 /// x̂₀ ← x̂₀ + s (σ²/α) ∇ₓ ln p(y | x)
 /// ```
 ///
-/// This adds `s ∇ ln p(y | x)` to the score, or subtracts `s σ ∇ ln p(y | x)` from ε̂. With s = 1 and
-/// a perfect classifier it is exactly the conditional model. With s = 0 it is the unconditional one,
-/// and the classifier is not called. The gradient does not go through the denoiser.
+/// This adds `s ∇ ln p(y | x)` to the score, or subtracts `s σ ∇ ln p(y | x)` from ε̂. With s = 1
+/// and a perfect classifier it is exactly the conditional model. With s = 0 it is the unconditional
+/// one, and the classifier is not called. The gradient does not go through the denoiser.
 ///
 /// Where x holds no signal (α = 0) this would be 0/0, so a run cannot start there. Start it at a
 /// lower level, or set s = 0 there: `|at: NoiseLevel| if at.alpha > 0.0 { 1.0 } else { 0.0 }`.
@@ -84,8 +84,8 @@ impl<M, K, S: Scale> ClassifierGuided<M, K, S> {
     /// Guides `inner` by `classifier`.
     ///
     /// When a run starts, one gradient is computed at x = √(α² + σ²). The run fails to start if the
-    /// classifier has no gradient or does not return one number per sample, or if the scale is not 0
-    /// and the value or the gradient is not finite.
+    /// classifier has no gradient or does not return one number per sample, or if the scale is not
+    /// 0 and the value or the gradient is not finite.
     ///
     /// # Errors
     /// Returns an error if the scale is not finite.

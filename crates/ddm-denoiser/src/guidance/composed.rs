@@ -18,11 +18,10 @@ use crate::{
 ///
 /// The conditions are combined as a conjunction ("c₁ and c₂"); a negative weight negates its
 /// condition ("and not"). With one condition it is [`ClassifierFree`](crate::ClassifierFree). The
-/// network is not called for conditions of weight 0, nor for ∅ where the weights sum to 1. Its output
-/// beyond the channels of x is that of the first branch that is called. The guided score is
-/// `∇ ln p(x) + Σ_i w_i ∇ ln p(c_i | x)`.
-/// Source: Liu et al., *Compositional Visual Generation with Composable Diffusion Models*, eq. 11,
-/// arXiv 2206.01714.
+/// network is not called for conditions of weight 0, nor for ∅ where the weights sum to 1. Its
+/// output beyond the channels of x is that of the first branch that is called. The guided score is
+/// `∇ ln p(x) + Σ_i w_i ∇ ln p(c_i | x)`. Source: Liu et al., *Compositional Visual Generation with
+/// Composable Diffusion Models*, eq. 11, arXiv 2206.01714.
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};

@@ -19,8 +19,8 @@ pub trait ObservationLikelihood: Send + Sync {
     fn log_likelihood(&self, misfit: Tensor<1>, at: &[NoiseLevel]) -> Tensor<1>;
 }
 
-/// A Gaussian likelihood: y has mean A(x̂₀), and its variance is the noise of y plus the uncertainty
-/// of x̂₀:
+/// A Gaussian likelihood: y has mean A(x̂₀), and its variance is the noise of y plus the
+/// uncertainty of x̂₀:
 ///
 /// ```text
 /// p(y | x_t) = N(y; A(x̂₀), (a² r² + s_y²) I),    r² = s² σ²/(α² s² + σ²)
@@ -117,11 +117,12 @@ impl ObservationLikelihood for GaussianLikelihood {
 /// `ln p(y | x_t) = −2 ‖y − A(x̂₀)‖`.
 ///
 /// Its gradient is `−∇‖y − A(x̂₀)‖²/‖y − A(x̂₀)‖`, the step of DPS for ζ' = 1; the scale of
-/// [`Reconstruction`](crate::Reconstruction) is ζ. It is not a density, but it is robust if the noise
-/// of y and the uncertainty of x̂₀ are unknown. Here it acts as a score, so it works with every
-/// sampler. The paper's code instead subtracts ζ' times the gradient from the result of a DDPM step
-/// with noise β at signal α: that is `ζ = ζ' √(1 − β)/β` here. Source: Chung et al., *Diffusion Posterior Sampling for
-/// General Noisy Inverse Problems*, alg. 1 and sec. 3.3, arXiv 2209.14687.
+/// [`Reconstruction`](crate::Reconstruction) is ζ. It is not a density, but it is robust if the
+/// noise of y and the uncertainty of x̂₀ are unknown. Here it acts as a score, so it works with
+/// every sampler. The paper's code instead subtracts ζ' times the gradient from the result of a
+/// DDPM step with noise β at signal α: that is `ζ = ζ' √(1 − β)/β` here. Source: Chung et al.,
+/// *Diffusion Posterior Sampling for General Noisy Inverse Problems*, alg. 1 and sec. 3.3, arXiv
+/// 2209.14687.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

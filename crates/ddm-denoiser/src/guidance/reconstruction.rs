@@ -14,9 +14,9 @@ use crate::{
 
 /// The measurement operator A of an observation `y = A(x₀) + noise`; E is the rank of y.
 ///
-/// It may be any function that burn can differentiate and that treats the samples of a batch (axis 0)
-/// separately: a mask, downscaling, a blur, a sum, a network. [`from_fn`](crate::from_fn) makes one
-/// of a closure.
+/// It may be any function that burn can differentiate and that treats the samples of a batch (axis
+/// 0) separately: a mask, downscaling, a blur, a sum, a network. [`from_fn`](crate::from_fn) makes
+/// one of a closure.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -94,12 +94,12 @@ pub struct Reconstruction<M, A, L, const E: usize, S = f64> {
 }
 
 impl<M, A, L, const E: usize> Reconstruction<M, A, L, E> {
-    /// Guides `inner` by `observed`, one per sample or one (`[1, …]`) for all, at scale 1. The shape
-    /// of the operator's output is checked when a run starts.
+    /// Guides `inner` by `observed`, one per sample or one (`[1, …]`) for all, at scale 1. The
+    /// shape of the operator's output is checked when a run starts.
     ///
     /// # Errors
-    /// Returns an error if an element of `observed` is not finite, or if it cannot be read back from
-    /// the device.
+    /// Returns an error if an element of `observed` is not finite, or if it cannot be read back
+    /// from the device.
     pub fn new(
         inner: M,
         operator: A,

@@ -10,8 +10,8 @@ use crate::ModelError;
 /// The scale of guidance at a level.
 ///
 /// A number is a constant scale, a closure `|at: NoiseLevel| …` any function of the level, and an
-/// [`Interval`] a scale for some levels only. In every guidance, 0 is the unconditional model, 1 the
-/// conditional one, and above 1 the condition is amplified.
+/// [`Interval`] a scale for some levels only. In every guidance, 0 is the unconditional model, 1
+/// the conditional one, and above 1 the condition is amplified.
 ///
 /// ```
 /// use ddm_denoiser::{Interval, Scale};

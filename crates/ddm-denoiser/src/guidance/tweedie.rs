@@ -29,8 +29,8 @@ pub(crate) fn check_start(
     Err(ModelError::NoSignalToGuide { what, alpha, sigma })
 }
 
-/// Checks that all values are finite; the error holds the first that is not. It blocks on the device,
-/// so it is left out in a browser, where that is not possible.
+/// Checks that all values are finite; the error holds the first that is not. It blocks on the
+/// device, so it is left out in a browser, where that is not possible.
 pub(crate) fn require_finite<const D: usize>(
     name: &'static str,
     values: Tensor<D>,
