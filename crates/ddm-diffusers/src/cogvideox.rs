@@ -10,8 +10,8 @@ use crate::walk::Walk;
 /// previous step, except in the last step.
 ///
 /// diffusers draws the noise of every inner step twice and uses the second draw; this sampler does
-/// the same, to consume the same noise. Source: Lu et al., *DPM-Solver++*, algorithm 2 and app. B.3,
-/// arXiv 2211.01095; Yang et al., *CogVideoX*, arXiv 2408.06072.
+/// the same, to consume the same noise. Source: Lu et al., *DPM-Solver++*, algorithm 2 and app.
+/// B.3, arXiv 2211.01095; Yang et al., *CogVideoX*, arXiv 2408.06072.
 #[derive(Clone, Debug)]
 pub(crate) struct CogVideoXDpm(pub(crate) Walk);
 

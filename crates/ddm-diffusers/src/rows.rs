@@ -19,8 +19,8 @@ impl Settings {
         self.in_table(points.into_iter().map(single).collect())
     }
 
-    /// Returns n of n + 1 integer rows, of the solver family. Rows with λ below `lambda_min_clipped`
-    /// are left out.
+    /// Returns n of n + 1 integer rows, of the solver family. Rows with λ below
+    /// `lambda_min_clipped` are left out.
     pub(crate) fn solver_rows(&self, steps: usize, table: &Table) -> Result<Vec<f64>, ConfigError> {
         let last = self.train_steps - table.rows_below(self.lambda_min);
         let points = if self.rows == Rows::Trailing { steps } else { steps + 1 };
@@ -91,7 +91,8 @@ impl Settings {
         }
     }
 
-    /// Returns the network's timestep at σ/α, interpolated between rows; an integer for some classes.
+    /// Returns the network's timestep at σ/α, interpolated between rows; an integer for some
+    /// classes.
     pub(crate) fn timestep_at(&self, sigma: f64, rounded: bool, table: &Table) -> f64 {
         let row = table.row_of(sigma);
         let row = if rounded { row.round_ties_even() } else { row };

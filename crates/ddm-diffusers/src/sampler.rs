@@ -37,8 +37,8 @@ impl SchedulerConfig {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`sampler`](Self::sampler), and an error for an argument that the class
-    /// does not take.
+    /// Returns the errors of [`sampler`](Self::sampler), and an error for an argument that the
+    /// class does not take.
     pub fn sampler_with<const D: usize>(
         &self,
         args: &StepArgs,

@@ -44,7 +44,8 @@ impl SchedulerConfig {
     }
 }
 
-/// Returns the prior whose standard deviation at the first level is `scale`: `√(α² s² + σ²) = scale`.
+/// Returns the prior whose standard deviation at the first level is `scale`: `√(α² s² + σ²) =
+/// scale`.
 fn prior(first: NoiseLevel, scale: f64) -> Result<Prior, ConfigError> {
     let signal = (scale * scale - first.sigma * first.sigma).max(0.0).sqrt();
     let std = if first.alpha > 0.0 { signal / first.alpha } else { 1.0 };

@@ -119,8 +119,8 @@ impl Settings {
         })
     }
 
-    /// Returns n evenly chosen σ, or the given ones, of the Karras ramp on which a consistency model
-    /// was distilled.
+    /// Returns n evenly chosen σ, or the given ones, of the Karras ramp on which a consistency
+    /// model was distilled.
     fn distilled_sigmas(&self, set: &SetTimesteps) -> Result<Vec<f64>, ConfigError> {
         let (rows, steps) = (self.train_steps, set.count(self.class));
         if steps > rows {

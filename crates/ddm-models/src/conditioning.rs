@@ -60,8 +60,8 @@ impl ConditioningConfig {
 }
 
 impl Conditioning {
-    /// Returns the conditioning vector `[batch, size]`, in the dtype of the weights. `t` is `[batch]`,
-    /// `labels` are `[batch]` in 0 … classes, of which the last is the null class.
+    /// Returns the conditioning vector `[batch, size]`, in the dtype of the weights. `t` is
+    /// `[batch]`, `labels` are `[batch]` in 0 … classes, of which the last is the null class.
     ///
     /// Without labels, the null class is used. A module without classes ignores labels.
     pub fn forward(&self, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
@@ -93,8 +93,8 @@ impl Conditioning {
     ///
     /// # Errors
     ///
-    /// Returns [`ModelError::NoCondition`] for a module without classes, and [`ModelError::Shape`] for
-    /// invalid labels, or if the labels cannot be read.
+    /// Returns [`ModelError::NoCondition`] for a module without classes, and [`ModelError::Shape`]
+    /// for invalid labels, or if the labels cannot be read.
     pub fn check(&self, labels: &Tensor<1, Int>, batch: usize) -> Result<(), ModelError> {
         let classes = self.classes().ok_or(ModelError::NoCondition)?;
         ModelError::require_batch("the class", labels.dims()[0], batch)?;

@@ -11,9 +11,9 @@ use crate::NetworkConfigError;
 /// `ω_i = P^(−i/(n − s))`, `i = 0 … n − 1`, where n is half the size, P the longest period (over
 /// 2π) and s the frequency shift.
 ///
-/// It is meant for t in 0 … 1000, the unit of [`NoisePredictor`](ddm_denoiser::NoisePredictor). Source: Vaswani et al., *Attention Is All You
-/// Need*, sec. 3.5, arXiv 1706.03762; the options are those of diffusers'
-/// `get_timestep_embedding`.
+/// It is meant for t in 0 … 1000, the unit of [`NoisePredictor`](ddm_denoiser::NoisePredictor).
+/// Source: Vaswani et al., *Attention Is All You Need*, sec. 3.5, arXiv 1706.03762; the options are
+/// those of diffusers' `get_timestep_embedding`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -49,7 +49,8 @@ impl NetworkConfigError {
         Ok(Invalid::require(found > 0, what, found as f64, "at least 1")?)
     }
 
-    /// Returns an error if the list of channels is empty, or an entry is not a multiple of `groups`.
+    /// Returns an error if the list of channels is empty, or an entry is not a multiple of
+    /// `groups`.
     pub(crate) fn require_channels(
         what: &'static str,
         channels: &[usize],

@@ -24,8 +24,8 @@ pub struct MlpConfig {
     /// The length of the sinusoidal embedding of t; even.
     #[config(default = 64)]
     pub time_size: usize,
-    /// The number of octaves of Fourier features per coordinate, in addition to its value: `sin(2ᵏ x)`
-    /// and `cos(2ᵏ x)`, k = 0 … frequencies − 1. They let the network represent details of size
+    /// The number of octaves of Fourier features per coordinate, in addition to its value: `sin(2ᵏ
+    /// x)` and `cos(2ᵏ x)`, k = 0 … frequencies − 1. They let the network represent details of size
     /// 2^−frequencies. Source: Tancik et al., *Fourier Features Let Networks Learn High Frequency
     /// Functions in Low Dimensional Domains*, arXiv 2006.10739.
     #[config(default = 0)]

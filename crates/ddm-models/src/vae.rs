@@ -86,7 +86,8 @@ impl VaeConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if a size is 0, or the channels of a level are not a multiple of the norm groups.
+    /// Returns an error if a size is 0, or the channels of a level are not a multiple of the norm
+    /// groups.
     pub fn init(&self, device: &Device) -> Result<Vae, NetworkConfigError> {
         NetworkConfigError::require_some("in_channels", self.in_channels)?;
         NetworkConfigError::require_some("latent_channels", self.latent_channels)?;
@@ -123,13 +124,13 @@ impl VaeConfig {
 }
 
 impl Vae {
-    /// Returns the shape of the latents of images `[batch, channels, height, width]`, and of the noise
-    /// of [`loss`](Self::loss).
+    /// Returns the shape of the latents of images `[batch, channels, height, width]`, and of the
+    /// noise of [`loss`](Self::loss).
     ///
     /// # Errors
     ///
-    /// Returns [`ModelError::Shape`] if the images have another number of channels, or sides that are
-    /// not multiples of f, whose reconstructions would be larger.
+    /// Returns [`ModelError::Shape`] if the images have another number of channels, or sides that
+    /// are not multiples of f, whose reconstructions would be larger.
     pub fn latent_shape(&self, shape: [usize; 4]) -> Result<[usize; 4], ModelError> {
         self.check_image(shape)?;
         let [batch, _, height, width] = shape;
@@ -137,17 +138,17 @@ impl Vae {
         Ok([batch, channels, height / self.factor(), width / self.factor()])
     }
 
-    /// Returns the training loss of images, with `z = μ + σ ε`: squared error and KL divergence, both
-    /// per pixel and channel, so that the weight does not depend on the image size.
+    /// Returns the training loss of images, with `z = μ + σ ε`: squared error and KL divergence,
+    /// both per pixel and channel, so that the weight does not depend on the image size.
     ///
-    /// With `kl_weight = 2 s²` it is (up to a constant factor) the negative evidence lower bound of a
-    /// decoder with noise std s. `epsilon` is standard Gaussian noise of
+    /// With `kl_weight = 2 s²` it is (up to a constant factor) the negative evidence lower bound of
+    /// a decoder with noise std s. `epsilon` is standard Gaussian noise of
     /// [`latent_shape`](Self::latent_shape). Source: Kingma & Welling, eq. 7, arXiv 1312.6114.
     ///
     /// # Errors
     ///
-    /// Returns [`ModelError::Shape`] as [`latent_shape`](Self::latent_shape) does, or if `epsilon` has
-    /// another shape.
+    /// Returns [`ModelError::Shape`] as [`latent_shape`](Self::latent_shape) does, or if `epsilon`
+    /// has another shape.
     pub fn loss(
         &self,
         images: Tensor<4>,

@@ -83,8 +83,8 @@ fn and_more(more: usize) -> String {
 ///
 /// # Errors
 ///
-/// Returns [`WeightsError::Write`] if the file cannot be written, for example to a missing directory
-/// or a full disk.
+/// Returns [`WeightsError::Write`] if the file cannot be written, for example to a missing
+/// directory or a full disk.
 ///
 /// ```
 /// use burn::tensor::Device;

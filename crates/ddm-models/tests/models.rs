@@ -282,7 +282,10 @@ fn senseless_configs_are_refused() {
     let unets = [
         (UNetConfig::new(0, 1), "in_channels is 0, but must be at least 1"),
         (UNetConfig::new(1, 0), "out_channels is 0, but must be at least 1"),
-        (small_unet().with_channels(vec![]), "channels is empty, but must have one entry"),
+        (
+            small_unet().with_channels(vec![]),
+            "channels is empty, but must have one entry per level",
+        ),
         (small_unet().with_channels(vec![8, 0]), "channels is 0"),
         (small_unet().with_channels(vec![8, 10]), "channels is 10, but must be a multiple of 4"),
         (small_unet().with_norm_groups(0), "norm_groups is 0"),
@@ -291,7 +294,7 @@ fn senseless_configs_are_refused() {
         (small_unet().with_head_size(5), "is 16, but must be a multiple of 5, the size of an att"),
         (
             small_unet().with_attention(vec![2]),
-            "attention names level 2, but the levels are 0 to 1",
+            "attention contains level 2, but the levels are 0 to 1",
         ),
         (small_unet().with_dropout(1.0), "dropout is 1, but must be at least 0 and below 1"),
         (small_unet().with_dropout(f64::NAN), "dropout is NaN"),

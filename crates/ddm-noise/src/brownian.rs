@@ -15,15 +15,15 @@ use path::{Path, on_grid};
 ///
 /// `z = (B(v_to) − B(v_from)) / √(v_to − v_from)`, with the clock `v = SNR = α²/σ²`.
 ///
-/// In this clock the noise of ancestral steps (DDIM at η = 1, SDE-DPM-Solver++ of order 1) is exact:
-/// with s = σ/α, x̄ = x/α and x̂₀ constant over the step, `x̄' = x̂₀ + (s'²/s²)(x̄ − x̂₀) + s'² ∫ dB_v`.
-/// So a stochastic run converges as its number of steps grows. The path of an element is keyed by
-/// (seed, sample, element) and computed on demand; nothing is stored.
+/// In this clock the noise of ancestral steps (DDIM at η = 1, SDE-DPM-Solver++ of order 1) is
+/// exact: with s = σ/α, x̄ = x/α and x̂₀ constant over the step, `x̄' = x̂₀ + (s'²/s²)(x̄ − x̂₀) +
+/// s'² ∫ dB_v`. So a stochastic run converges as its number of steps grows. The path of an element
+/// is keyed by (seed, sample, element) and computed on demand; nothing is stored.
 ///
 /// A path runs towards less noise. A step towards more noise draws fresh noise, and the first step
 /// that starts at more noise than the previous one starts a new path. So a second run with the same
-/// source, or a sampler that goes up again (RePaint, Restart), never adds the same noise twice. Steps
-/// without an increment also draw fresh noise: between equal levels, and to σ = 0, where v is
+/// source, or a sampler that goes up again (RePaint, Restart), never adds the same noise twice.
+/// Steps without an increment also draw fresh noise: between equal levels, and to σ = 0, where v is
 /// infinite. Starts and all other draws are those of [`HostNoise`] of the same seed.
 ///
 /// Source: the sampling of a path by bridges follows Li et al., *Scalable Gradients for Stochastic
@@ -42,8 +42,8 @@ use path::{Path, on_grid};
 pub struct BrownianNoise {
     noise: HostNoise,
     path: u64,
-    /// The v at the start of the last step on the path, as bits, which have the order of v: text may
-    /// lose the last bit of a number.
+    /// The v at the start of the last step on the path, as bits, which have the order of v: text
+    /// may lose the last bit of a number.
     began: u64,
 }
 

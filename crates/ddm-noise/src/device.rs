@@ -25,8 +25,8 @@ pub struct DeviceNoise {
 }
 
 impl DeviceNoise {
-    /// Creates the source. Uniform numbers are drawn on this device, normal ones on the device of their
-    /// tensor.
+    /// Creates the source. Uniform numbers are drawn on this device, normal ones on the device of
+    /// their tensor.
     pub fn new(device: &Device) -> Self {
         Self { device: device.clone() }
     }

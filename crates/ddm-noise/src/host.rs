@@ -14,8 +14,8 @@ use crate::{NoiseError, NoiseSource, Stream};
 ///
 /// The key of a ChaCha8 stream cipher holds the seed, the [`Stream`] and the
 /// [`fork`](Self::fork); the stream of the cipher is the sample; each draw has its own block,
-/// which seeds a xoshiro256++ generator (for speed). The only state is the index of the next draw, so
-/// a saved and restored source continues bit for bit.
+/// which seeds a xoshiro256++ generator (for speed). The only state is the index of the next draw,
+/// so a saved and restored source continues bit for bit.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -74,8 +74,9 @@ impl HostNoise {
         self.draw
     }
 
-    /// Returns an independent source at draw 0, for a part of a program whose draws must not affect, or
-    /// be affected by, those of another part. Seed, stream and first sample do not change.
+    /// Returns an independent source at draw 0, for a part of a program whose draws must not
+    /// affect, or be affected by, those of another part. Seed, stream and first sample do not
+    /// change.
     ///
     /// The key holds the 128-bit FNV-1a hash of the parent's hash (16 bytes, little-endian) and the
     /// UTF-8 label. It is the same on every machine and in every version.
@@ -145,8 +146,8 @@ impl NoiseSource for HostNoise {
         })
     }
 
-    /// Sets the purpose of the next draws. The draw index continues, so that users of one source never
-    /// draw the same numbers twice.
+    /// Sets the purpose of the next draws. The draw index continues, so that users of one source
+    /// never draw the same numbers twice.
     fn switch_to(&mut self, stream: Stream) {
         self.stream = stream;
     }

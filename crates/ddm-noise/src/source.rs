@@ -47,11 +47,12 @@ pub enum Stream {
 /// ```
 #[auto_impl(&mut, Box)]
 pub trait NoiseSource: Send {
-    /// Returns the next draw: the elements, row by row, of `z ~ N(0, I)` of this shape, `[batch, …]`.
+    /// Returns the next draw: the elements, row by row, of `z ~ N(0, I)` of this shape, `[batch,
+    /// …]`.
     fn normal(&mut self, shape: &[usize], device: &Device) -> Tensor<1>;
 
-    /// Returns the next draw, uniform on [0, 1): one number per sample, on the host. It serves training
-    /// times, dropout and other choices.
+    /// Returns the next draw, uniform on [0, 1): one number per sample, on the host. It serves
+    /// training times, dropout and other choices.
     ///
     /// Sampling does not use it; the default implementation returns an error.
     ///

@@ -20,8 +20,8 @@ use generator::Generator;
 /// [per sample](Self::per_sample) avoids that. The draws are those of the CPU generator even for a
 /// tensor on another device; diffusers does the same if it is given such a generator.
 ///
-/// Source: Matsumoto and Nishimura, *Mersenne Twister*, ACM TOMACS 8 (1998); Box and Muller, *A Note
-/// on the Generation of Random Normal Deviates* (1958).
+/// Source: Matsumoto and Nishimura, *Mersenne Twister*, ACM TOMACS 8 (1998); Box and Muller, *A
+/// Note on the Generation of Random Normal Deviates* (1958).
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -42,8 +42,8 @@ pub struct TorchNoise {
 }
 
 impl TorchNoise {
-    /// Creates one generator for the whole batch, in f32. Like torch, it uses the low 32 bits of the
-    /// seed.
+    /// Creates one generator for the whole batch, in f32. Like torch, it uses the low 32 bits of
+    /// the seed.
     pub fn new(seed: u64) -> Self {
         Self::per_sample([seed])
     }
@@ -51,13 +51,15 @@ impl TorchNoise {
     /// Creates a generator per sample, each for shape `[1, …]`, as the list of generators of
     /// diffusers' pipelines. A list of one draws for the whole batch, as there.
     ///
-    /// If the length of the list is not the batch size, the draw is all NaN, because it cannot fail.
+    /// If the length of the list is not the batch size, the draw is all NaN, because it cannot
+    /// fail.
     pub fn per_sample(seeds: impl IntoIterator<Item = u64>) -> Self {
         let generators = seeds.into_iter().map(Generator::new).collect();
         Self { generators, dtype: FloatDType::F32 }
     }
 
-    /// Sets the type of `torch.randn(…, dtype=…)`, on which the numbers depend. The tensor is in f64 for
+    /// Sets the type of `torch.randn(…, dtype=…)`, on which the numbers depend. The tensor is in
+    /// f64 for
     /// [`FloatDType::F64`] and otherwise in f32, which represents them exactly.
     #[must_use]
     pub fn dtype(self, dtype: FloatDType) -> Self {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{BetaTable, Invalid, NoiseSchedule, ScheduleError};
 
 impl BetaTable {
-    /// Creates the cosine table: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
-    /// with s = 0.008.
+    /// Creates the cosine table: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)`, `f(t) = cos²((t + s)/(1
+    /// + s) · π/2)`, with s = 0.008.
     ///
     /// Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, eq. 17,
     /// arXiv 2102.09672. diffusers calls it `squaredcos_cap_v2`. The quotients are real numbers:
@@ -35,8 +35,8 @@ impl BetaTable {
 /// The continuous cosine schedule: `ᾱ(t) = f(t)/f(0)`, `f(t) = cos²((t + s)/(1 + s) · π/2)`,
 /// `α = √ᾱ`, `σ² = 1 − ᾱ`.
 ///
-/// At t = 1 there is no signal (α = 0 exactly), so the network must predict v, x₀ or flow, not ε. Default
-/// s = 0.008. Source: Nichol & Dhariwal, eq. 17, arXiv 2102.09672.
+/// At t = 1 there is no signal (α = 0 exactly), so the network must predict v, x₀ or flow, not ε.
+/// Default s = 0.008. Source: Nichol & Dhariwal, eq. 17, arXiv 2102.09672.
 ///
 /// ```
 /// use ddm_schedule::{Cosine, NoiseSchedule};
@@ -49,7 +49,8 @@ pub struct Cosine {
 }
 
 impl Cosine {
-    /// Creates the schedule of offset s in [0, 1000]; a small s > 0 prevents very small first steps.
+    /// Creates the schedule of offset s in [0, 1000]; a small s > 0 prevents very small first
+    /// steps.
     ///
     /// # Errors
     ///

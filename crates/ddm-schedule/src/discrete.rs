@@ -39,8 +39,8 @@ impl BetaTable {
     /// # Errors
     ///
     /// Returns [`ScheduleError::NoSteps`] for an empty table, [`ScheduleError::Beta`] if a β is out
-    /// of range, and [`ScheduleError::NotFalling`] at a row where λ does not fall in `f64`: because β
-    /// is below the rounding of ᾱ, or because ᾱ underflows to 0.
+    /// of range, and [`ScheduleError::NotFalling`] at a row where λ does not fall in `f64`: because
+    /// β is below the rounding of ᾱ, or because ᾱ underflows to 0.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, NoiseSchedule};
@@ -130,7 +130,8 @@ impl NoiseSchedule for BetaTable {
         Some(self.betas.len())
     }
 
-    /// Returns the row of the table, `T t − 1`: an integer at the times of rows, and −1 at the data.
+    /// Returns the row of the table, `T t − 1`: an integer at the times of rows, and −1 at the
+    /// data.
     fn timestep(&self, t: f64) -> f64 {
         row_at(t, self.betas.len())
     }

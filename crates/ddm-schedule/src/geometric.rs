@@ -11,11 +11,11 @@ use crate::{Invalid, NoiseSchedule, ScheduleError};
 /// α = 1,   σ_i = σ_min γ^i,   γ = (σ_max/σ_min)^(1/(L − 1)),   i = 0 … L − 1
 /// ```
 ///
-/// It is the discrete [`VarianceExploding`](crate::VarianceExploding). Row i, the network's timestep,
-/// lies at t = (i + 1)/L as in a β table, and the data at t = 0. (The papers count from the noisiest
-/// level down.) Between rows ln σ is linear in t, below row 0 σ is. NCSN has 10 levels from 0.01 to
-/// 1, for data in [0, 1]. Source: Song & Ermon, *Generative Modeling by Estimating Gradients of the
-/// Data Distribution*, sec. 4.2 and 5, arXiv 1907.05600.
+/// It is the discrete [`VarianceExploding`](crate::VarianceExploding). Row i, the network's
+/// timestep, lies at t = (i + 1)/L as in a β table, and the data at t = 0. (The papers count from
+/// the noisiest level down.) Between rows ln σ is linear in t, below row 0 σ is. NCSN has 10 levels
+/// from 0.01 to 1, for data in [0, 1]. Source: Song & Ermon, *Generative Modeling by Estimating
+/// Gradients of the Data Distribution*, sec. 4.2 and 5, arXiv 1907.05600.
 ///
 /// ```
 /// use ddm_schedule::{GeometricSigmas, Grid, NoiseSchedule, Trailing};

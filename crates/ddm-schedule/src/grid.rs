@@ -22,7 +22,8 @@ use crate::{GridError, Levels, NoiseSchedule};
 /// ```
 #[auto_impl::auto_impl(&, Box, Arc)]
 pub trait Grid: Send + Sync {
-    /// Returns the levels of a run of `steps` steps on `schedule`, noisiest first, ending at the data.
+    /// Returns the levels of a run of `steps` steps on `schedule`, noisiest first, ending at the
+    /// data.
     ///
     /// # Errors
     ///
@@ -33,9 +34,10 @@ pub trait Grid: Send + Sync {
 /// The trailing grid, evenly spaced from the end of the schedule: `t_i = 1 − i/n`.
 ///
 /// It starts at the greatest noise of training and is the best default. On a table of T rows it
-/// visits the rows of diffusers, whose `np.arange(T, 0, -T/n)` steps by `(T + (−T/n)) − T` in `f64`: that
-/// rounding decides ties (n = 96 of T = 1000). At some n (61, 103, 121, …) numpy's range has an
-/// extra element, and diffusers an extra step at timestep −1; this grid always has n steps.
+/// visits the rows of diffusers, whose `np.arange(T, 0, -T/n)` steps by `(T + (−T/n)) − T` in
+/// `f64`: that rounding decides ties (n = 96 of T = 1000). At some n (61, 103, 121, …) numpy's
+/// range has an extra element, and diffusers an extra step at timestep −1; this grid always has n
+/// steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trailing;
 
@@ -70,7 +72,8 @@ impl Grid for Leading {
     }
 }
 
-/// The linspace grid, evenly spaced with both ends: rows `(T − 1)(1 − i/(n − 1))`, rounded half to even.
+/// The linspace grid, evenly spaced with both ends: rows `(T − 1)(1 − i/(n − 1))`, rounded half to
+/// even.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Linspace;
 

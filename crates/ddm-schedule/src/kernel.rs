@@ -14,8 +14,8 @@
 //! forward:  x' = (α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z
 //! ```
 //!
-//! A sampler only chooses the noise std c and x̂₀. If x is `α_from x₀ + σ_from ε` and x̂₀ = x₀, both
-//! kernels give `α_to x₀ + σ_to ε'` with a standard normal ε', for every c.
+//! A sampler only chooses the noise std c and x̂₀. If x is `α_from x₀ + σ_from ε` and x̂₀ = x₀,
+//! both kernels give `α_to x₀ + σ_to ε'` with a standard normal ε', for every c.
 
 use crate::NoiseLevel;
 
@@ -61,8 +61,8 @@ pub struct Forward {
 
 /// Returns the forward kernel from a level to a noisier one.
 ///
-/// It is `(α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z`. From the data it is the closed form
-/// `α_to x₀ + σ_to z`; between neighbouring rows of a β table `√(1 − β) x + √β z`.
+/// It is `(α_to/α_from) x + √(σ_to² − (α_to/α_from)² σ_from²) z`. From the data it is the closed
+/// form `α_to x₀ + σ_to z`; between neighbouring rows of a β table `√(1 − β) x + √β z`.
 ///
 /// ```
 /// use ddm_schedule::{NoiseLevel, kernel};
@@ -104,9 +104,10 @@ pub fn sde_std(from: NoiseLevel, to: NoiseLevel, eta: f64) -> f64 {
 /// x' = (α_to/α_from) x − (1 + τ²) σ_to (e^h − 1) ε̂ + τ σ_to √(e^(2h) − 1) z
 /// ```
 ///
-/// At η = 0 it is [`reverse`] with c = 0. Otherwise it is not a reverse kernel: its noise can exceed
-/// σ_to, up to that of the forward chain. Requires α_from > 0 and σ_to > 0. Source: Lu et al.,
-/// *DPM-Solver++* (SDE-DPM-Solver), arXiv 2211.01095; τ: Xue et al., *SA-Solver*, arXiv 2309.05019.
+/// At η = 0 it is [`reverse`] with c = 0. Otherwise it is not a reverse kernel: its noise can
+/// exceed σ_to, up to that of the forward chain. Requires α_from > 0 and σ_to > 0. Source: Lu et
+/// al., *DPM-Solver++* (SDE-DPM-Solver), arXiv 2211.01095; τ: Xue et al., *SA-Solver*, arXiv
+/// 2309.05019.
 ///
 /// ```
 /// use ddm_schedule::{NoiseLevel, kernel};

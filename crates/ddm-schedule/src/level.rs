@@ -2,7 +2,8 @@
 
 /// A noise level of the forward process, `x = α x₀ + σ ε` with `ε ~ N(0, I)`.
 ///
-/// Samplers move x between levels. A level is three numbers on the host, not on a device. Source: Kingma et al., *Variational Diffusion Models*, eq. 1–3, arXiv 2107.00630.
+/// Samplers move x between levels. A level is three numbers on the host, not on a device. Source:
+/// Kingma et al., *Variational Diffusion Models*, eq. 1–3, arXiv 2107.00630.
 ///
 /// ```
 /// use ddm_schedule::NoiseLevel;
@@ -45,7 +46,8 @@ impl NoiseLevel {
         self.alpha * self.alpha
     }
 
-    /// Returns the standard deviation of x for data of unit variance, `√(α² + σ²)`; 1 if variance preserving.
+    /// Returns the standard deviation of x for data of unit variance, `√(α² + σ²)`; 1 if variance
+    /// preserving.
     #[must_use]
     pub fn scale(&self) -> f64 {
         self.alpha.hypot(self.sigma)

@@ -58,8 +58,8 @@ impl Levels {
     /// noise is the data itself.
     ///
     /// The "sigmas" of flow models are times, since σ = t there, before any shift. (Those of other
-    /// models are ratios σ/α: [`at_sigmas`](Self::at_sigmas).) Flux, `sigmas=[1.0, 0.75, 0.5, 0.25]`
-    /// and `mu=1.15`:
+    /// models are ratios σ/α: [`at_sigmas`](Self::at_sigmas).) Flux, `sigmas=[1.0, 0.75, 0.5,
+    /// 0.25]` and `mu=1.15`:
     ///
     /// ```
     /// use ddm_schedule::{Levels, Shift, Shifted};
@@ -75,8 +75,8 @@ impl Levels {
     ///
     /// # Errors
     ///
-    /// Returns [`GridError::NoSuchTime`] if a time is outside [0, 1], [`GridError::NotDecreasing`] if
-    /// they do not fall, and [`GridError::TooFewLevels`] if the list is empty.
+    /// Returns [`GridError::NoSuchTime`] if a time is outside [0, 1], [`GridError::NotDecreasing`]
+    /// if they do not fall, and [`GridError::TooFewLevels`] if the list is empty.
     pub fn at_times(
         schedule: &(impl NoiseSchedule + ?Sized),
         times: impl IntoIterator<Item = f64>,
@@ -176,8 +176,8 @@ impl Levels {
         Self::new(levels)
     }
 
-    /// Removes a last level of σ = 0, so that the run ends at the least noise above 0. Other runs do
-    /// not change.
+    /// Removes a last level of σ = 0, so that the run ends at the least noise above 0. Other runs
+    /// do not change.
     ///
     /// # Errors
     ///

@@ -8,8 +8,9 @@ use crate::{Invalid, ScheduleError};
 /// `μ(n) = base_shift + (max_shift − base_shift) (n − base_tokens)/(max_tokens − base_tokens)`.
 ///
 /// Default: 0.5 at 256 tokens, 1.15 at 4096, as in Flux; pass this μ to
-/// [`Shift::exponential`](crate::Shift::exponential). Beyond both ends it is extrapolated. Source: diffusers' `calculate_shift`; the reason for a shift by resolution is in Esser et
-/// al., sec. 5.3.2, arXiv 2403.03206.
+/// [`Shift::exponential`](crate::Shift::exponential). Beyond both ends it is extrapolated. Source:
+/// diffusers' `calculate_shift`; the reason for a shift by resolution is in Esser et al., sec.
+/// 5.3.2, arXiv 2403.03206.
 ///
 /// ```
 /// use ddm_schedule::{ResolutionShift, Shift, Shifted};
@@ -28,8 +29,8 @@ pub struct ResolutionShift {
 }
 
 impl ResolutionShift {
-    /// Creates the line through (base_tokens, base_shift) and (max_tokens, max_shift); shifts finite,
-    /// base_tokens < max_tokens.
+    /// Creates the line through (base_tokens, base_shift) and (max_tokens, max_shift); shifts
+    /// finite, base_tokens < max_tokens.
     ///
     /// # Errors
     ///

@@ -32,8 +32,8 @@ pub trait NoiseSchedule: Send + Sync {
         None
     }
 
-    /// Returns the network's timestep at t: by default `1000 t`, the unit of sinusoidal embeddings and of
-    /// pretrained networks; the row `T t − 1` of a β table.
+    /// Returns the network's timestep at t: by default `1000 t`, the unit of sinusoidal embeddings
+    /// and of pretrained networks; the row `T t − 1` of a β table.
     fn timestep(&self, t: f64) -> f64 {
         1000.0 * t
     }
@@ -53,7 +53,8 @@ pub trait NoiseSchedule: Send + Sync {
         (alpha / sigma).ln()
     }
 
-    /// Returns the time at which `ln(α/σ) = λ`, the inverse of [`lambda`](Self::lambda); clamped to [0, 1].
+    /// Returns the time at which `ln(α/σ) = λ`, the inverse of [`lambda`](Self::lambda); clamped to
+    /// [0, 1].
     ///
     /// The default bisects to the last bit; override it with a closed form.
     fn time_at(&self, lambda: f64) -> f64 {
@@ -83,10 +84,11 @@ pub trait NoiseSchedule: Send + Sync {
     /// f = d ln α/dt
     /// ```
     ///
-    /// It is −∞ where α = 0. The default takes differences of α, with a relative error of about 1e-6
-    /// (on a table: the slope of the interpolation between rows); override it with a closed form. Source: Kingma et
-    /// al., *Variational Diffusion Models*, app. B, arXiv 2107.00630; Song et al., *Score-Based
-    /// Generative Modeling through Stochastic Differential Equations*, eq. 5, arXiv 2011.13456.
+    /// It is −∞ where α = 0. The default takes differences of α, with a relative error of about
+    /// 1e-6 (on a table: the slope of the interpolation between rows); override it with a closed
+    /// form. Source: Kingma et al., *Variational Diffusion Models*, app. B, arXiv 2107.00630; Song
+    /// et al., *Score-Based Generative Modeling through Stochastic Differential Equations*, eq. 5,
+    /// arXiv 2011.13456.
     ///
     /// ```
     /// use ddm_schedule::{NoiseSchedule, SubVp};
@@ -105,7 +107,8 @@ pub trait NoiseSchedule: Send + Sync {
         derivative(|t| self.alpha_sigma(t).0, t) / alpha
     }
 
-    /// Returns the diffusion g(t) ≥ 0 of the forward SDE `dx = f x dt + g dw`, per root of the unit of t:
+    /// Returns the diffusion g(t) ≥ 0 of the forward SDE `dx = f x dt + g dw`, per root of the unit
+    /// of t:
     ///
     /// ```text
     /// g² = dσ²/dt − 2 f σ² = −2 σ² dλ/dt

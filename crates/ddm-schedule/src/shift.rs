@@ -21,7 +21,8 @@ use crate::{Invalid, NoiseSchedule, RectifiedFlow, ScheduleError};
 pub struct Shift(f64);
 
 impl Shift {
-    /// Creates the shift of factor s, finite and above 0 (Stable Diffusion 3: 3); 1 is the identity.
+    /// Creates the shift of factor s, finite and above 0 (Stable Diffusion 3: 3); 1 is the
+    /// identity.
     ///
     /// # Errors
     ///

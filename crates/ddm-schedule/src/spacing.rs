@@ -29,7 +29,8 @@ use crate::{GridError, Invalid};
 ///
 /// # Errors
 ///
-/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and ρ > 0.
+/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max <
+/// ∞ and ρ > 0.
 pub fn karras(n: usize, sigma_max: f64, sigma_min: f64, rho: f64) -> Result<Vec<f64>, GridError> {
     positive("rho", rho)?;
     spaced(n, sigma_max, sigma_min, |ramp| karras_at(ramp, sigma_max, sigma_min, rho))
@@ -57,7 +58,8 @@ pub(crate) fn karras_at(ramp: f64, from: f64, to: f64, rho: f64) -> f64 {
 ///
 /// # Errors
 ///
-/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞.
+/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max <
+/// ∞.
 #[doc(alias = "lu_lambdas")]
 #[doc(alias = "uniform_lambda")]
 pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>, GridError> {
@@ -68,8 +70,8 @@ pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>,
 /// Returns ratios at the quantiles of a beta distribution:
 /// `σ_i = σ_min + (σ_max − σ_min) I⁻¹(1 − i/(n − 1); α, β)`.
 ///
-/// If both are below 1 (diffusers: 0.6), the steps are denser at both ends; α = β = 1 spaces σ evenly.
-/// Source: Lee et al., *Beta Sampling is All You Need*, sec. 3.2, arXiv 2407.12173.
+/// If both are below 1 (diffusers: 0.6), the steps are denser at both ends; α = β = 1 spaces σ
+/// evenly. Source: Lee et al., *Beta Sampling is All You Need*, sec. 3.2, arXiv 2407.12173.
 ///
 /// ```
 /// use ddm_schedule::spacing;
@@ -80,8 +82,8 @@ pub fn exponential(n: usize, sigma_max: f64, sigma_min: f64) -> Result<Vec<f64>,
 ///
 /// # Errors
 ///
-/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max < ∞ and both
-/// α and β are above 0.
+/// Returns [`GridError::NoSteps`] if n is 0, and [`GridError::Invalid`] unless 0 < σ_min < σ_max <
+/// ∞ and both α and β are above 0.
 pub fn beta(
     n: usize,
     sigma_max: f64,
@@ -118,8 +120,8 @@ pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), Invalid> {
     Invalid::require(value.is_finite() && value > 0.0, name, value, "finite and above 0")
 }
 
-/// Returns the x in [0, 1] at which the regularised incomplete beta function `I_x(a, b)` is p: Newton's
-/// method, with bisection where a step would leave the bracket. Within 1e-13 of x at every
+/// Returns the x in [0, 1] at which the regularised incomplete beta function `I_x(a, b)` is p:
+/// Newton's method, with bisection where a step would leave the bracket. Within 1e-13 of x at every
 /// p and (a, b) tried; `statrs`' `inv_beta_reg` is as good in the middle but keeps no digits of
 /// small quantiles (a = 0.3, p = 10⁻⁶).
 fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {

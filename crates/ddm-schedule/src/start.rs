@@ -19,8 +19,8 @@ impl Levels {
 
     /// Keeps the last `⌊n · strength⌋` of n steps; the strength is how much of the image changes.
     ///
-    /// A strength of 1 is the whole run. Source: Meng et al., *SDEdit*, sec. 3.2, arXiv 2108.01073 (there t₀);
-    /// the rounding is that of diffusers' image-to-image pipelines.
+    /// A strength of 1 is the whole run. Source: Meng et al., *SDEdit*, sec. 3.2, arXiv 2108.01073
+    /// (there t₀); the rounding is that of diffusers' image-to-image pipelines.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, Grid, Trailing};
@@ -48,7 +48,8 @@ impl Levels {
     ///
     /// # Errors
     ///
-    /// Returns [`GridError::Invalid`] if λ is NaN, and [`GridError::NothingLeft`] if no step remains.
+    /// Returns [`GridError::Invalid`] if λ is NaN, and [`GridError::NothingLeft`] if no step
+    /// remains.
     pub fn below(self, lambda: f64) -> Result<Self, GridError> {
         Invalid::require(!lambda.is_nan(), "lambda", lambda, "a number")?;
         let above = self.iter().take_while(|level| level.lambda() < lambda).count();
@@ -67,8 +68,8 @@ impl Levels {
     ///
     /// # Errors
     ///
-    /// Returns [`GridError::NothingLeft`] if no level is less noisy, and [`GridError::NotALevel`] if
-    /// `start` is invalid.
+    /// Returns [`GridError::NothingLeft`] if no level is less noisy, and [`GridError::NotALevel`]
+    /// if `start` is invalid.
     pub fn starting_at(self, start: NoiseLevel) -> Result<Self, GridError> {
         let less_noisy = |level: &&NoiseLevel| level.lambda() > start.lambda();
         let rest: Vec<NoiseLevel> = self.iter().filter(less_noisy).copied().collect();

@@ -6,9 +6,9 @@ use crate::{LinearVp, NoiseSchedule, ScheduleError};
 
 /// The continuous sub-VP process with linear β: `α = exp(−½ ∫₀ᵗ β)`, `σ = 1 − α²`.
 ///
-/// It has less noise than the VP process of the same β ([`LinearVp`], with the same default ends) at
-/// every t between 0 and 1: α² + σ² < 1. Source: Song et al., *Score-Based Generative Modeling through
-/// Stochastic Differential Equations*, eq. 29 (the marginal in the VP form of eq. 33),
+/// It has less noise than the VP process of the same β ([`LinearVp`], with the same default ends)
+/// at every t between 0 and 1: α² + σ² < 1. Source: Song et al., *Score-Based Generative Modeling
+/// through Stochastic Differential Equations*, eq. 29 (the marginal in the VP form of eq. 33),
 /// arXiv 2011.13456.
 ///
 /// ```

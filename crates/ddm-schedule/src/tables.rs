@@ -10,8 +10,8 @@ impl BetaTable {
     /// Creates the sigmoid table: `β_i = start + (end − start)/(1 + e^(−s_i))`, s evenly from −6 to
     /// 6.
     ///
-    /// This is diffusers' `sigmoid`; elsewhere the word means a sigmoid in ᾱ. Source: Xu et al., *GeoDiff*,
-    /// arXiv 2203.02923 (its code).
+    /// This is diffusers' `sigmoid`; elsewhere the word means a sigmoid in ᾱ. Source: Xu et al.,
+    /// *GeoDiff*, arXiv 2203.02923 (its code).
     ///
     /// ```
     /// use ddm_schedule::BetaTable;
@@ -30,8 +30,8 @@ impl BetaTable {
         Self::new(linspace(-6.0, 6.0, steps).map(at))
     }
 
-    /// Creates the Laplace table: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)` with `f = √(SNR/(1 + SNR))`,
-    /// `ln SNR = −½ sgn(½ − t) ln(1 − 2|½ − t| + 1e-6)`.
+    /// Creates the Laplace table: `β_i = min(1 − f((i+1)/T)/f(i/T), 0.999)` with `f = √(SNR/(1 +
+    /// SNR))`, `ln SNR = −½ sgn(½ − t) ln(1 − 2|½ − t| + 1e-6)`.
     ///
     /// Most steps lie around SNR = 1. Source: Hang et al., *Improved Noise Schedule for Diffusion
     /// Training*, table 1, arXiv 2407.03297. This is diffusers' `laplace`, which uses the paper's
@@ -55,7 +55,8 @@ impl BetaTable {
         })
     }
 
-    /// Creates the exponential table: `ᾱ(t) = e^(−12 t)`, hence every `β = min(1 − e^(−12/T), 0.999)`.
+    /// Creates the exponential table: `ᾱ(t) = e^(−12 t)`, hence every `β = min(1 − e^(−12/T),
+    /// 0.999)`.
     ///
     /// This is diffusers' alpha transform `exp`; we know of no paper.
     ///

@@ -3,12 +3,12 @@
 use crate::{BetaTable, Invalid, NoiseSchedule, ScheduleError};
 
 impl BetaTable {
-    /// Rescales the table to zero terminal SNR: `√ᾱ_i' = (√ᾱ_i − √ᾱ_T) √ᾱ_1/(√ᾱ_1 − √ᾱ_T)`. The last
-    /// row becomes pure noise (α = 0 exactly, β = 1), and the first row does not change.
+    /// Rescales the table to zero terminal SNR: `√ᾱ_i' = (√ᾱ_i − √ᾱ_T) √ᾱ_1/(√ᾱ_1 − √ᾱ_T)`. The
+    /// last row becomes pure noise (α = 0 exactly, β = 1), and the first row does not change.
     ///
-    /// At the last row the network must predict v, x₀ or flow, not ε. Requires at least 2 rows. Source: Lin et al.,
-    /// *Common Diffusion Noise Schedules and Sample Steps are Flawed*, algorithm 1,
-    /// arXiv 2305.08891; diffusers' `rescale_betas_zero_snr`.
+    /// At the last row the network must predict v, x₀ or flow, not ε. Requires at least 2 rows.
+    /// Source: Lin et al., *Common Diffusion Noise Schedules and Sample Steps are Flawed*,
+    /// algorithm 1, arXiv 2305.08891; diffusers' `rescale_betas_zero_snr`.
     ///
     /// ```
     /// use ddm_schedule::{BetaTable, NoiseSchedule};

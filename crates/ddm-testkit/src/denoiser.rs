@@ -50,7 +50,7 @@ pub fn keeps_shape<const D: usize>(
 ) -> Result<(), Violation> {
     const LAW: &str = "x0 has the shape of x";
     for (at, x) in examples(schedule, shape, device) {
-        denoiser.check(&x, at).map_err(|error| Violation::refused(LAW, error))?;
+        denoiser.check(&x, at).map_err(|error| Violation::from_error(LAW, error))?;
         let dtype = x.dtype();
         let x0 = denoiser.denoise(x, at);
         let (found, found_dtype) = (x0.dims(), x0.dtype());
@@ -107,8 +107,8 @@ pub fn samples_are_apart<const D: usize>(
     })
 }
 
-/// Checks that with one level per sample ([`Denoiser::predict_x0`]) each sample has the same x̂₀ as if
-/// all samples were at its level.
+/// Checks that with one level per sample ([`Denoiser::predict_x0`]) each sample has the same x̂₀ as
+/// if all samples were at its level.
 ///
 /// # Errors
 ///
@@ -132,8 +132,8 @@ pub fn levels_are_apart<const D: usize>(
     compare::close_tensors(LAW, found, demanded, 1e-5)
 }
 
-/// Checks that two denoisers predict the same x̂₀ and learned variance for the same x in f32, such as
-/// a model and a wrapper without effect, or two forms of one model.
+/// Checks that two denoisers predict the same x̂₀ and learned variance for the same x in f32, such
+/// as a model and a wrapper without effect, or two forms of one model.
 ///
 /// # Errors
 ///

@@ -4,12 +4,12 @@ use burn::tensor::Tensor;
 use ddm_denoiser::{Denoiser, NoisePredictor, Parameterization, column};
 use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
-/// A network that predicts `F = p x̂₀ + q ε̂` of a given denoiser, `ε̂ = (x − α x̂₀)/σ`: the prediction
-/// of a perfectly trained ε-, v- or flow-network.
+/// A network that predicts `F = p x̂₀ + q ε̂` of a given denoiser, `ε̂ = (x − α x̂₀)/σ`: the
+/// prediction of a perfectly trained ε-, v- or flow-network.
 ///
 /// Like a real network it takes only x and t, and finds the level of each sample's t on its
-/// schedule. It reads t from the device. At levels without noise (σ = 0) ε̂ is undefined, so it must
-/// not be used there.
+/// schedule. It reads t from the device. At levels without noise (σ = 0) ε̂ is undefined, so it
+/// must not be used there.
 #[derive(Clone, Copy)]
 pub struct ExactPredictor<'a, M, P> {
     /// The denoiser.

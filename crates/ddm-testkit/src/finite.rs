@@ -11,8 +11,9 @@ use ddm_schedule::{Invalid, NoiseLevel};
 /// E[x₀ | x] = Σ_k softmax_k( −|x − α y_k|²/(2σ²) ) y_k
 /// ```
 ///
-/// Every run ends at one of the y_k. Memory is batch times n times the size of one y. Source: Karras et al., *Elucidating the Design Space of
-/// Diffusion-Based Generative Models*, eq. 57, arXiv 2206.00364.
+/// Every run ends at one of the y_k. Memory is batch times n times the size of one y. Source:
+/// Karras et al., *Elucidating the Design Space of Diffusion-Based Generative Models*, eq. 57,
+/// arXiv 2206.00364.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

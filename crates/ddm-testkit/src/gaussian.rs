@@ -76,7 +76,8 @@ impl Gaussian {
         Tensor::from_data(TensorData::new(means, shape), (&x.device(), x.dtype()))
     }
 
-    /// Returns `ln p_t(x)` in nats, `[batch]`: the density `N(α μ, (α² s² + σ²) I)` of x at a level.
+    /// Returns `ln p_t(x)` in nats, `[batch]`: the density `N(α μ, (α² s² + σ²) I)` of x at a
+    /// level.
     pub fn log_density<const D: usize>(&self, x: Tensor<D>, at: NoiseLevel) -> Tensor<1> {
         let std = self.std_at(at);
         let elements = x.dims()[1..].iter().product::<usize>() as f64;

@@ -60,7 +60,8 @@ pub fn forward_composes(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     })
 }
 
-/// Checks that the whole chain of steps from x₀ equals the closed form: `x = α x₀ + σ ε` at every level.
+/// Checks that the whole chain of steps from x₀ equals the closed form: `x = α x₀ + σ ε` at every
+/// level.
 ///
 /// # Errors
 ///
@@ -106,9 +107,10 @@ pub fn reverse_keeps_the_marginal(schedule: &dyn NoiseSchedule) -> Result<(), Vi
     Ok(())
 }
 
-/// Checks that with η = 1 the reverse step is Bayes' posterior of the forward step, `q(x_to | x_from, x₀)`:
-/// with the forward step `x_from = a x_to + n z`, the variance is `β̃ = σ_to² n²/σ_from²` and the
-/// mean `(a σ_to² x + α_to n² x₀)/σ_from²`. Source: Ho et al., eq. 6–7, arXiv 2006.11239.
+/// Checks that with η = 1 the reverse step is Bayes' posterior of the forward step, `q(x_to |
+/// x_from, x₀)`: with the forward step `x_from = a x_to + n z`, the variance is `β̃ = σ_to²
+/// n²/σ_from²` and the mean `(a σ_to² x + α_to n² x₀)/σ_from²`. Source: Ho et al., eq. 6–7, arXiv
+/// 2006.11239.
 ///
 /// # Errors
 ///

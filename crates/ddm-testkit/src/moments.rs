@@ -42,7 +42,8 @@ pub fn all<S: Sampler<2>>(
     samples_agree(sampler, path, n, 20_000, device)
 }
 
-/// A source of impulses: draw k is 1 in sample k + 2 and 0 elsewhere; samples 0 and 1 have no noise.
+/// A source of impulses: draw k is 1 in sample k + 2 and 0 elsewhere; samples 0 and 1 have no
+/// noise.
 #[derive(Default)]
 struct Impulses {
     draws: usize,
@@ -83,7 +84,8 @@ pub fn exact<S: Sampler<2>>(
 }
 
 /// Checks that the exact moments after n steps are those of the data at the last level, up to
-/// `tolerance` relative to its standard deviation. A method of order p has an error of about n^(−p).
+/// `tolerance` relative to its standard deviation. A method of order p has an error of about
+/// n^(−p).
 ///
 /// # Errors
 ///

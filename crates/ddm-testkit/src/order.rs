@@ -10,7 +10,8 @@ use crate::{GaussianPath, Violation, moments};
 pub(crate) const STEPS: [usize; 4] = [20, 40, 80, 160];
 const LAW: &str = "a solver has its stated order";
 
-/// Checks that a deterministic sampler has this order, ± 0.2, on [`GaussianPath`]'s default problem.
+/// Checks that a deterministic sampler has this order, ± 0.2, on [`GaussianPath`]'s default
+/// problem.
 ///
 /// # Errors
 ///
@@ -92,8 +93,8 @@ impl<S: Sampler<2>> Sampler<2> for ExactStart<'_, S> {
     }
 }
 
-/// Returns the order of a deterministic sampler: p in `error ~ n^(−p)`, the slope of ln(error) over ln(n)
-/// for n = 20, 40, 80, 160 steps.
+/// Returns the order of a deterministic sampler: p in `error ~ n^(−p)`, the slope of ln(error) over
+/// ln(n) for n = 20, 40, 80, 160 steps.
 ///
 /// On a device without f64, rounding hides the errors of methods above order 2.
 ///
@@ -112,8 +113,8 @@ pub fn measured_order<S: Sampler<2>>(
     })
 }
 
-/// Returns the root mean square error against the exact solution of the probability-flow ODE, on which
-/// `(x − α μ)/√(α² s² + σ²)` is constant, over starts from −2 to 2 standard deviations.
+/// Returns the root mean square error against the exact solution of the probability-flow ODE, on
+/// which `(x − α μ)/√(α² s² + σ²)` is constant, over starts from −2 to 2 standard deviations.
 ///
 /// # Errors
 ///

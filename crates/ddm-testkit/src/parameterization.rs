@@ -30,8 +30,8 @@ fn usable(
     times().map(level).filter(|&at| at.sigma > 0.0 && parameterization.check(at).is_ok())
 }
 
-/// Checks that `x̂₀ = a x + b F` inverts `F = p x₀ + q ε`: `a α + b p = 1` and `a σ + b q = 0`, at every level
-/// that the parameterization accepts; and it accepts λ ≥ −4.
+/// Checks that `x̂₀ = a x + b F` inverts `F = p x₀ + q ε`: `a α + b p = 1` and `a σ + b q = 0`, at
+/// every level that the parameterization accepts; and it accepts λ ≥ −4.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn coefficients_invert(
     const LAW: &str = "x0 follows from the target";
     for at in times().map(|t| schedule.level(t)).filter(|at| at.lambda() >= -4.0 && at.sigma > 0.0)
     {
-        parameterization.check(at).map_err(|error| Violation::refused(LAW, error))?;
+        parameterization.check(at).map_err(|error| Violation::from_error(LAW, error))?;
     }
     for at in usable(parameterization, schedule) {
         let (p, q) = parameterization.target(at);

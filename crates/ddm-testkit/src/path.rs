@@ -10,8 +10,8 @@ use crate::{Gaussian, Violation, compare};
 /// schedule, with steps uniform in λ.
 ///
 /// On the default (data N(0.5, 0.1²), λ from −3 to 1) solvers of order 1, 2 and 3 show their order
-/// with 20 to 160 steps: no terms of the error cancel, and σ > 0 at the end, so that no solver needs
-/// its special case.
+/// with 20 to 160 steps: no terms of the error cancel, and σ > 0 at the end, so that no solver
+/// needs its special case.
 #[derive(Clone)]
 pub struct GaussianPath<'a> {
     schedule: &'a dyn NoiseSchedule,
@@ -39,7 +39,7 @@ impl<'a> GaussianPath<'a> {
     /// Returns the first violation.
     pub fn new(schedule: &'a dyn NoiseSchedule) -> Result<Self, Violation> {
         let data = Gaussian::new([0.5], 0.1);
-        let data = data.map_err(|error| Violation::refused("Gaussian data", error))?;
+        let data = data.map_err(|error| Violation::from_error("Gaussian data", error))?;
         Ok(Self { schedule, data, from: -3.0, to: 1.0 })
     }
 
@@ -65,7 +65,7 @@ impl<'a> GaussianPath<'a> {
         let to = self.to.min(self.schedule.lambda(0.0));
         let lambda = |i: usize| from + (to - from) * i as f64 / n as f64;
         let levels = (0..=n).map(|i| self.schedule.level_at(lambda(i))).collect();
-        Levels::new(levels).map_err(|error| Violation::refused("a path on the schedule", error))
+        Levels::new(levels).map_err(|error| Violation::from_error("a path on the schedule", error))
     }
 
     /// Returns the mean and standard deviation of x at a level: `α μ` and `√(α² s² + σ²)`.
@@ -94,11 +94,13 @@ impl<'a> GaussianPath<'a> {
         let dtype = compare::finest_dtype(device).into();
         let x = Tensor::<2>::from_data(TensorData::new(x, [z.len(), 1]), (device, dtype));
         let run = Sampling::new(&self.data, self.schedule).sampler(sampler).levels(levels);
-        let run = run.noise(noise).start_from(x).map_err(|error| Violation::refused(LAW, error))?;
+        let run =
+            run.noise(noise).start_from(x).map_err(|error| Violation::from_error(LAW, error))?;
         compare::values(LAW, run.finish())
     }
 
-    /// Returns the solutions of the probability-flow ODE for the same starts: `α μ + √(α² s² + σ²) z` at the end.
+    /// Returns the solutions of the probability-flow ODE for the same starts: `α μ + √(α² s² + σ²)
+    /// z` at the end.
     pub fn solution(&self, z: &[f64]) -> Vec<f64> {
         let (mean, std) = self.end();
         z.iter().map(|z| mean + std * z).collect()

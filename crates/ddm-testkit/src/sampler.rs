@@ -42,7 +42,7 @@ where
 /// Returns the data of these laws: 12 elements with different means.
 fn data(std: f64) -> Result<Gaussian, Violation> {
     Gaussian::new((0..12).map(|j| f64::from(j) / 6.0 - 1.0), std)
-        .map_err(|error| Violation::refused("Gaussian data", error))
+        .map_err(|error| Violation::from_error("Gaussian data", error))
 }
 
 /// Starts a short run on that data.
@@ -55,5 +55,5 @@ fn start<'a, const D: usize, S: Sampler<D>>(
     device: &Device,
 ) -> Result<Run<'a, D, &'a Gaussian, &'a S, HostNoise>, Violation> {
     let sampling = Sampling::new(data, schedule).sampler(sampler).steps(STEPS).noise(noise);
-    sampling.start(shape, device).map_err(|error| Violation::refused(law, error))
+    sampling.start(shape, device).map_err(|error| Violation::from_error(law, error))
 }

@@ -127,8 +127,8 @@ pub fn levels_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     })
 }
 
-/// Checks that timesteps rise with t and map back to their levels, and that row k of a table lies at
-/// `t = (k + 1)/T`.
+/// Checks that timesteps rise with t and map back to their levels, and that row k of a table lies
+/// at `t = (k + 1)/T`.
 ///
 /// # Errors
 ///
@@ -159,7 +159,7 @@ pub fn timesteps_agree(schedule: &dyn NoiseSchedule) -> Result<(), Violation> {
     let requested = [1.0, 0.7, 0.3].map(|t| schedule.timestep(t));
     let requested = requested.into_iter().filter(|&timestep| timestep >= 0.0);
     let levels = Levels::at_timesteps(schedule, requested.clone())
-        .map_err(|error| Violation::refused(LAW, error))?;
+        .map_err(|error| Violation::from_error(LAW, error))?;
     requested.zip(levels.iter()).try_for_each(|(timestep, level)| {
         Violation::unless(
             (level.timestep - timestep).abs() <= 1e-6 * (1.0 + timestep),

@@ -45,7 +45,7 @@ impl Violation {
     }
 
     /// Creates the violation that an operation returned an error.
-    pub(crate) fn refused(law: &'static str, error: impl std::fmt::Display) -> Self {
+    pub(crate) fn from_error(law: &'static str, error: impl std::fmt::Display) -> Self {
         Self::new(law, format!("the error \"{error}\""), "no error")
     }
 }

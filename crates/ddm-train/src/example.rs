@@ -31,7 +31,8 @@ pub struct Sampled {
 }
 
 impl<const D: usize> Example<D> {
-    /// Returns the weighted mean squared error, `mean_i w_i mean ‖F_i − target_i‖²`, of shape `[1]`.
+    /// Returns the weighted mean squared error, `mean_i w_i mean ‖F_i − target_i‖²`, of shape
+    /// `[1]`.
     ///
     /// # Errors
     ///

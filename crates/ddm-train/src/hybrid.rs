@@ -10,7 +10,8 @@ use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 use crate::objective::at_least_f32;
 use crate::{Example, Objective, TimeSampling, TrainError, UniformTime, UniformWeight};
 
-/// The hybrid loss `L = L_simple + w L_vlb` for networks of [learned variance](ddm_denoiser::Model::learned_variance).
+/// The hybrid loss `L = L_simple + w L_vlb` for networks of [learned
+/// variance](ddm_denoiser::Model::learned_variance).
 ///
 /// L_vlb is the bound on the negative log-likelihood, in bits per dimension, estimated from one row
 /// i per sample: T times `KL(q(x_{i−1} | x_i, x₀) ‖ p(x_{i−1} | x_i))`, and at row 0 the negative

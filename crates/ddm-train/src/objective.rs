@@ -7,13 +7,14 @@ use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
 use crate::{Example, Sampled, TimeSampling, TrainError, UniformTime, UniformWeight, Weighting};
 
-/// The training objective: it draws examples `x_t = α x₀ + σ ε`, `target = p x₀ + q ε`, and a weight
-/// per sample.
+/// The training objective: it draws examples `x_t = α x₀ + σ ε`, `target = p x₀ + q ε`, and a
+/// weight per sample.
 ///
-/// Each sample has its own time, drawn from a [`TimeSampling`]: by default uniform over the rows of a
-/// β table, or over [0, 1]. [`loss`](Self::loss) calls a network. [`draw`](Self::draw) does not, so it
-/// works with any network and condition. Examples are in f64 if x₀ is, and else in f32. The schedule may be a value, a reference or an `Arc`.
-/// Source: Ho et al., algorithm 1, arXiv 2006.11239 (F = ε, weight 1).
+/// Each sample has its own time, drawn from a [`TimeSampling`]: by default uniform over the rows of
+/// a β table, or over [0, 1]. [`loss`](Self::loss) calls a network. [`draw`](Self::draw) does not,
+/// so it works with any network and condition. Examples are in f64 if x₀ is, and else in f32. The
+/// schedule may be a value, a reference or an `Arc`. Source: Ho et al., algorithm 1, arXiv
+/// 2006.11239 (F = ε, weight 1).
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -66,20 +67,20 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         Objective { schedule, parameterization, weighting, time_sampling, dtype }
     }
 
-    /// Sets the float type of the network's x (f16, bf16, …), to which [`loss`](Self::loss) casts x.
-    /// t stays in f32, since half precision cannot represent all timesteps.
+    /// Sets the float type of the network's x (f16, bf16, …), to which [`loss`](Self::loss) casts
+    /// x. t stays in f32, since half precision cannot represent all timesteps.
     #[must_use]
     pub fn network_dtype(self, dtype: FloatDType) -> Self {
         Self { dtype: Some(dtype), ..self }
     }
 
-    /// Returns the loss of a network on data x₀ `[batch, …]`, of shape `[1]`. Times and noise are the
-    /// next two draws.
+    /// Returns the loss of a network on data x₀ `[batch, …]`, of shape `[1]`. Times and noise are
+    /// the next two draws.
     ///
     /// # Errors
     ///
-    /// Returns an error if the network does not accept the data, its prediction has another shape, or
-    /// the noise cannot be read.
+    /// Returns an error if the network does not accept the data, its prediction has another shape,
+    /// or the noise cannot be read.
     pub fn loss<const D: usize>(
         &self,
         network: &impl NoisePredictor<D>,

@@ -15,10 +15,10 @@ use crate::{Decay, Ema, Stopped, TrainError};
 /// A plain training loop: draw, loss, backward, optimizer step, moving average.
 ///
 /// It reads the losses from the device only every ten steps, and keeps the network and the average
-/// of that report. If a loss is not finite, it calls `loss` again with that network and the noise of
-/// the failed step. A loss that is still not finite indicates bad data ([`TrainError::Data`]), if
-/// `loss` draws its batch from the noise only. A learning rate is a scheduler of burn, or a constant
-/// number. `docs/getting-started.md` shows how to write the loop yourself.
+/// of that report. If a loss is not finite, it calls `loss` again with that network and the noise
+/// of the failed step. A loss that is still not finite indicates bad data ([`TrainError::Data`]),
+/// if `loss` draws its batch from the noise only. A learning rate is a scheduler of burn, or a
+/// constant number. `docs/getting-started.md` shows how to write the loop yourself.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -74,13 +74,13 @@ impl<D: Decay + Clone> Training<D> {
     /// The number of steps between two readings of the loss.
     const REPORT_EVERY: usize = 10;
 
-    /// Trains `network`, which must be on an autodiff device. `loss` returns the loss of one step, of
-    /// shape `[1]`: it takes its batch, draws an example with the noise and calls the network.
+    /// Trains `network`, which must be on an autodiff device. `loss` returns the loss of one step,
+    /// of shape `[1]`: it takes its batch, draws an example with the noise and calls the network.
     ///
     /// # Errors
     ///
-    /// Returns an error if a setting is out of range, `loss` fails, or a loss is not finite. The error
-    /// contains the result so far; it converts to a [`TrainError`] by `?`.
+    /// Returns an error if a setting is out of range, `loss` fails, or a loss is not finite. The
+    /// error contains the result so far; it converts to a [`TrainError`] by `?`.
     pub fn run<M: Module>(
         &self,
         network: M,

@@ -8,8 +8,8 @@ use crate::TrainError;
 
 /// The weight w of `w ‖F − target‖²` at a noise level.
 ///
-/// Since `x̂₀ = a x + b F`, an error of F causes b times that error of x̂₀. So a weight `w₀` of the x₀
-/// error, as papers state it, is `w = w₀ b²` for the error of F in every parameterization
+/// Since `x̂₀ = a x + b F`, an error of F causes b times that error of x̂₀. So a weight `w₀` of the
+/// x₀ error, as papers state it, is `w = w₀ b²` for the error of F in every parameterization
 /// ([`Parameterization::x0_from`] returns b).
 pub trait Weighting: Send + Sync {
     /// Returns w at noise level `at`, for a network of this parameterization.
@@ -119,9 +119,9 @@ impl From<MinSnr> for Gamma {
 /// σ² ‖s + ε/σ‖² = ‖σ s + ε‖² = SNR ‖x̂₀ − x₀‖²
 /// ```
 ///
-/// This is σ² for a network that predicts the score, 1 for ε ([`UniformWeight`], as in DDPM), SNR for
-/// x₀ and SNR/(SNR + 1) for v. It equals [`MinSnr`] with γ = ∞. It balances the noisiest levels, whose
-/// scores are small, and the least noisy ones, whose scores are large. Source: Song &
+/// This is σ² for a network that predicts the score, 1 for ε ([`UniformWeight`], as in DDPM), SNR
+/// for x₀ and SNR/(SNR + 1) for v. It equals [`MinSnr`] with γ = ∞. It balances the noisiest
+/// levels, whose scores are small, and the least noisy ones, whose scores are large. Source: Song &
 /// Ermon, *Generative Modeling by Estimating Gradients of the Data Distribution*, eq. 5–6,
 /// arXiv 1907.05600; Song et al., *Score-Based Generative Modeling through Stochastic Differential
 /// Equations*, eq. 7, arXiv 2011.13456.
@@ -145,8 +145,8 @@ impl Weighting for ScoreMatching {
 
 /// The P2 weighting: `w₀ = SNR/(k + SNR)^γ`, which is `1/(k + SNR)^γ` for ε. Default: k = 1, γ = 1.
 ///
-/// It reduces the weight of levels where only imperceptible detail remains to be learned. Source: Choi et
-/// al., *Perception Prioritized Training of Diffusion Models*, eq. 8, arXiv 2204.00227.
+/// It reduces the weight of levels where only imperceptible detail remains to be learned. Source:
+/// Choi et al., *Perception Prioritized Training of Diffusion Models*, eq. 8, arXiv 2204.00227.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "KAndGamma")]
 pub struct P2 {

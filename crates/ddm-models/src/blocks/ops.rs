@@ -1,5 +1,5 @@
-//! The operations of the networks. All networks of this crate use them, so that a kernel of burn can
-//! be replaced in one place.
+//! The operations of the networks. All networks of this crate use them, so that a kernel of burn
+//! can be replaced in one place.
 //!
 //! Each takes the burn layer with its parameters, and an input of their dtype. Images
 //! are `[batch, channels, height, width]`.

@@ -50,8 +50,8 @@ impl ResidualConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if a number of channels is 0 or not a multiple of the norm groups, the conditioning vector
-    /// has length 0, or dropout is outside [0, 1).
+    /// Returns an error if a number of channels is 0 or not a multiple of the norm groups, the
+    /// conditioning vector has length 0, or dropout is outside [0, 1).
     pub fn init(&self, device: &Device) -> Result<Residual, NetworkConfigError> {
         let (c_in, c_out, groups) = (self.channels_in, self.channels_out, self.norm_groups);
         NetworkConfigError::require_channels("channels", &[c_in, c_out], groups)?;

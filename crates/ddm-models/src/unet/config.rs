@@ -56,9 +56,9 @@ impl UNetConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if a size is 0, the channels of a level are not a multiple of the norm groups
-    /// (or of the head size, if it has attention), `attention` contains a level that does not exist,
-    /// or dropout is outside [0, 1).
+    /// Returns an error if a size is 0, the channels of a level are not a multiple of the norm
+    /// groups (or of the head size, if it has attention), `attention` contains a level that does
+    /// not exist, or dropout is outside [0, 1).
     pub fn init(&self, device: &Device) -> Result<UNet, NetworkConfigError> {
         let (first, last) = self.validate()?;
         let size = 4 * first;

@@ -19,8 +19,8 @@ use crate::error::require_image;
 ///
 /// It has residual blocks of decreasing resolution, a middle, and blocks of increasing resolution,
 /// each of which also takes the skip features of the same resolution. The last convolution is
-/// initialized to 0, so an untrained network predicts 0. It computes in the dtype of its weights; the
-/// prediction has the dtype of x, and its channels, or twice as many for
+/// initialized to 0, so an untrained network predicts 0. It computes in the dtype of its weights;
+/// the prediction has the dtype of x, and its channels, or twice as many for
 /// [`Model::learned_variance`](ddm_denoiser::Model::learned_variance).
 ///
 /// Sources: Ronneberger et al., *U-Net*, arXiv 1505.04597; in this form Ho et al., *Denoising

@@ -9,8 +9,8 @@ const DEPTH: u32 = 30;
 /// The number of octaves summed below an end; those below have 2⁻⁶⁰ of the variance.
 const OCTAVES: i32 = 60;
 
-/// Returns the grid point nearest to v, so that a level computed twice is the same level in spite of
-/// rounding; 0 if v is not a normal number.
+/// Returns the grid point nearest to v, so that a level computed twice is the same level in spite
+/// of rounding; 0 if v is not a normal number.
 pub(super) fn on_grid(v: f64) -> f64 {
     if v < f64::MIN_POSITIVE {
         return 0.0;
@@ -82,8 +82,8 @@ impl Path {
         left
     }
 
-    /// Returns the normal numbers of a node of an octave, one per element. Node 0 is the octave, node
-    /// 1 its middle; node n has the halves 2n and 2n + 1.
+    /// Returns the normal numbers of a node of an octave, one per element. Node 0 is the octave,
+    /// node 1 its middle; node n has the halves 2n and 2n + 1.
     fn normals(&self, sample: usize, k: i32, node: u64) -> impl Iterator<Item = f64> {
         let address = (i64::from(k) + 2048) as u64;
         let draw = self.0.clone().at(address << 32 | node).next_draw();

@@ -6,7 +6,8 @@ use super::polynomials::{ln, sin_cos};
 
 /// A float type of the Box–Muller transform.
 pub(super) trait Block: Copy + Default {
-    /// Returns the normal pair of two uniform numbers on [0, 1): the radius is that of `1 − u`, the angle `2π v`.
+    /// Returns the normal pair of two uniform numbers on [0, 1): the radius is that of `1 − u`, the
+    /// angle `2π v`.
     fn pair(u: Self, v: Self) -> (Self, Self);
 }
 
@@ -24,8 +25,9 @@ impl Block for f64 {
     }
 }
 
-/// Returns `size` normal numbers, at least 16. It first draws `drawn` uniform numbers, at least those
-/// of the complete blocks. If the last block is incomplete, 16 more replace the last 16 numbers.
+/// Returns `size` normal numbers, at least 16. It first draws `drawn` uniform numbers, at least
+/// those of the complete blocks. If the last block is incomplete, 16 more replace the last 16
+/// numbers.
 pub(super) fn fill<T: Block>(size: usize, drawn: usize, mut uniform: impl FnMut() -> T) -> Vec<T> {
     let mut values = vec![T::default(); size];
     values[..drawn].fill_with(&mut uniform);

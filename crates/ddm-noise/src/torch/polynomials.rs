@@ -1,7 +1,8 @@
 //! Logarithm, sine and cosine in f32 by the polynomials of Cephes, with fused multiply-add, as in
 //! torch's vectorized kernels. They differ from the platform's functions in the last bits.
 //!
-//! Source: Moshier, *Methods and Programs for Mathematical Functions* (1989), `logf`, `sinf`, `cosf`.
+//! Source: Moshier, *Methods and Programs for Mathematical Functions* (1989), `logf`, `sinf`,
+//! `cosf`.
 
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_PI};
 

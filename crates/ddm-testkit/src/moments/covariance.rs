@@ -40,8 +40,8 @@ pub fn samples_have(
     )
 }
 
-/// Returns the deviation of each entry in standard errors: the means m_i, then the covariances C_ij,
-/// i ≤ j, row by row. The standard errors are
+/// Returns the deviation of each entry in standard errors: the means m_i, then the covariances
+/// C_ij, i ≤ j, row by row. The standard errors are
 ///
 /// ```text
 /// of the mean:        √(C_ii/N)

@@ -83,7 +83,7 @@ fn counts<S: Sampler<2>>(
     let data = data(0.5)?;
     let mut noise = Counted { noise: HostNoise::new(8), draws: 0 };
     let sampling = Sampling::new(&data, schedule).sampler(sampler).steps(n).noise(&mut noise);
-    let run = sampling.start([2, 12], device).map_err(|error| Violation::refused(law, error))?;
+    let run = sampling.start([2, 12], device).map_err(|error| Violation::from_error(law, error))?;
     let calls = run.last().map_or(0, |frame| frame.evaluations);
     // The first draw is the start.
     Ok((noise.draws - 1, calls))

@@ -13,8 +13,8 @@ use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 use super::{STEPS, data, start};
 use crate::{ExactPredictor, GaussianPath, Violation, compare};
 
-/// Checks that ranks 2 to 5 give the same finite numbers in another shape, and that x keeps its float
-/// type.
+/// Checks that ranks 2 to 5 give the same finite numbers in another shape, and that x keeps its
+/// float type.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ where
     let dtype = compare::finest_dtype(device);
     let x: Tensor<2> = noise().draw([3, 12], device).cast(dtype);
     let found = Sampling::new(&data, schedule).sampler(sampler).steps(STEPS).start_from(x);
-    let found = found.map_err(|error| Violation::refused(LAW, error))?.finish().dtype();
+    let found = found.map_err(|error| Violation::from_error(LAW, error))?.finish().dtype();
     let demanded = dtype.into();
     Violation::unless(found == demanded, LAW, || format!("{found:?}"), &format!("{demanded:?}"))
 }
@@ -63,7 +63,8 @@ pub fn reaches_x0<S: Sampler<2>>(
     compare::close(LAW, &compare::values(LAW, run.finish())?, &demanded, 1e-5)
 }
 
-/// Checks that the ε-, x₀-, v-, score- and flow-heads of one exact model give the path of the model.
+/// Checks that the ε-, x₀-, v-, score- and flow-heads of one exact model give the path of the
+/// model.
 ///
 /// # Errors
 ///
@@ -77,18 +78,18 @@ pub fn heads_agree<S: Sampler<2>>(
     let data = data(0.5)?;
     let mut levels = GaussianPath::new(schedule)?.between(-3.0, 3.0).levels(STEPS)?.to_vec();
     levels.push(NoiseLevel { sigma: 0.0, ..schedule.level(0.0) });
-    let levels = Levels::new(levels).map_err(|error| Violation::refused(LAW, error))?;
+    let levels = Levels::new(levels).map_err(|error| Violation::from_error(LAW, error))?;
     let path = |model: &dyn Denoiser<2>| -> Result<Vec<Tensor<2>>, SamplingError> {
         let sampling = Sampling::new(&model, schedule).sampler(sampler).levels(levels.clone());
         Ok(sampling.seed(7).start([2, 12], device)?.map(|frame| frame.x).collect())
     };
-    let exact = path(&data).map_err(|error| Violation::refused(LAW, error))?;
+    let exact = path(&data).map_err(|error| Violation::from_error(LAW, error))?;
     let parameterizations: [&dyn Parameterization; 5] =
         [&EpsilonPrediction, &X0Prediction, &VPrediction, &ScorePrediction, &FlowPrediction];
     for parameterization in parameterizations {
         let head = ExactPredictor { denoiser: &data, parameterization, schedule };
         let found = path(&Model::new(head, parameterization));
-        let found = found.map_err(|error| Violation::refused(LAW, error))?;
+        let found = found.map_err(|error| Violation::from_error(LAW, error))?;
         for (step, (found, demanded)) in found.into_iter().zip(&exact).enumerate() {
             compare::close_tensors(LAW, found, demanded.clone(), 1e-4).map_err(|violation| {
                 let head = parameterization.name();
@@ -100,8 +101,8 @@ pub fn heads_agree<S: Sampler<2>>(
     Ok(())
 }
 
-/// Checks that a run has one frame per step, at its level, with the number of model calls so far, at
-/// least one in total.
+/// Checks that a run has one frame per step, at its level, with the number of model calls so far,
+/// at least one in total.
 ///
 /// # Errors
 ///
@@ -119,7 +120,7 @@ pub fn counts_evaluations<S: Sampler<2>>(
         data.denoise(x, at)
     });
     let run = Sampling::new(&counting, schedule).sampler(sampler).steps(STEPS);
-    let mut run = run.start([2, 12], device).map_err(|error| Violation::refused(LAW, error))?;
+    let mut run = run.start([2, 12], device).map_err(|error| Violation::from_error(LAW, error))?;
     // Calls of the check before the run are not counted.
     calls.store(0, Ordering::Relaxed);
     let levels = run.levels().clone();

@@ -16,8 +16,8 @@ use weights::{Combine, Weights};
 
 /// The exponential moving average `θ̄ ← θ̄ + (1 − d)(θ − θ̄)` of the weights of any burn module.
 ///
-/// Samples drawn with θ̄ are better than those of the last θ. d is a [`Decay`]: a number with warm-up,
-/// or a [`PowerDecay`]. For several decays, update several `Ema`s.
+/// Samples drawn with θ̄ are better than those of the last θ. d is a [`Decay`]: a number with
+/// warm-up, or a [`PowerDecay`]. For several decays, update several `Ema`s.
 ///
 /// The average is in f64 if the module is, and else in f32. Rounding limits it: in f32 at
 /// d = 0.9999 it comes within 0.06 % of a constant weight. Parameters are matched by their paths in

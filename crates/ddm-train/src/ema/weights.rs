@@ -8,8 +8,8 @@ use burn::tensor::{DType, Tensor};
 
 use crate::TrainError;
 
-/// The float parameters of a module by path, such as "down.0.conv.weight", in f32, or in f64 if they
-/// are f64.
+/// The float parameters of a module by path, such as "down.0.conv.weight", in f32, or in f64 if
+/// they are f64.
 #[derive(Default)]
 pub(crate) struct Weights {
     path: Vec<String>,

@@ -27,8 +27,8 @@ pub use unit::{LogitNormal, Mode, Stratified, UniformTime};
 /// # Ok::<(), ddm_denoiser::ModelError>(())
 /// ```
 pub trait TimeSampling: Send + Sync {
-    /// Returns the time in [0, 1] for u, uniform on [0, 1). [`Objective`](crate::Objective) moves it
-    /// to the next row of a table, or clamps it to [10⁻⁵, 1 − 10⁻⁵] on a continuous schedule.
+    /// Returns the time in [0, 1] for u, uniform on [0, 1). [`Objective`](crate::Objective) moves
+    /// it to the next row of a table, or clamps it to [10⁻⁵, 1 − 10⁻⁵] on a continuous schedule.
     fn time(&self, u: f64, schedule: &dyn NoiseSchedule) -> f64;
 
     /// Returns the importance weight of a time: 1, or 1/p if the time is drawn p times as often as

@@ -10,8 +10,8 @@ use super::unit::{normal, require_normal};
 /// Default: mean −1.2 and std 1.2, for data of standard deviation 0.5.
 ///
 /// Levels beyond the ends of the schedule are clamped to its ends. There is no importance weight:
-/// the distribution is part of the objective, like the weighting. Source: Karras et al., *Elucidating
-/// the Design Space of Diffusion-Based Generative Models*, table 1, arXiv 2206.00364.
+/// the distribution is part of the objective, like the weighting. Source: Karras et al.,
+/// *Elucidating the Design Space of Diffusion-Based Generative Models*, table 1, arXiv 2206.00364.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "MeanAndStd")]
 pub struct LogNormal {

@@ -44,11 +44,11 @@ impl<T: TimeSampling> TimeSampling for Stratified<T> {
     }
 }
 
-/// The logit-normal distribution: `t = 1/(1 + e^(−z))`, `z ~ N(mean, std²)`. Default: mean 0 and std
-/// 1, as in Stable Diffusion 3.
+/// The logit-normal distribution: `t = 1/(1 + e^(−z))`, `z ~ N(mean, std²)`. Default: mean 0 and
+/// std 1, as in Stable Diffusion 3.
 ///
-/// A mean above 0 favors higher noise. Source: Esser et al., *Scaling Rectified Flow Transformers for
-/// High-Resolution Image Synthesis*, eq. 19, arXiv 2403.03206.
+/// A mean above 0 favors higher noise. Source: Esser et al., *Scaling Rectified Flow Transformers
+/// for High-Resolution Image Synthesis*, eq. 19, arXiv 2403.03206.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "MeanAndStd")]
 pub struct LogitNormal {
