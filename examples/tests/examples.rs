@@ -123,6 +123,12 @@ fn samplers_runs() {
     let folder = tempfile::tempdir().unwrap();
     let said = succeeds("samplers", &["--points", "16", "--steps", "60"], folder.path());
     assert!(said.contains("| DPM-Solver++ 2M |") && !said.contains("NaN"), "{said}");
+    // The guide's tables are the printed ones: sampler, order, calls and state.
+    let guide = fs::read_to_string("../docs/choosing-a-sampler.md").expect("the guide is there");
+    for row in said.lines().filter(|line| line.starts_with("| ")) {
+        let facts = row.split(" | ").take(4).collect::<Vec<_>>().join(" | ");
+        assert!(guide.contains(&facts), "{facts}");
+    }
     assert_eq!(files(folder.path())[0].0, PathBuf::from("samplers.png"));
 }
 
