@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::settings::{Algorithm, Predicts, Rows, Settings, Sigmas, VarianceType, Variant};
+use crate::settings::Settings;
+use crate::words::{Algorithm, Predicts, Rows, Sigmas, VarianceType, Variant};
 use crate::{Class, ConfigError};
 
 /// Settings that contradict each other. Each message says what to change.

@@ -7,7 +7,8 @@ use ddm_denoiser::{
 use ddm_schedule::NoiseLevel;
 
 use crate::class::Family;
-use crate::settings::{Predicts, Settings, VarianceType};
+use crate::settings::Settings;
+use crate::words::{Predicts, VarianceType};
 use crate::{Class, ConfigError, SchedulerConfig};
 
 impl SchedulerConfig {

@@ -2,8 +2,9 @@
 
 use ddm_schedule::spacing;
 
-use crate::settings::{Settings, Sigmas};
+use crate::settings::Settings;
 use crate::table::{Table, single};
+use crate::words::Sigmas;
 use crate::{Class, ConfigError, SetTimesteps};
 
 /// The distance that UniPC keeps between its first σ and 1.

@@ -5,8 +5,9 @@ use std::f64::consts::FRAC_PI_2;
 use ddm_schedule::{GridError, Levels, NoiseLevel, NoiseSchedule};
 
 use crate::class::Family;
-use crate::settings::{Rows, Settings};
+use crate::settings::Settings;
 use crate::table::Table;
+use crate::words::Rows;
 use crate::{Class, ConfigError, SetTimesteps};
 
 /// The ratio of the last two σ where diffusers repeats the last level, so that its last step does

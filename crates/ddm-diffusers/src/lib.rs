@@ -57,6 +57,7 @@ mod step_args;
 mod table;
 mod unclip;
 mod walk;
+mod words;
 mod wuerstchen;
 
 pub use class::Class;

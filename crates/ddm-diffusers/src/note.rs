@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use crate::class::Family;
-use crate::settings::{Betas, Predicts, Rows, Settings, Sigmas};
+use crate::settings::Settings;
+use crate::words::{Betas, Predicts, Rows, Sigmas};
 use crate::{Class, SchedulerConfig};
 
 /// A doubtful setting of a config, and what to change. The numbers remain those of diffusers.

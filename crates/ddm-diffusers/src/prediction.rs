@@ -7,7 +7,8 @@ use ddm_denoiser::{
 use ddm_schedule::NoiseLevel;
 
 use crate::class::Family;
-use crate::settings::{Predicts, Settings};
+use crate::settings::Settings;
+use crate::words::Predicts;
 use crate::{Class, ConfigError, ConsistencyPrediction};
 
 /// What the network predicts, chosen at run time.

@@ -2,8 +2,9 @@
 
 use ddm_schedule::GridError;
 
-use crate::settings::{Rows, Settings};
+use crate::settings::Settings;
 use crate::table::{Table, single};
+use crate::words::Rows;
 use crate::{Class, ConfigError};
 
 impl Settings {

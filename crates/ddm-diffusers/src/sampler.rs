@@ -13,9 +13,10 @@ use crate::consistency::Renoise;
 use crate::denoiser::Limit;
 use crate::ltx::FlowAncestral;
 use crate::pndm::RowPndm;
-use crate::settings::{Algorithm, Settings, VarianceType, Variant};
+use crate::settings::Settings;
 use crate::unclip::UnClip;
 use crate::walk::{Walk, Walking};
+use crate::words::{Algorithm, VarianceType, Variant};
 use crate::wuerstchen::MeanAtEnd;
 use crate::{Class, ConfigError, SchedulerConfig, StepArgs};
 

@@ -2,8 +2,9 @@
 
 use ddm_schedule::{GridError, spacing};
 
-use crate::settings::{Betas, Predicts, Settings, Sigmas};
+use crate::settings::Settings;
 use crate::table::{Table, single};
+use crate::words::{Betas, Predicts, Sigmas};
 use crate::{Class, ConfigError, SetTimesteps};
 
 /// Timesteps and σ/α, noisiest first.

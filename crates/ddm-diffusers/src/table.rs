@@ -6,7 +6,8 @@
 
 use ddm_schedule::{BetaTable, NoiseLevel};
 
-use crate::settings::{Betas, Settings};
+use crate::settings::Settings;
+use crate::words::Betas;
 use crate::{Class, ConfigError};
 
 /// ᾱ and σ/α of each row.
