@@ -4,39 +4,11 @@
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::EpsilonPrediction;
 use ddm_samplers::{
-    BoxedSampler, Context, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending, Extrapolate,
-    Ipndm, Lms, Pndm, PndmStart, Sampler, Sampling, SolverType,
+    BoxedSampler, Deis, DpmSolver, DpmSolverPp, DpmSolverSingle, Ending, Extrapolate, Ipndm, Lms,
+    Pndm, PndmStart, Sampler, Sampling, SolverType,
 };
 use ddm_schedule::{Cosine, Levels, NoiseLevel};
 use ddm_testkit::{GaussianPath, moments, order};
-
-/// Takes the first steps on the exact solution and only shows them to the method, so that it starts
-/// with a full and exact history.
-struct ExactStart<S> {
-    sampler: S,
-    steps: usize,
-}
-
-impl<S: Sampler<2>> Sampler<2> for ExactStart<S> {
-    type State = S::State;
-
-    fn step(
-        &self,
-        cx: &mut Context<'_, 2>,
-        x: Tensor<2>,
-        from: NoiseLevel,
-        to: NoiseLevel,
-        state: &mut S::State,
-    ) -> Tensor<2> {
-        let taken = self.sampler.step(cx, x.clone(), from, to, state);
-        if cx.done() >= self.steps {
-            return taken;
-        }
-        // GaussianPath's default data, N(0.5, 0.1²).
-        let std = |at: NoiseLevel| (0.1 * at.alpha).hypot(at.sigma);
-        (x - 0.5 * from.alpha) * (std(to) / std(from)) + 0.5 * to.alpha
-    }
-}
 
 /// The order between 96 and 192 steps, which are whole numbers of blocks of 2 and of 3.
 fn has_order(name: &str, wanted: f64, start: usize, sampler: impl Sampler<2>) {
@@ -47,11 +19,8 @@ fn has_order(name: &str, wanted: f64, start: usize, sampler: impl Sampler<2>) {
 fn has_order_from(n: usize, name: &str, wanted: f64, start: usize, sampler: impl Sampler<2>) {
     let schedule = Cosine::default();
     let path = GaussianPath::new(&schedule).unwrap();
-    let sampler = ExactStart { sampler, steps: start };
-    let error = |n| order::error(&sampler, &path, n, &Device::flex()).unwrap();
-    let (coarse, fine) = (error(n), error(2 * n));
-    let found = (coarse / fine).log2();
-    println!("{found:.2} of {wanted}  {name}  ({fine:.1e} at {} steps)", 2 * n);
+    let found = order::order_between(&sampler, &path, n, start, &Device::flex()).unwrap();
+    println!("{found:.2} of {wanted}  {name}");
     assert!((found - wanted).abs() <= 0.2, "{name}: order {found:.2}, not {wanted}");
 }
 
@@ -63,8 +32,8 @@ fn orders() {
         has_order("DPM-Solver++", wanted, start, DpmSolverPp::new(order).unwrap());
         has_order("DPM-Solver", wanted, start, DpmSolver::new(order).unwrap());
         has_order("DEIS", wanted, start, Deis::new(order).unwrap());
-        for correction in [Midpoint, Exact] {
-            let keep = |s: DpmSolverSingle| s.solver_type(correction).ending(Ending::Keep);
+        for solver_type in [Midpoint, Exact] {
+            let keep = |s: DpmSolverSingle| s.solver_type(solver_type).ending(Ending::Keep);
             has_order("singlestep", wanted, 0, keep(DpmSolverSingle::new(order).unwrap()));
             has_order(
                 "in noise",

@@ -51,18 +51,32 @@ pub fn is_as_claimed<S: Sampler<2>>(
     if sampler.is_stochastic() {
         return moments::has_weak_order(sampler, claimed as f64, path, device);
     }
-    let started = ExactStart { sampler, path, steps: claimed - 1 };
-    let between = |n| -> Result<f64, Violation> {
-        Ok((error(&started, path, n, device)? / error(&started, path, 2 * n, device)?).log2())
-    };
     let near = |order: f64| (order - claimed as f64).abs() <= 0.2;
-    let early = between(96)?;
+    let early = order_between(sampler, path, 96, claimed - 1, device)?;
     if near(early) {
         return Ok(());
     }
-    let late = between(1536)?;
+    let late = order_between(sampler, path, 1536, claimed - 1, device)?;
     let found = || format!("{early:.2} at 96 steps and {late:.2} at 1536");
     Violation::unless(near(late), LAW, found, &format!("{claimed} ± 0.2"))
+}
+
+/// Returns the order of a deterministic sampler between n and 2n steps, `log₂(error(n)/error(2n))`,
+/// where the first `exact` steps are those of the exact solution. They give a multistep sampler a
+/// complete history.
+///
+/// # Errors
+///
+/// Returns the first violation.
+pub fn order_between<S: Sampler<2>>(
+    sampler: &S,
+    path: &GaussianPath<'_>,
+    n: usize,
+    exact: usize,
+    device: &Device,
+) -> Result<f64, Violation> {
+    let sampler = ExactStart { sampler, path, steps: exact };
+    Ok((error(&sampler, path, n, device)? / error(&sampler, path, 2 * n, device)?).log2())
 }
 
 /// A sampler that takes the first steps on the exact solution, and only passes them to the inner
