@@ -66,13 +66,13 @@ fn what_cannot_be_mapped_says_why() {
 }
 
 #[test]
-fn a_file_without_runs_is_told_in_a_sentence() {
+fn a_file_without_runs_is_one_sentence() {
     assert!(matches!(read(&folder().join("none.json")), Err(ReplayError::Unreadable { .. })));
     assert!(matches!(read(&folder().join("README.md")), Err(ReplayError::Garbled { .. })));
 }
 
 #[test]
-fn another_path_is_told_apart() {
+fn another_path_fails() {
     let recording = &recordings("DDIMScheduler.json")[0];
     let moved = |by: f64| {
         let mut recording = recording.clone();

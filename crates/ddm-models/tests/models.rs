@@ -128,14 +128,14 @@ fn shapes_are_those_of_x() {
         let network = config.init(&device).unwrap();
         let x = waves([2, 1, 8, 12], &device);
         network.check(x.dims()).unwrap();
-        let answer = network.predict(x, times(2, &device));
-        assert_eq!(answer.dims(), [2, 1, 8, 12]);
-        assert_eq!(floats(answer), [0.0; 192], "an untrained U-Net answers 0");
+        let prediction = network.predict(x, times(2, &device));
+        assert_eq!(prediction.dims(), [2, 1, 8, 12]);
+        assert_eq!(floats(prediction), [0.0; 192], "an untrained U-Net predicts 0");
     }
     let wide = UNetConfig { in_channels: 3, out_channels: 6, ..small_unet() };
     let wide = wide.init(&device).unwrap();
-    let answer = wide.predict(waves([1, 3, 4, 4], &device), times(1, &device));
-    assert_eq!(answer.dims(), [1, 6, 4, 4]);
+    let prediction = wide.predict(waves([1, 3, 4, 4], &device), times(1, &device));
+    assert_eq!(prediction.dims(), [1, 6, 4, 4]);
 }
 
 #[test]
@@ -155,18 +155,18 @@ fn attention_starts_as_the_identity_and_knows_no_places() {
     let x = waves([2, 8, 4, 4], &device);
     assert_eq!(distance(attention.forward(x.clone()), x.clone()), 0.0);
     let attention = attention.map(&mut Fill);
-    let answer = attention.forward(x.clone());
-    assert!(distance(answer.clone(), x.clone()) > 1e-2);
+    let prediction = attention.forward(x.clone());
+    assert!(distance(prediction.clone(), x.clone()) > 1e-2);
     let turned = attention.forward(x.clone().flip([2, 3]));
-    assert!(distance(turned, answer.clone().flip([2, 3])) < 1e-5);
+    assert!(distance(turned, prediction.clone().flip([2, 3])) < 1e-5);
     // One pixel changes what all others see.
     let spike = x.clone().slice_fill([0..2, 0..8, 0..1, 0..1], 5.0);
     let moved = attention.forward(spike).slice([0..2, 0..8, 3..4, 3..4]);
-    assert!(distance(moved, answer.slice([0..2, 0..8, 3..4, 3..4])) > 1e-4);
+    assert!(distance(moved, prediction.slice([0..2, 0..8, 3..4, 3..4])) > 1e-4);
 }
 
 #[test]
-fn time_and_input_change_the_answer() {
+fn time_and_input_change_the_prediction() {
     let device = Device::flex();
     let unet = small_unet().init(&device).unwrap().map(&mut Fill);
     let x = waves([1, 1, 8, 8], &device);
@@ -184,13 +184,13 @@ fn gradients_reach_every_parameter() {
     let config = small_unet().with_attention(vec![0]).with_classes(Some(2)).with_dropout(0.1);
     let unet = config.init(&device).unwrap().map(&mut Fill);
     let x = waves([3, 1, 8, 8], &device);
-    let answer = unet.predict_with(x.clone(), times(3, &device), labels.clone());
-    assert_gradients_reach_all(&unet, (answer - x).square().mean());
+    let prediction = unet.predict_with(x.clone(), times(3, &device), labels.clone());
+    assert_gradients_reach_all(&unet, (prediction - x).square().mean());
 
     let mlp = MlpConfig::new().with_hidden(16).with_classes(Some(2)).init(&device).unwrap();
     let x = waves([3, 2], &device);
-    let answer = mlp.predict_with(x.clone(), times(3, &device), labels);
-    assert_gradients_reach_all(&mlp, (answer - x).square().mean());
+    let prediction = mlp.predict_with(x.clone(), times(3, &device), labels);
+    assert_gradients_reach_all(&mlp, (prediction - x).square().mean());
 
     let vae = VaeConfig::new(1, 2).with_channels(vec![8, 16]).init(&device).unwrap();
     let vae = vae.map(&mut Fill);
@@ -206,8 +206,8 @@ fn a_few_steps_leave_the_zero_start() {
     let (x, t) = (waves([4, 1, 8, 8], &device), times(4, &device));
     let mut losses = vec![];
     for _ in 0..30 {
-        let answer = network.predict(x.clone(), t.clone());
-        let loss = (answer - x.clone()).square().mean();
+        let prediction = network.predict(x.clone(), t.clone());
+        let loss = (prediction - x.clone()).square().mean();
         losses.push(loss.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = adam.step(2e-3, network, gradients);
@@ -216,29 +216,29 @@ fn a_few_steps_leave_the_zero_start() {
 }
 
 #[test]
-fn classes_change_the_answer_and_the_null_class_is_the_default() {
+fn classes_change_the_prediction_and_the_null_class_is_the_default() {
     let device = Device::flex();
     let t = times(2, &device);
     let labels = |label: i64| Tensor::<1, Int>::full([2], label, &device);
 
     let unet = small_unet().with_classes(Some(4)).init(&device).unwrap().map(&mut Fill);
     let x = waves([2, 1, 8, 8], &device);
-    let told = |label| unet.predict_with(x.clone(), t.clone(), labels(label));
-    let untold = unet.predict(x.clone(), t.clone());
-    assert!(distance(told(0), told(3)) > 1e-4);
-    assert!(distance(told(0), untold.clone()) > 1e-4);
-    assert_eq!(distance(told(4), untold.clone()), 0.0);
+    let labelled = |label| unet.predict_with(x.clone(), t.clone(), labels(label));
+    let unlabelled = unet.predict(x.clone(), t.clone());
+    assert!(distance(labelled(0), labelled(3)) > 1e-4);
+    assert!(distance(labelled(0), unlabelled.clone()) > 1e-4);
+    assert_eq!(distance(labelled(4), unlabelled.clone()), 0.0);
     let null = unet.null_classes(2, &device);
     assert_eq!(null.clone().into_data().convert::<i64>().try_to_vec::<i64>().unwrap(), [4, 4]);
     let null = unet.predict_with(x.clone(), t.clone(), null);
-    assert_eq!(distance(null, untold), 0.0);
+    assert_eq!(distance(null, unlabelled), 0.0);
 
     let mlp = MlpConfig::new().with_hidden(16).with_classes(Some(4)).init(&device).unwrap();
     let x = waves([2, 2], &device);
-    let told = |label| mlp.predict_with(x.clone(), t.clone(), labels(label));
-    let untold = mlp.predict(x.clone(), t.clone());
-    assert!(distance(told(0), told(3)) > 1e-4);
-    assert_eq!(distance(told(4), untold), 0.0);
+    let labelled = |label| mlp.predict_with(x.clone(), t.clone(), labels(label));
+    let unlabelled = mlp.predict(x.clone(), t.clone());
+    assert!(distance(labelled(0), labelled(3)) > 1e-4);
+    assert_eq!(distance(labelled(4), unlabelled), 0.0);
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn half_precision_stays_close() {
     for (dtype, tolerance) in [(DType::F16, 0.02), (DType::BF16, 0.1)] {
         let predict = |network: &UNet| network.predict(x.clone(), t.clone());
         let (full, half) = (predict(&unet), predict(&unet.clone().map(&mut Cast(dtype))));
-        assert_eq!(half.dtype(), DType::F32, "the answer has the dtype of x");
+        assert_eq!(half.dtype(), DType::F32, "the prediction has the dtype of x");
         let scale: f32 = full.clone().abs().max().into_scalar();
         assert!(distance(full, half.clone()) < tolerance * scale, "{dtype:?}");
 
@@ -376,12 +376,12 @@ fn weights_come_back_from_a_file() {
     let loaded = load_weights(config.init(&device).unwrap(), &path).unwrap();
     let x = waves([3, 1, 8, 8], &device);
     let labels = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
-    let answer = loaded.predict_with(x.clone(), times(3, &device), labels);
-    assert_gradients_reach_all(&loaded, (answer - x).square().mean());
+    let prediction = loaded.predict_with(x.clone(), times(3, &device), labels);
+    assert_gradients_reach_all(&loaded, (prediction - x).square().mean());
 }
 
 #[test]
-fn bad_files_are_told_apart() {
+fn invalid_files_have_different_errors() {
     let device = Device::flex();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mlp.safetensors");

@@ -31,7 +31,6 @@ use crate::{Context, Extrapolate, History, Sampler, SamplingError};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ipndm {
-    #[serde(rename = "answers")]
     predictions: Order<4>,
 }
 
@@ -39,6 +38,7 @@ impl Ipndm {
     /// Creates a sampler that combines the last 1 to 4 predictions.
     ///
     /// # Errors
+    ///
     /// Returns an error for any other number.
     pub fn new(predictions: usize) -> Result<Self, SamplingError> {
         Ok(Self { predictions: Order::new("predictions", predictions)? })

@@ -97,8 +97,8 @@ fn time_inverts_lambda_and_timestep() {
             let lambda = schedule.level_at(schedule.lambda(t)).lambda();
             let off = (lambda - schedule.lambda(t)).abs();
             assert!(off < 1e-9 * (1.0 + lambda.abs()), "{name}: lambda off by {off} at {t}");
-            let told = schedule.time_of(schedule.timestep(t));
-            assert!((told - t).abs() < 1e-9, "{name}: timestep of {t} means {told}");
+            let time = schedule.time_of(schedule.timestep(t));
+            assert!((time - t).abs() < 1e-9, "{name}: timestep of {t} means {time}");
         }
         for lambda in [f64::INFINITY, 800.0, -800.0, f64::NEG_INFINITY] {
             let end = if lambda > 0.0 { 0.0 } else { 1.0 };
@@ -222,9 +222,9 @@ fn spaced_grids_are_those_of_diffusers() -> Outcome {
     ];
     let levels = Karras::default().levels(&Edm::default(), 5)?;
     assert_close(&ratios(&levels), &edm, 1e-6);
-    let told: Vec<f64> = levels[..5].iter().map(|level| level.timestep).collect();
-    assert_close(&told, &timesteps, 1e-6);
-    assert_close(&ratios(&Levels::at_timesteps(&Edm::default(), told)?), &edm, 1e-6);
+    let timesteps_of_levels: Vec<f64> = levels[..5].iter().map(|level| level.timestep).collect();
+    assert_close(&timesteps_of_levels, &timesteps, 1e-6);
+    assert_close(&ratios(&Levels::at_timesteps(&Edm::default(), timesteps_of_levels)?), &edm, 1e-6);
     Ok(())
 }
 
@@ -303,8 +303,9 @@ fn flow_shifts_are_those_of_diffusers() -> Outcome {
         0.0,
     ];
     let levels = Linspace.levels(&flux, 5)?;
-    let told: Vec<f64> = levels.iter().map(|level| level.timestep / 1000.0).collect();
-    assert_close(&told, &expected, 1e-6);
+    let timesteps_of_levels: Vec<f64> =
+        levels.iter().map(|level| level.timestep / 1000.0).collect();
+    assert_close(&timesteps_of_levels, &expected, 1e-6);
     assert_close(&sigmas(levels), &expected, 1e-6);
     // (…, time_shift_type='linear').set_timesteps(5, mu=1.15)
     let linear = Shifted::flow(Shift::linear(1.15)?);
@@ -322,8 +323,9 @@ fn flow_shifts_are_those_of_diffusers() -> Outcome {
     let schedule = Shifted::flow(Shift::exponential(0.9)?);
     let expected = [1.0, 0.8924481272697449, 0.7395846843719482, 0.5051336288452148, 0.1, 0.0];
     let levels = stretched.levels(&schedule, 5)?;
-    let told: Vec<f64> = levels.iter().map(|level| level.timestep / 1000.0).collect();
-    assert_close(&told, &expected, 1e-6);
+    let timesteps_of_levels: Vec<f64> =
+        levels.iter().map(|level| level.timestep / 1000.0).collect();
+    assert_close(&timesteps_of_levels, &expected, 1e-6);
     assert_close(&sigmas(levels), &expected, 1e-6);
     // (shift=3.0).set_timesteps(sigmas=np.linspace(1, 1/5, 5))
     let expected =

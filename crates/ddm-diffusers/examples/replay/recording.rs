@@ -32,7 +32,7 @@ pub(crate) struct Recording {
     pub(crate) steps: usize,
     /// Shape of x.
     pub(crate) shape: [usize; 4],
-    /// What the network was told before each step.
+    /// The timesteps that the network was given, one per call.
     pub(crate) timesteps: Vec<f64>,
     /// The start, before scaling.
     #[serde(rename = "x_T")]

@@ -87,9 +87,9 @@ fn classes_that_are_not_covered_say_why() {
     assert!(error.to_string().contains("Other is not supported; the supported classes are"));
 }
 
-/// A network of learned variance answers with twice the channels; the config knows what they are.
+/// A network of learned variance has twice the channels, and the config names its two heads.
 #[test]
-fn learned_range_reads_both_answers() {
+fn learned_range_reads_both_heads() {
     let text = r#"{"_class_name": "DDPMScheduler", "variance_type": "learned_range"}"#;
     let config: SchedulerConfig = text.parse().unwrap();
     let network = ddm_denoiser::from_fn(|x: Tensor<2>, _: Tensor<1>| {

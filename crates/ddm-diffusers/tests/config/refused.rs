@@ -27,7 +27,7 @@ fn says(error: impl ToString, words: &[&str]) {
 }
 
 #[test]
-fn slips_are_refused_and_say_what_to_change() {
+fn invalid_configs_are_refused_and_say_what_to_change() {
     let log = contradiction("DDPM", json!({"variance_type": "fixed_large_log"}));
     says(log, &["fixed_large_log", "set variance_type to \"fixed_large\""]);
     let bh1 = contradiction("UniPCMultistep", json!({"solver_type": "bh1"}));
@@ -37,7 +37,7 @@ fn slips_are_refused_and_say_what_to_change() {
 }
 
 #[test]
-fn solvers_are_not_asked_for_what_they_cannot() {
+fn settings_that_a_solver_lacks_are_refused() {
     let noise = contradiction("DPMSolverMultistep", json!({"algorithm_type": "dpmsolver"}));
     says(noise, &["dpmsolver", "sigma_min"]);
     says(

@@ -26,7 +26,7 @@ fn integrated(density: impl Fn(f64) -> f64, x: f64, at: NoiseLevel) -> f64 {
 
 const X: [f64; 5] = [-1.5, -0.2, 0.0, 0.4, 2.0];
 
-fn answers(model: &dyn Denoiser<2>, at: NoiseLevel) -> Vec<f64> {
+fn predictions(model: &dyn Denoiser<2>, at: NoiseLevel) -> Vec<f64> {
     let x = Tensor::<1>::from_floats(X, &Device::flex()).reshape([5, 1]);
     compare::values("x0", model.denoise(x, at)).unwrap()
 }
@@ -37,7 +37,7 @@ fn the_gaussian_denoiser_is_the_integral() {
     let gaussian = Gaussian::new([mean], std).unwrap();
     for at in [0.2, 0.5, 0.8].map(|t| Cosine::default().level(t)) {
         let demanded = X.map(|x| integrated(|x0| bell(x0, mean, std), x, at));
-        holds(compare::close("Gaussian", &answers(&gaussian, at), &demanded, 1e-5));
+        holds(compare::close("Gaussian", &predictions(&gaussian, at), &demanded, 1e-5));
     }
 }
 
@@ -50,7 +50,7 @@ fn the_mixture_denoiser_is_the_integral() {
         |x0: f64| -> f64 { (0..3).map(|k| weights[k] * bell(x0, means[k], stds[k])).sum() };
     for at in [0.2, 0.5, 0.8].map(|t| Cosine::default().level(t)) {
         let demanded = X.map(|x| integrated(density, x, at));
-        holds(compare::close("mixture", &answers(&mixture, at), &demanded, 1e-5));
+        holds(compare::close("mixture", &predictions(&mixture, at), &demanded, 1e-5));
     }
 }
 

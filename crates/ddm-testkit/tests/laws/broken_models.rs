@@ -84,7 +84,7 @@ enum Slip {
     MixesTheBatch,
     LosesTheShape,
     StopsShort,
-    NeverAsks,
+    NoModelCall,
     ReadsRank,
     TooMuchNoise,
     OtherModelCall,
@@ -101,15 +101,15 @@ impl<const D: usize> Sampler<D> for Slip {
         to: NoiseLevel,
         _: &mut (),
     ) -> Tensor<D> {
-        if matches!(self, Self::NeverAsks) {
+        if matches!(self, Self::NoModelCall) {
             return x * (to.scale() / from.scale());
         }
-        let asked = match self {
-            // The model is told a level that x is not at.
+        let level = match self {
+            // The model is called at a level that x is not at.
             Self::OtherModelCall => to,
             _ => from,
         };
-        let mut x0 = cx.denoise(x.clone(), asked);
+        let mut x0 = cx.denoise(x.clone(), level);
         let mut c = kernel::ddim_std(from, to, 1.0);
         match self {
             Self::Remembers(calls) => {
@@ -140,13 +140,13 @@ fn broken_samplers_are_caught() {
         (Slip::LosesTheShape, "sample i does not depend on the batch size"),
         (Slip::ReadsRank, "every rank gives the same samples"),
         (Slip::StopsShort, "a run with a perfect denoiser ends at its x0"),
-        (Slip::NeverAsks, "a run with a perfect denoiser ends at its x0"),
+        (Slip::NoModelCall, "a run with a perfect denoiser ends at its x0"),
         (Slip::OtherModelCall, "the heads of one model give the same path"),
     ] {
         println!("{slip:?}");
         catches(law, sampler::all(&slip, &schedule, &device));
     }
-    let uncounted = sampler::counts_evaluations(&Slip::NeverAsks, &schedule, &device);
+    let uncounted = sampler::counts_evaluations(&Slip::NoModelCall, &schedule, &device);
     catches("model calls are counted correctly", uncounted);
 }
 

@@ -61,7 +61,7 @@ fn the_chain_ends_in_the_closed_form() {
 }
 
 #[test]
-fn the_slip_of_many_slides_does_not() {
+fn the_common_error_of_slides_does_not() {
     // x_{t+1} = √β x_t + √β ε: neither signal nor unit variance is left.
     let table = BetaTable::linear(60, 1e-3, 0.05).unwrap();
     assert!(has_closed_form(&table, &walk(&table, f64::sqrt)).is_err());

@@ -1,4 +1,4 @@
-//! The branches of guidance: which are asked, how far they are apart, and what is not guided.
+//! The branches of guidance: which are called, how far they are apart, and what is not guided.
 
 use std::sync::Mutex;
 
@@ -14,7 +14,7 @@ use ddm_testkit::{compare, denoiser};
 use crate::guidance::labels;
 use crate::holds;
 
-/// F = label, beside the size of every batch that was asked.
+/// F = label, beside the size of every batch that the network received.
 struct Recorded(Mutex<Vec<usize>>);
 
 impl<const D: usize> ConditionalPredictor<D> for &Recorded {
@@ -28,8 +28,8 @@ impl<const D: usize> ConditionalPredictor<D> for &Recorded {
     }
 }
 
-/// The mean of x̂₀, and for how many samples the network was asked.
-fn asked<const D: usize>(
+/// The mean of x̂₀, and for how many samples the network was called.
+fn branches_called<const D: usize>(
     model: impl Denoiser<D>,
     recorded: &Recorded,
     shape: [usize; D],
@@ -42,7 +42,7 @@ fn asked<const D: usize>(
 }
 
 #[test]
-fn branches_that_do_not_count_are_not_asked() {
+fn branches_without_weight_are_not_called() {
     let network = Recorded(Mutex::default());
     let model = Model::new(&network, X0Prediction);
     let interval = ClassifierFree::new(
@@ -55,16 +55,20 @@ fn branches_that_do_not_count_are_not_asked() {
     for (ratio, demanded) in
         [(0.4, (3.0, 2)), (0.5, (9.0, 4)), (2.0, (9.0, 4)), (2.1, (3.0, 2)), (1e3, (3.0, 2))]
     {
-        assert_eq!(asked(interval.clone(), &network, [2, 3], ratio), demanded, "at {ratio}");
+        assert_eq!(
+            branches_called(interval.clone(), &network, [2, 3], ratio),
+            demanded,
+            "at {ratio}"
+        );
     }
     // The scale as a function, and a negative prompt of scale 0 is that prompt.
     let free = |scale| ClassifierFree::new(model.clone(), labels([3]), labels([1]), scale).unwrap();
     let ratio = |at: NoiseLevel| at.sigma / at.alpha;
     let function = ClassifierFree::new(model.clone(), labels([3]), labels([1]), ratio).unwrap();
-    assert_eq!(asked(function.clone(), &network, [1, 2], 5.0), (11.0, 2));
-    assert_eq!(asked(function.clone(), &network, [1, 2], 1.0), (3.0, 1));
-    assert_eq!(asked(free(0.0), &network, [1, 2], 1.0), (1.0, 1));
-    assert_eq!(asked(free(2.0).rescale(1.0).unwrap(), &network, [1, 2], 1.0), (5.0, 2));
+    assert_eq!(branches_called(function.clone(), &network, [1, 2], 5.0), (11.0, 2));
+    assert_eq!(branches_called(function.clone(), &network, [1, 2], 1.0), (3.0, 1));
+    assert_eq!(branches_called(free(0.0), &network, [1, 2], 1.0), (1.0, 1));
+    assert_eq!(branches_called(free(2.0).rescale(1.0).unwrap(), &network, [1, 2], 1.0), (5.0, 2));
     let composed = |a: f64, b: f64| {
         Composed::new(model.clone(), labels([1]), [(labels([3]), a), (labels([4]), b)]).unwrap()
     };
@@ -75,15 +79,15 @@ fn branches_that_do_not_count_are_not_asked() {
         (0.0, 1.0, (4.0, 1)),
         (0.0, 0.0, (1.0, 1)),
     ] {
-        assert_eq!(asked(composed(a, b), &network, [1, 5, 2], 1.0), demanded, "{a}, {b}");
+        assert_eq!(branches_called(composed(a, b), &network, [1, 5, 2], 1.0), demanded, "{a}, {b}");
     }
     let empty: [(Tensor<1, Int>, f64); 0] = [];
     let empty = Composed::new(model.clone(), labels([1]), empty).unwrap();
-    assert_eq!(asked(empty, &network, [1, 2], 1.0), (1.0, 1));
+    assert_eq!(branches_called(empty, &network, [1, 2], 1.0), (1.0, 1));
 }
 
 #[test]
-fn rescaling_gives_the_spread_of_the_conditional_answer() {
+fn rescaling_gives_the_spread_of_the_conditional_prediction() {
     /// F = c x + c² , so std(F) = c std(x).
     #[derive(Clone, Copy)]
     struct Spread;
