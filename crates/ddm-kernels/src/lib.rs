@@ -1,0 +1,1 @@
+//! CPU kernels for the networks of diffusion models.
