@@ -1,0 +1,257 @@
+//! The part of a product that one thread makes.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use super::{Matrix, Panels, Plus};
+use crate::simd::dispatch;
+
+/// The depth of a pass over k: this much of a panel of B stays in the nearest cache.
+const DEPTH: usize = 256;
+
+/// The memory of a product, which tasks write side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Out<'a> {
+    data: *mut f32,
+    len: usize,
+    row_stride: usize,
+    memory: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: who writes through it promises that tasks write different elements (`Block::run`).
+unsafe impl Send for Out<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Out<'_> {}
+
+impl<'a> Out<'a> {
+    pub(crate) fn new(data: &'a mut [f32], row_stride: usize) -> Self {
+        Self { data: data.as_mut_ptr(), len: data.len(), row_stride, memory: PhantomData }
+    }
+
+    /// Returns `len` elements of a row from a column on.
+    ///
+    /// # Safety
+    ///
+    /// No other reference to these elements is alive.
+    #[inline(always)]
+    unsafe fn row(&self, row: usize, col: usize, len: usize) -> &'a mut [f32] {
+        let start = row * self.row_stride + col;
+        debug_assert!(start + len <= self.len);
+        // SAFETY: `Block::run` checks that all its rows and columns lie in the memory.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
+    }
+}
+
+/// A product `out = a b + plus`, or `out += a b`, of which [`run`](Self::run) makes a part.
+#[derive(Clone, Copy)]
+pub(crate) struct Block<'a, B = &'a Panels> {
+    pub(crate) a: Matrix<'a>,
+    pub(crate) b: B,
+    pub(crate) out: Out<'a>,
+    pub(crate) plus: Plus<'a>,
+    /// Whether the product is added to what is in the memory.
+    pub(crate) accumulate: bool,
+}
+
+impl<'a> Block<'a> {
+    /// Makes the given rows and columns; the first column is the first of a panel.
+    ///
+    /// # Safety
+    ///
+    /// Nothing else reads or writes these elements of `out` meanwhile.
+    pub(crate) unsafe fn run(self, rows: Range<usize>, cols: Range<usize>) {
+        let Self { a, b, out, plus, accumulate } = self;
+        let packed = Packed { data: b.data(), rows: b.rows(), cols: b.cols() };
+        // SAFETY: the caller's promise.
+        unsafe { Block { a, b: packed, out, plus, accumulate }.run_packed(rows, cols) };
+    }
+}
+
+/// A packed matrix in borrowed memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+impl<'a> Block<'a, Packed<'a>> {
+    /// As [`Block::run`].
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn run_packed(self, rows: Range<usize>, cols: Range<usize>) {
+        struct Op<'a>(Block<'a, Packed<'a>>, Range<usize>, Range<usize>);
+        impl WithSimd for Op<'_> {
+            type Output = ();
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, simd: S) {
+                // SAFETY: `run_packed` has checked the bounds, and its caller excludes others.
+                unsafe { self.0.run_simd(simd, self.1, self.2) }
+            }
+        }
+        let Self { a, b, out, plus, .. } = self;
+        assert!(rows.end <= a.rows && cols.end <= b.cols && a.cols == b.rows);
+        assert!(a.extent() <= a.data.len());
+        assert!(b.data.len() >= Panels::packed_len(b.rows, b.cols));
+        if rows.is_empty() || cols.is_empty() {
+            return;
+        }
+        assert!((rows.end - 1) * out.row_stride + cols.end <= out.len);
+        assert!(plus.bias.is_none_or(|bias| bias.len() == b.cols));
+        assert!(plus.residual.is_none_or(|residual| residual.len() == out.len));
+        assert!(plus.per_group.is_none_or(|(added, group)| {
+            added.len() >= (rows.end - 1) / group * b.cols + b.cols
+        }));
+        dispatch(Op(self, rows, cols));
+    }
+
+    /// Makes a part with one instruction set.
+    ///
+    /// # Safety
+    ///
+    /// The ranges lie in the matrices, and nothing else uses these elements of `out`.
+    #[inline(always)]
+    pub(crate) unsafe fn run_simd<S: Simd>(
+        self,
+        simd: S,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) {
+        let width = 2 * S::F32_LANES;
+        debug_assert!(cols.start.is_multiple_of(width));
+        let mut start = 0;
+        loop {
+            let depth = DEPTH.min(self.b.rows - start);
+            let pass = Pass {
+                depth: start..start + depth,
+                add: self.accumulate || start > 0,
+                last: start + depth == self.b.rows,
+            };
+            for col in cols.clone().step_by(width) {
+                let used = width.min(cols.end - col);
+                let mut row = rows.start;
+                // SAFETY: the caller's promise.
+                unsafe {
+                    if S::REGISTER_COUNT >= 32 {
+                        while row + 12 <= rows.end {
+                            self.tile::<S, 12>(simd, &pass, row, col, used);
+                            row += 12;
+                        }
+                        while row + 8 <= rows.end {
+                            self.tile::<S, 8>(simd, &pass, row, col, used);
+                            row += 8;
+                        }
+                    } else {
+                        while row + 6 <= rows.end {
+                            self.tile::<S, 6>(simd, &pass, row, col, used);
+                            row += 6;
+                        }
+                    }
+                    while row + 4 <= rows.end {
+                        self.tile::<S, 4>(simd, &pass, row, col, used);
+                        row += 4;
+                    }
+                    while row + 2 <= rows.end {
+                        self.tile::<S, 2>(simd, &pass, row, col, used);
+                        row += 2;
+                    }
+                    if row < rows.end {
+                        self.tile::<S, 1>(simd, &pass, row, col, used);
+                    }
+                }
+            }
+            start += depth;
+            if start >= self.b.rows {
+                return;
+            }
+        }
+    }
+
+    /// Makes a tile of R rows and two vectors of columns, of which `used` are stored.
+    ///
+    /// # Safety
+    ///
+    /// As for [`run_simd`](Self::run_simd).
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const R: usize>(
+        &self,
+        simd: S,
+        pass: &Pass,
+        row: usize,
+        col: usize,
+        used: usize,
+    ) {
+        let (a, b) = (&self.a, &self.b);
+        let width = 2 * S::F32_LANES;
+        let panel = &b.data[col * b.rows + pass.depth.start * width..][..pass.depth.len() * width];
+        let (panel, _) = S::as_simd_f32s(panel);
+        let a_from = row * a.row_stride + pass.depth.start * a.col_stride;
+        let mut sums = [[simd.splat_f32s(0.0); 2]; R];
+        for p in 0..pass.depth.len() {
+            // SAFETY: the panel holds two vectors for each p.
+            let (b0, b1) = unsafe { (*panel.get_unchecked(2 * p), *panel.get_unchecked(2 * p + 1)) };
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let at = a_from + i * a.row_stride + p * a.col_stride;
+                // SAFETY: the row is one of A's, whose extent lies in its memory.
+                let x = simd.splat_f32s(unsafe { *a.data.get_unchecked(at) });
+                sum[0] = simd.mul_add_e_f32s(x, b0, sum[0]);
+                sum[1] = simd.mul_add_e_f32s(x, b1, sum[1]);
+            }
+        }
+        for (i, sum) in sums.into_iter().enumerate() {
+            // SAFETY: nothing else uses these elements.
+            let out = unsafe { self.out.row(row + i, col, used) };
+            let lanes = S::F32_LANES.min(used);
+            let (left, right) = out.split_at_mut(lanes);
+            self.store(simd, pass, row + i, col, left, sum[0]);
+            if !right.is_empty() {
+                self.store(simd, pass, row + i, col + lanes, right, sum[1]);
+            }
+        }
+    }
+
+    /// Stores a vector, with what is to be added.
+    #[inline(always)]
+    fn store<S: Simd>(
+        &self,
+        simd: S,
+        pass: &Pass,
+        row: usize,
+        col: usize,
+        out: &mut [f32],
+        mut sum: S::f32s,
+    ) {
+        let len = out.len();
+        if pass.add {
+            sum = simd.add_f32s(sum, simd.partial_load_f32s(out));
+        }
+        if pass.last {
+            let at = |data: &[f32], row: usize, stride: usize| {
+                simd.partial_load_f32s(&data[row * stride + col..][..len])
+            };
+            if let Some(bias) = self.plus.bias {
+                sum = simd.add_f32s(sum, at(bias, 0, 0));
+            }
+            if let Some((added, group)) = self.plus.per_group {
+                sum = simd.add_f32s(sum, at(added, row / group, self.b.cols));
+            }
+            if let Some(residual) = self.plus.residual {
+                sum = simd.add_f32s(sum, at(residual, row, self.out.row_stride));
+            }
+        }
+        simd.partial_store_f32s(out, sum);
+    }
+}
+
+/// A range of k.
+struct Pass {
+    depth: Range<usize>,
+    /// Whether there are sums in the memory already.
+    add: bool,
+    /// Whether these are the last.
+    last: bool,
+}

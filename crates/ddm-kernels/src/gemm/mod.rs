@@ -1,0 +1,110 @@
+//! Matrix products `C = A B` with B packed in panels.
+//!
+//! Sources: Goto & van de Geijn, *Anatomy of High-Performance Matrix Multiplication*, ACM TOMS 34
+//! (2008); Van Zee & van de Geijn, *BLIS*, ACM TOMS 41 (2015).
+
+mod block;
+mod panels;
+
+pub(crate) use block::{Block, Out};
+pub use panels::Panels;
+
+use rayon::prelude::*;
+
+/// A matrix in memory: element (i, j) is at `i · row_stride + j · col_stride`.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    /// The numbers.
+    pub data: &'a [f32],
+    /// The number of rows.
+    pub rows: usize,
+    /// The number of columns.
+    pub cols: usize,
+    /// The distance of two rows in memory.
+    pub row_stride: usize,
+    /// The distance of two columns in memory.
+    pub col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Returns `data` row by row as a matrix of `cols` columns.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `cols` is 0 or does not divide the length of `data`.
+    #[must_use]
+    pub fn new(data: &'a [f32], cols: usize) -> Self {
+        assert!(cols > 0 && data.len().is_multiple_of(cols), "rows of {cols} in {}", data.len());
+        Self { data, rows: data.len() / cols, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// Returns the transposed matrix, in the same memory.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Returns the least length of memory that holds all elements.
+    fn extent(&self) -> usize {
+        if self.rows == 0 || self.cols == 0 {
+            return 0;
+        }
+        (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride + 1
+    }
+}
+
+/// What is added to a product while it is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plus<'a> {
+    /// A number per column.
+    pub bias: Option<&'a [f32]>,
+    /// A number per group of rows and per column: the rows of a matrix, each for so many rows of
+    /// the product.
+    pub per_group: Option<(&'a [f32], usize)>,
+    /// A number per element.
+    pub residual: Option<&'a [f32]>,
+}
+
+/// The rows of a task: enough to use a panel of B often, and few enough to stay in the cache.
+const ROWS: usize = 96;
+/// The columns of a task if there are few rows.
+const COLUMNS: usize = 128;
+
+/// Writes `out = a b + plus`, row by row, on the threads of the current rayon pool.
+///
+/// Each element is summed in the order of k, so the result depends neither on the number of threads
+/// nor on the other rows.
+///
+/// # Panics
+///
+/// Panics if the shapes do not fit.
+pub fn matmul(a: Matrix<'_>, b: &Panels, out: &mut [f32], plus: Plus<'_>) {
+    assert_eq!(a.cols, b.rows(), "columns of A and rows of B");
+    assert_eq!(out.len(), a.rows * b.cols(), "elements of C");
+    if out.is_empty() {
+        return;
+    }
+    let out = Out::new(out, b.cols());
+    // Threads share the rows, or the columns where there are few rows and B is most of the memory.
+    let width = if a.rows >= 2 * ROWS { b.cols() } else { COLUMNS };
+    let tasks = a.rows.div_ceil(ROWS) * b.cols().div_ceil(width);
+    let task = |i: usize| {
+        let (row, col) = (i % a.rows.div_ceil(ROWS) * ROWS, i / a.rows.div_ceil(ROWS) * width);
+        let rows = row..a.rows.min(row + ROWS);
+        let cols = col..b.cols().min(col + width);
+        // SAFETY: tasks have disjoint rows or columns.
+        unsafe { Block { a, b, out, plus, accumulate: false }.run(rows, cols) };
+    };
+    // Waking a thread costs microseconds: products smaller than that stay on this one.
+    if tasks == 1 || a.rows * a.cols * b.cols() < 1 << 16 {
+        (0..tasks).for_each(task);
+    } else {
+        (0..tasks).into_par_iter().for_each(task);
+    }
+}
