@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::{Matrix, Panels, Plus};
-use crate::simd::dispatch;
+use crate::simd::{dispatch, lanes};
 
 /// The depth of a pass over k: this much of a panel of B stays in the nearest cache.
 const DEPTH: usize = 256;
@@ -36,10 +36,10 @@ impl<'a> Out<'a> {
     ///
     /// No other reference to these elements is alive.
     #[inline(always)]
-    unsafe fn row(&self, row: usize, col: usize, len: usize) -> &'a mut [f32] {
+    pub(crate) unsafe fn row(&self, row: usize, col: usize, len: usize) -> &'a mut [f32] {
         let start = row * self.row_stride + col;
-        debug_assert!(start + len <= self.len);
-        // SAFETY: `Block::run` checks that all its rows and columns lie in the memory.
+        assert!(start + len <= self.len);
+        // SAFETY: the elements lie in the memory, and the caller excludes other references.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(start), len) }
     }
 }
@@ -50,6 +50,8 @@ pub(crate) struct Block<'a, B = &'a Panels> {
     pub(crate) a: Matrix<'a>,
     pub(crate) b: B,
     pub(crate) out: Out<'a>,
+    /// The row and the column of `out` and `plus` where the product begins.
+    pub(crate) origin: [usize; 2],
     pub(crate) plus: Plus<'a>,
     /// Whether the product is added to what is in the memory.
     pub(crate) accumulate: bool,
@@ -62,10 +64,10 @@ impl<'a> Block<'a> {
     ///
     /// Nothing else reads or writes these elements of `out` meanwhile.
     pub(crate) unsafe fn run(self, rows: Range<usize>, cols: Range<usize>) {
-        let Self { a, b, out, plus, accumulate } = self;
-        let packed = Packed { data: b.data(), rows: b.rows(), cols: b.cols() };
+        let Self { a, b, out, origin, plus, accumulate } = self;
+        let packed = Packed::new(b.data(), b.rows(), b.cols());
         // SAFETY: the caller's promise.
-        unsafe { Block { a, b: packed, out, plus, accumulate }.run_packed(rows, cols) };
+        unsafe { Block { a, b: packed, out, origin, plus, accumulate }.run_packed(rows, cols) };
     }
 }
 
@@ -75,6 +77,15 @@ pub(crate) struct Packed<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) rows: usize,
     pub(crate) cols: usize,
+    /// The distance of two panels in memory.
+    pub(crate) panel_stride: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// Returns a matrix whose panels follow each other.
+    pub(crate) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self { data, rows, cols, panel_stride: rows * 2 * lanes() }
+    }
 }
 
 impl<'a> Block<'a, Packed<'a>> {
@@ -93,18 +104,21 @@ impl<'a> Block<'a, Packed<'a>> {
                 unsafe { self.0.run_simd(simd, self.1, self.2) }
             }
         }
-        let Self { a, b, out, plus, .. } = self;
+        let Self { a, b, out, origin: [top, left], plus, .. } = self;
         assert!(rows.end <= a.rows && cols.end <= b.cols && a.cols == b.rows);
         assert!(a.extent() <= a.data.len());
-        assert!(b.data.len() >= Panels::packed_len(b.rows, b.cols));
         if rows.is_empty() || cols.is_empty() {
             return;
         }
-        assert!((rows.end - 1) * out.row_stride + cols.end <= out.len);
-        assert!(plus.bias.is_none_or(|bias| bias.len() == b.cols));
+        let (width, last) = (2 * lanes(), (cols.end - 1) / (2 * lanes()));
+        assert!(cols.start.is_multiple_of(width));
+        assert!(b.data.len() >= last * b.panel_stride + b.rows * width);
+        let (last_row, right) = (top + rows.end - 1, left + cols.end);
+        assert!(right <= out.row_stride && last_row * out.row_stride + right <= out.len);
+        assert!(plus.bias.is_none_or(|bias| bias.len() >= right));
         assert!(plus.residual.is_none_or(|residual| residual.len() == out.len));
         assert!(plus.per_group.is_none_or(|(added, group)| {
-            added.len() >= (rows.end - 1) / group * b.cols + b.cols
+            added.len() >= last_row / group * out.row_stride + right
         }));
         dispatch(Op(self, rows, cols));
     }
@@ -115,12 +129,7 @@ impl<'a> Block<'a, Packed<'a>> {
     ///
     /// The ranges lie in the matrices, and nothing else uses these elements of `out`.
     #[inline(always)]
-    pub(crate) unsafe fn run_simd<S: Simd>(
-        self,
-        simd: S,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) {
+    pub(crate) unsafe fn run_simd<S: Simd>(self, simd: S, rows: Range<usize>, cols: Range<usize>) {
         let width = 2 * S::F32_LANES;
         debug_assert!(cols.start.is_multiple_of(width));
         let mut start = 0;
@@ -187,13 +196,15 @@ impl<'a> Block<'a, Packed<'a>> {
     ) {
         let (a, b) = (&self.a, &self.b);
         let width = 2 * S::F32_LANES;
-        let panel = &b.data[col * b.rows + pass.depth.start * width..][..pass.depth.len() * width];
+        let panel = col / width * b.panel_stride + pass.depth.start * width;
+        let panel = &b.data[panel..][..pass.depth.len() * width];
         let (panel, _) = S::as_simd_f32s(panel);
         let a_from = row * a.row_stride + pass.depth.start * a.col_stride;
         let mut sums = [[simd.splat_f32s(0.0); 2]; R];
         for p in 0..pass.depth.len() {
             // SAFETY: the panel holds two vectors for each p.
-            let (b0, b1) = unsafe { (*panel.get_unchecked(2 * p), *panel.get_unchecked(2 * p + 1)) };
+            let (b0, b1) =
+                unsafe { (*panel.get_unchecked(2 * p), *panel.get_unchecked(2 * p + 1)) };
             for (i, sum) in sums.iter_mut().enumerate() {
                 let at = a_from + i * a.row_stride + p * a.col_stride;
                 // SAFETY: the row is one of A's, whose extent lies in its memory.
@@ -203,13 +214,14 @@ impl<'a> Block<'a, Packed<'a>> {
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {
+            let (row, col) = (self.origin[0] + row + i, self.origin[1] + col);
             // SAFETY: nothing else uses these elements.
-            let out = unsafe { self.out.row(row + i, col, used) };
+            let out = unsafe { self.out.row(row, col, used) };
             let lanes = S::F32_LANES.min(used);
             let (left, right) = out.split_at_mut(lanes);
-            self.store(simd, pass, row + i, col, left, sum[0]);
+            self.store(simd, pass, row, col, left, sum[0]);
             if !right.is_empty() {
-                self.store(simd, pass, row + i, col + lanes, right, sum[1]);
+                self.store(simd, pass, row, col + lanes, right, sum[1]);
             }
         }
     }
@@ -230,18 +242,7 @@ impl<'a> Block<'a, Packed<'a>> {
             sum = simd.add_f32s(sum, simd.partial_load_f32s(out));
         }
         if pass.last {
-            let at = |data: &[f32], row: usize, stride: usize| {
-                simd.partial_load_f32s(&data[row * stride + col..][..len])
-            };
-            if let Some(bias) = self.plus.bias {
-                sum = simd.add_f32s(sum, at(bias, 0, 0));
-            }
-            if let Some((added, group)) = self.plus.per_group {
-                sum = simd.add_f32s(sum, at(added, row / group, self.b.cols));
-            }
-            if let Some(residual) = self.plus.residual {
-                sum = simd.add_f32s(sum, at(residual, row, self.out.row_stride));
-            }
+            sum = self.plus.add(simd, sum, row, col, self.out.row_stride, len);
         }
         simd.partial_store_f32s(out, sum);
     }

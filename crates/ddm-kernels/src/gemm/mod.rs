@@ -6,9 +6,11 @@
 mod block;
 mod panels;
 
-pub(crate) use block::{Block, Out};
+pub(crate) use block::{Block, Out, Packed};
 pub use panels::Panels;
+pub(crate) use panels::pack_into;
 
+use pulp::Simd;
 use rayon::prelude::*;
 
 /// A matrix in memory: element (i, j) is at `i · row_stride + j · col_stride`.
@@ -71,6 +73,33 @@ pub struct Plus<'a> {
     pub residual: Option<&'a [f32]>,
 }
 
+impl Plus<'_> {
+    /// Adds to `len` elements of a row, in a matrix of `cols` columns.
+    #[inline(always)]
+    pub(crate) fn add<S: Simd>(
+        &self,
+        simd: S,
+        mut sum: S::f32s,
+        row: usize,
+        col: usize,
+        cols: usize,
+        len: usize,
+    ) -> S::f32s {
+        let at =
+            |data: &[f32], row: usize| simd.partial_load_f32s(&data[row * cols + col..][..len]);
+        if let Some(bias) = self.bias {
+            sum = simd.add_f32s(sum, at(bias, 0));
+        }
+        if let Some((added, group)) = self.per_group {
+            sum = simd.add_f32s(sum, at(added, row / group));
+        }
+        if let Some(residual) = self.residual {
+            sum = simd.add_f32s(sum, at(residual, row));
+        }
+        sum
+    }
+}
+
 /// The rows of a task: enough to use a panel of B often, and few enough to stay in the cache.
 const ROWS: usize = 96;
 /// The columns of a task if there are few rows.
@@ -99,7 +128,7 @@ pub fn matmul(a: Matrix<'_>, b: &Panels, out: &mut [f32], plus: Plus<'_>) {
         let rows = row..a.rows.min(row + ROWS);
         let cols = col..b.cols().min(col + width);
         // SAFETY: tasks have disjoint rows or columns.
-        unsafe { Block { a, b, out, plus, accumulate: false }.run(rows, cols) };
+        unsafe { Block { a, b, out, origin: [0, 0], plus, accumulate: false }.run(rows, cols) };
     };
     // Waking a thread costs microseconds: products smaller than that stay on this one.
     if tasks == 1 || a.rows * a.cols * b.cols() < 1 << 16 {
