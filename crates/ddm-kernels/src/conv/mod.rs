@@ -117,6 +117,18 @@ impl Conv2d {
         [self.n, self.out_h, self.out_w, self.c_out]
     }
 
+    /// Returns the shape of the input, `[n, h, w, c_in]`.
+    #[must_use]
+    pub fn input_shape(&self) -> [usize; 4] {
+        [self.n, self.h, self.w, self.c_in]
+    }
+
+    /// Returns the shape of the weights, `[c_out, c_in/groups, kh, kw]`.
+    #[must_use]
+    pub fn weights_shape(&self) -> [usize; 4] {
+        [self.c_out, self.c_in / self.options.groups, self.kernel[0], self.kernel[1]]
+    }
+
     /// Returns the number of elements of the output.
     #[must_use]
     pub fn output_len(&self) -> usize {
@@ -126,13 +138,13 @@ impl Conv2d {
     /// Returns the number of elements of the input.
     #[must_use]
     pub fn input_len(&self) -> usize {
-        self.n * self.h * self.w * self.c_in
+        self.input_shape().iter().product()
     }
 
     /// Returns the number of weights.
     #[must_use]
     pub fn weights_len(&self) -> usize {
-        self.c_out * self.c_in / self.options.groups * self.taps()
+        self.weights_shape().iter().product()
     }
 
     pub(crate) fn taps(&self) -> usize {

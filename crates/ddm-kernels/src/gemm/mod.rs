@@ -5,10 +5,12 @@
 
 mod block;
 mod panels;
+mod transposed;
 
 pub(crate) use block::{Block, Out, Packed};
 pub use panels::Panels;
 pub(crate) use panels::pack_into;
+pub use transposed::matmul_transposed;
 
 use pulp::Simd;
 use rayon::prelude::*;
@@ -50,6 +52,11 @@ impl<'a> Matrix<'a> {
             col_stride: self.row_stride,
             ..self
         }
+    }
+
+    /// Returns some of the rows.
+    pub(crate) fn rows(self, rows: std::ops::Range<usize>) -> Self {
+        Self { data: &self.data[rows.start * self.row_stride..], rows: rows.len(), ..self }
     }
 
     /// Returns the least length of memory that holds all elements.
