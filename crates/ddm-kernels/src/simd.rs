@@ -52,3 +52,29 @@ pub(crate) fn lanes() -> usize {
     }
     dispatch(Lanes)
 }
+
+/// Loads `len` numbers, at most a vector, from `at` on; the rest of the vector is 0.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(simd: S, data: &[f32], at: usize, len: usize) -> S::f32s {
+    let data = &data[at..][..len];
+    match S::as_simd_f32s(data).0 {
+        [vector] => *vector,
+        _ => simd.partial_load_f32s(data),
+    }
+}
+
+/// Stores the first `len` numbers of a vector from `at` on.
+#[inline(always)]
+pub(crate) fn store<S: Simd>(simd: S, data: &mut [f32], at: usize, len: usize, vector: S::f32s) {
+    let data = &mut data[at..][..len];
+    match S::as_mut_simd_f32s(data).0 {
+        [to] => *to = vector,
+        _ => simd.partial_store_f32s(data, vector),
+    }
+}
+
+/// Yields the starts and the lengths of the vectors that `len` numbers fill, the last in part.
+#[inline(always)]
+pub(crate) fn vectors<S: Simd>(_: S, len: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..len).step_by(S::F32_LANES).map(move |at| (at, S::F32_LANES.min(len - at)))
+}

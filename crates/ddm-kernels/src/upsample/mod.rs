@@ -1,0 +1,4 @@
+//! Images of another size, channels-last.
+
+pub mod bilinear;
+pub mod nearest;
