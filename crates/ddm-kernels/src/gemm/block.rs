@@ -36,7 +36,7 @@ impl<'a> Out<'a> {
     ///
     /// No other reference to these elements is alive.
     #[inline(always)]
-    unsafe fn row(&self, row: usize, col: usize, len: usize) -> &'a mut [f32] {
+    pub(crate) unsafe fn row(&self, row: usize, col: usize, len: usize) -> &'a mut [f32] {
         let start = row * self.row_stride + col;
         debug_assert!(start + len <= self.len);
         // SAFETY: `Block::run` checks that all its rows and columns lie in the memory.
@@ -115,12 +115,7 @@ impl<'a> Block<'a, Packed<'a>> {
     ///
     /// The ranges lie in the matrices, and nothing else uses these elements of `out`.
     #[inline(always)]
-    pub(crate) unsafe fn run_simd<S: Simd>(
-        self,
-        simd: S,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) {
+    pub(crate) unsafe fn run_simd<S: Simd>(self, simd: S, rows: Range<usize>, cols: Range<usize>) {
         let width = 2 * S::F32_LANES;
         debug_assert!(cols.start.is_multiple_of(width));
         let mut start = 0;
@@ -193,7 +188,8 @@ impl<'a> Block<'a, Packed<'a>> {
         let mut sums = [[simd.splat_f32s(0.0); 2]; R];
         for p in 0..pass.depth.len() {
             // SAFETY: the panel holds two vectors for each p.
-            let (b0, b1) = unsafe { (*panel.get_unchecked(2 * p), *panel.get_unchecked(2 * p + 1)) };
+            let (b0, b1) =
+                unsafe { (*panel.get_unchecked(2 * p), *panel.get_unchecked(2 * p + 1)) };
             for (i, sum) in sums.iter_mut().enumerate() {
                 let at = a_from + i * a.row_stride + p * a.col_stride;
                 // SAFETY: the row is one of A's, whose extent lies in its memory.
