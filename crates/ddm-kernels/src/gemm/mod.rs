@@ -60,7 +60,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Returns the least length of memory that holds all elements.
-    fn extent(&self) -> usize {
+    pub(crate) fn extent(&self) -> usize {
         if self.rows == 0 || self.cols == 0 {
             return 0;
         }
