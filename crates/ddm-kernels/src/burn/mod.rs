@@ -3,10 +3,16 @@
 //! They compute with tensors on burn's `flex` in f32 ([`supports`]); for all others burn's own
 //! operations serve. Images are `[batch, height, width, channels]`, and weights have burn's layouts.
 
+mod attention;
 mod conv;
+mod elementwise;
 mod linear;
+mod norm;
 mod operation;
 
+pub use attention::attention;
 pub use conv::conv2d;
+pub use elementwise::{concat, silu, upsample_nearest};
 pub use linear::linear;
+pub use norm::{GroupNormOptions, group_norm, layer_norm};
 pub use operation::supports;

@@ -8,7 +8,7 @@ pub(crate) use weights::Taps;
 pub use weights::{ConvMethod, ConvWeights};
 
 use crate::error::ShapeError;
-use crate::gemm::Plus;
+use crate::gemm::{Matrix, Panels, Plus, matmul, matmul_transposed};
 use crate::winograd;
 
 /// The settings of a convolution; each pair is (height, width).
@@ -214,6 +214,10 @@ impl Conv2d {
         assert_eq!(dy.len(), self.output_len(), "elements of the output's gradient");
         assert_eq!(dx.len(), self.input_len(), "elements of the input's gradient");
         assert_eq!(weights.len(), self.weights_len(), "weights");
+        if self.is_pointwise() {
+            let weights = Panels::pack(Matrix::new(weights, self.c_in));
+            return matmul(Matrix::new(dy, self.c_out), &weights, dx, Plus::default());
+        }
         match self.data_gradient() {
             Some(conv) => {
                 let weights = ConvWeights::turned(&conv, weights);
@@ -233,7 +237,9 @@ impl Conv2d {
         assert_eq!(x.len(), self.input_len(), "elements of the input");
         assert_eq!(dy.len(), self.output_len(), "elements of the output's gradient");
         assert_eq!(dw.len(), self.weights_len(), "weights");
-        if self.is_winograd() && winograd::pays_for_weights(self) {
+        if self.is_pointwise() {
+            matmul_transposed(Matrix::new(dy, self.c_out), Matrix::new(x, self.c_in), dw);
+        } else if self.is_winograd() && winograd::pays_for_weights(self) {
             winograd::backward_weights(self, x, dy, dw);
         } else {
             direct::backward_weights(self, x, dy, dw);

@@ -39,7 +39,7 @@ pub fn backward(dy: &[f32], shape: [usize; 4], size: [usize; 2], dx: &mut [f32])
 
 fn check(small: usize, shape: [usize; 4], size: [usize; 2], large: usize) {
     let [n, height, width, channels] = shape;
-    assert_eq!(small, shape.iter().product(), "numbers of images of shape {shape:?}");
+    assert_eq!(small, shape.iter().product::<usize>(), "numbers of images of shape {shape:?}");
     let resized = n * size[0] * size[1] * channels;
     assert_eq!(large, resized, "numbers of images of shape {shape:?} at size {size:?}");
     assert!(

@@ -81,6 +81,6 @@ pub fn backward(dy: &[f32], shape: [usize; 4], dx: &mut [f32]) {
 }
 
 fn check(small: usize, shape: [usize; 4], large: usize) {
-    assert_eq!(small, shape.iter().product(), "numbers of images of shape {shape:?}");
+    assert_eq!(small, shape.iter().product::<usize>(), "numbers of images of shape {shape:?}");
     assert_eq!(large, 4 * small, "numbers of images of twice the size of {shape:?}");
 }

@@ -6,6 +6,8 @@
 //! [`to_channels_first`](plain::to_channels_first).
 
 mod attention;
+#[cfg(feature = "kernels")]
+mod fast;
 mod ops;
 pub mod plain;
 mod resample;

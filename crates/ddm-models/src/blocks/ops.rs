@@ -5,7 +5,19 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
 use burn::tensor::Tensor;
 
+#[cfg(feature = "kernels")]
+use super::fast;
 use super::plain;
+
+/// Returns from the method with the kernel's result, if there are kernels for the tensor.
+macro_rules! kernel {
+    ($x:ident, $result:expr) => {
+        #[cfg(feature = "kernels")]
+        if ddm_kernels::burn::supports(&$x) {
+            return $result;
+        }
+    };
+}
 
 /// The operations of the networks, a method each.
 ///
@@ -31,6 +43,7 @@ impl Ops {
         per_sample: Option<Tensor<2>>,
         residual: Option<Tensor<4>>,
     ) -> Tensor<4> {
+        kernel!(x, fast::conv2d_add(layer, x, per_sample, residual));
         plain::conv2d_add(layer, x, per_sample, residual)
     }
 
@@ -44,12 +57,20 @@ impl Ops {
     /// convolution: one operation, since a kernel can repeat the pixels as it reads.
     #[must_use]
     pub fn upsample_conv2d(&self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-        self.conv2d(layer, plain::upsample_nearest(x))
+        self.conv2d(layer, self.upsample_nearest(x))
+    }
+
+    /// Doubles the height and width, by repeating every pixel four times.
+    #[must_use]
+    pub fn upsample_nearest(&self, x: Tensor<4>) -> Tensor<4> {
+        kernel!(x, ddm_kernels::burn::upsample_nearest(x));
+        plain::upsample_nearest(x)
     }
 
     /// Returns `x W + b` along the last axis.
     #[must_use]
     pub fn linear<const D: usize>(&self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+        kernel!(x, fast::linear_add(layer, x, None));
         plain::linear(layer, x)
     }
 
@@ -61,6 +82,7 @@ impl Ops {
         x: Tensor<D>,
         residual: Tensor<D>,
     ) -> Tensor<D> {
+        kernel!(x, fast::linear_add(layer, x, Some(residual)));
         residual + plain::linear(layer, x)
     }
 
@@ -70,6 +92,7 @@ impl Ops {
     /// Source: Wu & He, *Group Normalization*, eq. 1–7, arXiv 1803.08494.
     #[must_use]
     pub fn group_norm(&self, layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+        kernel!(x, fast::group_norm(layer, x, false));
         plain::group_norm(layer, x)
     }
 
@@ -77,6 +100,7 @@ impl Ops {
     /// since a kernel can fuse them.
     #[must_use]
     pub fn group_norm_silu(&self, layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+        kernel!(x, fast::group_norm(layer, x, true));
         plain::silu(plain::group_norm(layer, x))
     }
 
@@ -86,6 +110,7 @@ impl Ops {
     /// Source: Ba et al., *Layer Normalization*, eq. 4, arXiv 1607.06450.
     #[must_use]
     pub fn layer_norm<const D: usize>(&self, layer: &LayerNorm, x: Tensor<D>) -> Tensor<D> {
+        kernel!(x, fast::layer_norm(layer, x));
         plain::layer_norm(layer, x)
     }
 
@@ -94,6 +119,7 @@ impl Ops {
     /// Source: Hendrycks & Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415.
     #[must_use]
     pub fn silu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        kernel!(x, ddm_kernels::burn::silu(x));
         plain::silu(x)
     }
 
@@ -116,12 +142,14 @@ impl Ops {
     /// ```
     #[must_use]
     pub fn attention(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
+        kernel!(q, ddm_kernels::burn::attention(q, k, v, heads));
         plain::attention(q, k, v, heads)
     }
 
     /// Joins two images of the same size along their channels.
     #[must_use]
     pub fn concat(&self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+        kernel!(a, ddm_kernels::burn::concat(a, b));
         plain::concat(a, b)
     }
 }

@@ -8,6 +8,8 @@ use ddm_latent::Autoencoder;
 use ddm_models::*;
 
 mod diffusers;
+#[cfg(feature = "kernels")]
+mod kernels;
 mod networks;
 mod operations;
 mod refused;

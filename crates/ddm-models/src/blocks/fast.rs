@@ -1,0 +1,62 @@
+//! The operations by the kernels of `ddm-kernels`, for tensors on burn's flex.
+
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d};
+use burn::tensor::Tensor;
+use ddm_kernels::burn::{self as kernels, GroupNormOptions};
+use ddm_kernels::conv::ConvOptions;
+
+/// Returns the settings of a layer for an image of this height and width.
+fn options(layer: &Conv2d, size: [usize; 2]) -> ConvOptions {
+    let [top, left, bottom, right] = match layer.padding {
+        PaddingConfig2d::Valid => [0; 4],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
+        PaddingConfig2d::Same => {
+            // As burn pads: the odd zero below and on the right.
+            let [rows, cols] = [0, 1].map(|axis| {
+                let steps = size[axis].div_ceil(layer.stride[axis]).saturating_sub(1);
+                (steps * layer.stride[axis] + layer.kernel_size[axis]).saturating_sub(size[axis])
+            });
+            [rows / 2, cols / 2, rows.div_ceil(2), cols.div_ceil(2)]
+        }
+    };
+    ConvOptions {
+        stride: layer.stride,
+        padding_begin: [top, left],
+        padding_end: [bottom, right],
+        dilation: layer.dilation,
+        groups: layer.groups,
+    }
+}
+
+pub(super) fn conv2d_add(
+    layer: &Conv2d,
+    x: Tensor<4>,
+    per_sample: Option<Tensor<2>>,
+    residual: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let bias = layer.bias.as_ref().map(|bias| bias.val());
+    let [_, height, width, _] = x.dims();
+    let options = options(layer, [height, width]);
+    kernels::conv2d(x, layer.weight.val(), bias, per_sample, residual, options)
+}
+
+pub(super) fn linear_add<const D: usize>(
+    layer: &Linear,
+    x: Tensor<D>,
+    residual: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let bias = layer.bias.as_ref().map(|bias| bias.val());
+    kernels::linear(x, layer.weight.val(), bias, residual)
+}
+
+pub(super) fn group_norm(layer: &GroupNorm, x: Tensor<4>, silu: bool) -> Tensor<4> {
+    let [gamma, beta] = [&layer.gamma, &layer.beta].map(|p| p.as_ref().map(|p| p.val()));
+    let options = GroupNormOptions { groups: layer.num_groups, epsilon: layer.epsilon, silu };
+    kernels::group_norm(x, gamma, beta, options)
+}
+
+pub(super) fn layer_norm<const D: usize>(layer: &LayerNorm, x: Tensor<D>) -> Tensor<D> {
+    let beta = layer.beta.as_ref().map(|beta| beta.val());
+    kernels::layer_norm(x, layer.gamma.val(), beta, layer.epsilon)
+}
