@@ -16,7 +16,15 @@ use crate::sums::add_parts;
 ///
 /// # Panics
 ///
-/// Panics if the lengths do not fit.
+/// Panics if `gamma` is empty or the lengths do not fit.
+///
+/// # Example
+///
+/// ```
+/// let (mut out, mut stats) = ([0.0; 2], [0.0; 2]);
+/// ddm_kernels::layer_norm::forward(&[1.0, 3.0], &[1.0, 2.0], &[0.0; 2], 0.0, &mut out, &mut stats);
+/// assert_eq!((out, stats), ([-1.0, 2.0], [2.0, 1.0]));
+/// ```
 pub fn forward(
     x: &[f32],
     gamma: &[f32],
@@ -42,7 +50,7 @@ pub fn forward(
 ///
 /// # Panics
 ///
-/// Panics if the lengths do not fit.
+/// Panics if `gamma` is empty or the lengths do not fit.
 pub fn backward(
     x: &[f32],
     stats: &[f32],

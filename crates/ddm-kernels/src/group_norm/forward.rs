@@ -10,7 +10,7 @@ use crate::math;
 use crate::simd::{dispatch, load, store, vectors};
 
 /// Writes the normalized `x`, and the mean and 1 / √(v + ε) of each group of each sample to `stats`,
-/// `[n, groups, 2]`, for [`backward`](super::backward).
+/// `[n, groups, 2]`, for [`backward`](super::backward()).
 ///
 /// # Panics
 ///

@@ -205,7 +205,7 @@ fn a_number_alone_becomes_beta_and_has_no_gradient() {
 
 #[test]
 fn group_norm_has_the_same_bits_on_any_threads_and_in_any_batch() {
-    for (shape, groups) in [([3, 900, 32], 8), ([2, 2500, 5], 5), ([3, 70, 644], 4)] {
+    for (shape, groups) in [([2, 3000, 32], 8), ([2, 9000, 5], 5), ([3, 70, 644], 4)] {
         let case = Case::new(shape, groups, true, 4);
         let (x, dy) = (numbers(case.len(), 0.5, 4), numbers(case.len(), 0.0, 5));
         let out = on_any_threads(|| case.forward(shape[0], &x).0);
@@ -227,21 +227,25 @@ fn group_norm_has_the_same_bits_on_any_threads_and_in_any_batch() {
 fn the_gradients_of_large_images_are_those_of_the_definition() {
     // A derivative in closed form here: differences of so many numbers take too long.
     let case = Case::new([1, 1500, 24], 3, false, 6);
-    let (x, dy) = (numbers(case.len(), 0.5, 6), numbers(case.len(), 0.0, 7));
-    let [dx, ..] = case.backward(1, &x, &dy);
-    let (x, dy) = (wide(&x), wide(&dy));
-    let mut expected = vec![0.0; x.len()];
-    for g in 0..3 {
-        let at: Vec<usize> = (0..x.len()).filter(|i| i % 24 / 8 == g).collect();
-        let mean =
-            |f: &dyn Fn(usize) -> f64| at.iter().map(|&i| f(i)).sum::<f64>() / at.len() as f64;
-        let mu = mean(&|i| x[i]);
-        let std = (mean(&|i| (x[i] - mu).powi(2)) + EPS).sqrt();
-        let d = |i: usize| dy[i] * f64::from(case.gamma[i % 24]);
-        let (first, second) = (mean(&d), mean(&|i| d(i) * (x[i] - mu) / std));
-        at.iter().for_each(|&i| expected[i] = (d(i) - first - (x[i] - mu) / std * second) / std);
+    // The statistics keep the mean in `f32`: 1e3 is within 3e-5.
+    for (mean, tolerance) in [(0.5, 1e-6), (1e3, 1e-4)] {
+        let (x, dy) = (numbers(case.len(), mean, 6), numbers(case.len(), 0.0, 7));
+        let [dx, ..] = case.backward(1, &x, &dy);
+        let (x, dy) = (wide(&x), wide(&dy));
+        let mut expected = vec![0.0; x.len()];
+        for g in 0..3 {
+            let at: Vec<usize> = (0..x.len()).filter(|i| i % 24 / 8 == g).collect();
+            let mean =
+                |f: &dyn Fn(usize) -> f64| at.iter().map(|&i| f(i)).sum::<f64>() / at.len() as f64;
+            let mu = mean(&|i| x[i]);
+            let std = (mean(&|i| (x[i] - mu).powi(2)) + EPS).sqrt();
+            let d = |i: usize| dy[i] * f64::from(case.gamma[i % 24]);
+            let (first, second) = (mean(&d), mean(&|i| d(i) * (x[i] - mu) / std));
+            at.iter()
+                .for_each(|&i| expected[i] = (d(i) - first - (x[i] - mu) / std * second) / std);
+        }
+        assert_near(&dx, &expected, tolerance, "dx");
     }
-    assert_near(&dx, &expected, 1e-6, "dx");
 }
 
 #[test]
