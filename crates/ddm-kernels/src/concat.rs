@@ -6,8 +6,16 @@ use crate::chunks::{for_each, for_each_pair, rows_of};
 ///
 /// # Panics
 ///
-/// Panics if the lengths do not fit: `[pixels, channels[0]]`, `[pixels, channels[1]]` and
-/// `[pixels, channels[0] + channels[1]]`.
+/// Panics if a number of channels is 0 or the lengths do not fit: `[pixels, channels[0]]`,
+/// `[pixels, channels[1]]` and `[pixels, channels[0] + channels[1]]`.
+///
+/// # Example
+///
+/// ```
+/// let mut out = [0.0; 6];
+/// ddm_kernels::concat::join(&[1.0, 2.0, 3.0, 4.0], &[5.0, 6.0], [2, 1], &mut out);
+/// assert_eq!(out, [1.0, 2.0, 5.0, 3.0, 4.0, 6.0]);
+/// ```
 pub fn join(a: &[f32], b: &[f32], channels: [usize; 2], out: &mut [f32]) {
     check(a.len(), b.len(), channels, out.len());
     let [of_a, of_b] = channels;
@@ -27,7 +35,7 @@ pub fn join(a: &[f32], b: &[f32], channels: [usize; 2], out: &mut [f32]) {
 ///
 /// # Panics
 ///
-/// Panics if the lengths do not fit, as for [`join`].
+/// Panics if a number of channels is 0 or the lengths do not fit, as for [`join`].
 pub fn split(x: &[f32], channels: [usize; 2], a: &mut [f32], b: &mut [f32]) {
     check(a.len(), b.len(), channels, x.len());
     let [of_a, of_b] = channels;

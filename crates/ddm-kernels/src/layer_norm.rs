@@ -16,7 +16,15 @@ use crate::sums::add_parts;
 ///
 /// # Panics
 ///
-/// Panics if the lengths do not fit.
+/// Panics if `gamma` is empty or the lengths do not fit.
+///
+/// # Example
+///
+/// ```
+/// let (mut out, mut stats) = ([0.0; 2], [0.0; 2]);
+/// ddm_kernels::layer_norm::forward(&[1.0, 3.0], &[1.0, 2.0], &[0.0; 2], 0.0, &mut out, &mut stats);
+/// assert_eq!((out, stats), ([-1.0, 2.0], [2.0, 1.0]));
+/// ```
 pub fn forward(
     x: &[f32],
     gamma: &[f32],
@@ -42,7 +50,7 @@ pub fn forward(
 ///
 /// # Panics
 ///
-/// Panics if the lengths do not fit.
+/// Panics if `gamma` is empty or the lengths do not fit.
 pub fn backward(
     x: &[f32],
     stats: &[f32],
@@ -154,7 +162,7 @@ impl WithSimd for Backward<'_> {
         let rows = x.chunks_exact(size).zip(dy.chunks_exact(size)).zip(dx.chunks_exact_mut(size));
         for (((x, dy), dx), &[mean, inverse_std]) in rows.zip(stats.as_chunks::<2>().0) {
             let (mean, scale) = (simd.splat_f32s(mean), simd.splat_f32s(inverse_std));
-            let [by_one, by_x] = sum_row(
+            let [sum_of_g, sum_of_gx] = sum_row(
                 simd,
                 size,
                 #[inline(always)]
@@ -164,13 +172,14 @@ impl WithSimd for Backward<'_> {
                     [g, simd.mul_f32s(g, x)]
                 },
             );
-            let constant = simd.splat_f32s(-inverse_std * (by_one / size as f32));
-            let by_x = simd.splat_f32s(-inverse_std * (by_x / size as f32));
+            let mean_of_g = simd.splat_f32s(sum_of_g / size as f32);
+            let by_x = simd.splat_f32s(-sum_of_gx / size as f32);
             for (at, len) in vectors(simd, size) {
                 let dy = load(simd, dy, at, len);
                 let x = simd.mul_f32s(simd.sub_f32s(load(simd, x, at, len), mean), scale);
                 let g = simd.mul_f32s(dy, load(simd, gamma, at, len));
-                let d = simd.mul_add_e_f32s(g, scale, simd.mul_add_e_f32s(x, by_x, constant));
+                let d = simd.mul_add_e_f32s(x, by_x, simd.sub_f32s(g, mean_of_g));
+                let d = simd.mul_f32s(d, scale);
                 store(simd, dx, at, len, d);
                 let total = simd.add_f32s(load(simd, of_g, at, len), dy);
                 store(simd, of_g, at, len, total);

@@ -2,15 +2,22 @@
 
 use pulp::Simd;
 
-/// From here on e⁻ˣ is beyond the range of `f32`, and e⁻⁻ˣ below it: e⁻¹⁰⁴ < 2⁻¹⁵⁰.
+/// From here on eˣ is beyond the range of `f32`, and e⁻ˣ rounds to 0: e⁻¹⁰⁴ < 2⁻¹⁵⁰.
 const LIMIT: f32 = 104.0;
 
-/// Returns eˣ: 0 and infinity where it is out of the range, NaN for NaN, and within 1.2e-7 relative.
+/// Returns eˣ: 0 and infinity where it is out of the range, NaN for NaN, and within 2e-7 relative.
+#[inline(always)]
+#[cfg_attr(not(test), expect(dead_code, reason = "attention is to use it"))]
+pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    exp_within(simd, at_most(simd, at_least(simd, x, -LIMIT), LIMIT))
+}
+
+/// Returns eˣ where |x| is at most [`LIMIT`].
 ///
 /// With n the integer next to x / ln 2 and r = x - n ln 2, eˣ = 2ⁿ eʳ. The power of two is applied
 /// in two halves, since 2ⁿ itself may be out of the range where eˣ is not.
 #[inline(always)]
-pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+fn exp_within<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // 1.5 · 2²³: what is added to it is rounded to an integer, in the lowest bits.
     const MAGIC: f32 = 12_582_912.0;
     // ln 2 = HIGH + LOW, where n HIGH is exact as HIGH has 9 bits.
@@ -21,7 +28,6 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value| simd.splat_f32s(value);
     let bits = |value| simd.splat_u32s(value);
 
-    let x = clamp(simd, x, -LIMIT, LIMIT);
     let n_in_bits = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(MAGIC));
     let n = simd.sub_f32s(n_in_bits, splat(MAGIC));
     let r = simd.mul_add_e_f32s(n, splat(-HIGH), x);
@@ -43,28 +49,22 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_f32s(simd.mul_f32s(e, power(half)), power(other))
 }
 
-/// Returns σ(x) = 1 / (1 + e⁻ˣ).
-#[inline(always)]
-pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let one = simd.splat_f32s(1.0);
-    simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
-}
-
-/// Returns x σ(x).
+/// Returns x σ(x) = x / (1 + e⁻ˣ).
 #[inline(always)]
 pub(crate) fn silu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    // The limit on the left is -0, not -∞ · 0.
-    let x = clamp(simd, x, -LIMIT, f32::INFINITY);
-    simd.mul_f32s(x, sigmoid(simd, x))
+    // The limit on the left is -0, not -∞ / ∞.
+    let x = at_least(simd, x, -LIMIT);
+    let e = exp_within(simd, at_least(simd, simd.neg_f32s(x), -LIMIT));
+    simd.div_f32s(x, simd.add_f32s(simd.splat_f32s(1.0), e))
 }
 
 /// Returns the derivative of x σ(x): σ(x) (1 + x (1 - σ(x))).
 #[inline(always)]
 pub(crate) fn silu_derivative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
-    let x = clamp(simd, x, -LIMIT, LIMIT);
+    let x = at_most(simd, at_least(simd, x, -LIMIT), LIMIT);
     // σ and 1 - σ from the one exponential that cannot overflow, neither by a difference.
-    let e = exp(simd, simd.neg_f32s(simd.abs_f32s(x)));
+    let e = exp_within(simd, simd.neg_f32s(simd.abs_f32s(x)));
     let near_one = simd.div_f32s(one, simd.add_f32s(one, e));
     let near_zero = simd.mul_f32s(e, near_one);
     let positive = simd.greater_than_f32s(x, simd.splat_f32s(0.0));
@@ -73,12 +73,18 @@ pub(crate) fn silu_derivative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_f32s(s, simd.mul_add_e_f32s(x, rest, one))
 }
 
-/// Returns x within the limits; NaN stays.
+/// Returns x, or `low` where x is below it; NaN stays.
 #[inline(always)]
-fn clamp<S: Simd>(simd: S, x: S::f32s, low: f32, high: f32) -> S::f32s {
-    // Comparisons, since the vector `min` and `max` of CPUs differ in what they make of NaN.
-    let (low, high) = (simd.splat_f32s(low), simd.splat_f32s(high));
-    let x = simd.select_f32s(simd.less_than_f32s(x, low), low, x);
+fn at_least<S: Simd>(simd: S, x: S::f32s, low: f32) -> S::f32s {
+    // A comparison, since the vector `max` of CPUs differ in what they make of NaN.
+    let low = simd.splat_f32s(low);
+    simd.select_f32s(simd.less_than_f32s(x, low), low, x)
+}
+
+/// Returns x, or `high` where x is above it; NaN stays.
+#[inline(always)]
+fn at_most<S: Simd>(simd: S, x: S::f32s, high: f32) -> S::f32s {
+    let high = simd.splat_f32s(high);
     simd.select_f32s(simd.greater_than_f32s(x, high), high, x)
 }
 

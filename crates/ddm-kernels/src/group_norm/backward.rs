@@ -10,7 +10,7 @@ use crate::math;
 use crate::simd::{dispatch, load, store, vectors};
 use crate::sums::add_parts;
 
-/// Writes the gradients of x, γ and β, with the statistics of [`forward`](super::forward).
+/// Writes the gradients of x, γ and β, with the statistics of [`forward`](super::forward()).
 ///
 /// With `x̂ = (x - μ) / √(v + ε)` and g the gradient of y: `dγ = Σ g x̂`, `dβ = Σ g`, and
 /// `dx = (γ g - mean(γ g) - x̂ mean(γ g x̂)) / √(v + ε)` with the means over a group.

@@ -3,14 +3,14 @@
 use pulp::{Simd, WithSimd};
 
 use super::GroupNorm;
-use super::moments::{Measure, Moments};
+use super::moments::{Moments, measure};
 use crate::buffer::scratch;
 use crate::chunks::{for_each, for_each_pair};
 use crate::math;
 use crate::simd::{dispatch, load, store, vectors};
 
 /// Writes the normalized `x`, and the mean and 1 / √(v + ε) of each group of each sample to `stats`,
-/// `[n, groups, 2]`, for [`backward`](super::backward).
+/// `[n, groups, 2]`, for [`backward`](super::backward()).
 ///
 /// # Panics
 ///
@@ -34,7 +34,7 @@ fn of_sample(norm: &GroupNorm<'_>, x: &[f32], out: &mut [f32], stats: &mut [f32]
     let (len, channels) = (norm.chunk(), norm.channels());
     let mut parts = vec![Moments::default(); x.len().div_ceil(len) * norm.groups];
     for_each(&mut parts, norm.groups, x.len(), |i, groups| {
-        dispatch(Measure { x: &x[i * len..x.len().min((i + 1) * len)], channels, groups });
+        measure(&x[i * len..x.len().min((i + 1) * len)], channels, groups);
     });
     let (groups, others) = parts.split_at_mut(norm.groups);
     for part in others.chunks_exact(norm.groups) {

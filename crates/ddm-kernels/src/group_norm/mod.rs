@@ -15,6 +15,27 @@ pub use forward::forward;
 use crate::chunks::rows_of;
 
 /// A group normalization and the shape of what it normalizes.
+///
+/// # Example
+///
+/// ```
+/// use ddm_kernels::group_norm::{self, GroupNorm};
+///
+/// // An image of two pixels with two channels, each a group.
+/// let (gamma, beta) = ([1.0, 1.0], [0.0, 10.0]);
+/// let norm = GroupNorm {
+///     shape: [1, 2, 2],
+///     groups: 2,
+///     gamma: &gamma,
+///     beta: &beta,
+///     eps: 0.0,
+///     silu: false,
+/// };
+/// let (mut out, mut stats) = ([0.0; 4], [0.0; 4]);
+/// group_norm::forward(norm, &[1.0, 5.0, 3.0, 6.0], &mut out, &mut stats);
+/// assert_eq!(out, [-1.0, 9.0, 1.0, 11.0]);
+/// assert_eq!(stats, [2.0, 1.0, 5.5, 2.0]); // mean and 1 / standard deviation of each group
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct GroupNorm<'a> {
     /// The number of samples, of pixels of each, and of channels.

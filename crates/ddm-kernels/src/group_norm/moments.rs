@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use crate::buffer::scratch;
 use crate::columns::{Elements, Terms, sum_rows};
-use crate::simd::load;
+use crate::simd::{dispatch, load};
 
 /// The mean of some numbers and the sum of their squared distances from it.
 ///
@@ -43,27 +43,27 @@ impl Moments {
 }
 
 /// Measures the groups of a chunk `[rows, channels]`, where there is one moment for each group.
-pub(super) struct Measure<'a> {
-    pub(super) x: &'a [f32],
-    pub(super) channels: usize,
-    pub(super) groups: &'a mut [Moments],
+pub(super) fn measure(x: &[f32], channels: usize, groups: &mut [Moments]) {
+    // Outside of the vector code: closures that are not inlined lose its instruction set.
+    scratch(3 * channels, |memory| dispatch(Measure { x, channels, groups, memory }));
+}
+
+struct Measure<'a> {
+    x: &'a [f32],
+    channels: usize,
+    groups: &'a mut [Moments],
+    /// Three numbers per channel.
+    memory: &'a mut [f32],
 }
 
 impl WithSimd for Measure<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        scratch(3 * self.channels, |memory| self.run(simd, memory));
-    }
-}
-
-impl Measure<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S, memory: &mut [f32]) {
         // A mean of each channel over every fourth row: near enough to the mean of all that the
         // squares of the distances from it do not cancel, whatever the first rows hold.
         const STEP: usize = 4;
-        let Self { x, channels, groups } = self;
+        let Self { x, channels, groups, memory } = self;
         let rows = x.len() / channels;
         let (shift, sums) = memory.split_at_mut(channels);
         let (sums, squares) = sums.split_at_mut(channels);
@@ -73,21 +73,20 @@ impl Measure<'_> {
         sum_rows(simd, (rows, 1), &mut Distances { x, shift }, [sums, squares]);
 
         let (per_group, rows) = (channels / groups.len(), rows as f64);
-        let mut first = 0;
-        for group in groups {
-            let channels = first..first + per_group;
-            first = channels.end;
+        let (of_row, of_channel) = (rows.recip(), (per_group as f64).recip());
+        for (g, group) in groups.iter_mut().enumerate() {
+            let channels = g * per_group..(g + 1) * per_group;
+            let (shift, sums) = (&shift[channels.clone()], &sums[channels.clone()]);
             let mut mean = 0.0;
-            for c in channels.clone() {
-                mean += f64::from(shift[c]) + f64::from(sums[c]) / rows;
+            for (&shift, &sum) in shift.iter().zip(sums) {
+                mean += (f64::from(shift) + f64::from(sum) * of_row) * of_channel;
             }
-            mean /= per_group as f64;
             let mut total = 0.0;
-            for c in channels {
-                let sum = f64::from(sums[c]);
-                let distance = f64::from(shift[c]) + sum / rows - mean;
+            for ((&shift, &sum), &squares) in shift.iter().zip(sums).zip(&squares[channels]) {
+                let sum = f64::from(sum);
+                let distance = f64::from(shift) + sum * of_row - mean;
                 // Rounding can make the difference of two equal squares negative.
-                let within = (f64::from(squares[c]) - sum * sum / rows).max(0.0);
+                let within = (f64::from(squares) - sum * sum * of_row).max(0.0);
                 total += within + distance * distance * rows;
             }
             *group = Moments { count: rows * per_group as f64, mean, squares: total };

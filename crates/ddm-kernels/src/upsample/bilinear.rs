@@ -15,6 +15,14 @@ use crate::simd::{dispatch, load, store, vectors};
 /// # Panics
 ///
 /// Panics if the lengths do not fit, or if images without pixels are to become images with pixels.
+///
+/// # Example
+///
+/// ```
+/// let mut out = [0.0; 4];
+/// ddm_kernels::upsample::bilinear::forward(&[0.0, 1.0], [1, 1, 2, 1], [1, 4], &mut out);
+/// assert_eq!(out, [0.0, 0.25, 0.75, 1.0]);
+/// ```
 pub fn forward(x: &[f32], shape: [usize; 4], size: [usize; 2], out: &mut [f32]) {
     check(x.len(), shape, size, out.len());
     let [_, height, width, channels] = shape;
