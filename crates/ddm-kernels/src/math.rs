@@ -18,21 +18,25 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// The logarithms of the least normal and the greatest number.
     const RANGE: [f32; 2] = [-87.336_54, 88.722_83];
 
-    let splat = |x: f32| simd.splat_f32s(x);
-    let shifted = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUND));
-    let n = simd.sub_f32s(shifted, splat(ROUND));
-    let r = simd.mul_add_e_f32s(n, splat(-LN2[0]), x);
-    let r = simd.mul_add_e_f32s(n, splat(-LN2[1]), r);
-    let mut p = splat(POLYNOMIAL[0]);
+    let shifted =
+        simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(ROUND));
+    let n = simd.sub_f32s(shifted, simd.splat_f32s(ROUND));
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-LN2[0]), x);
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-LN2[1]), r);
+    let mut p = simd.splat_f32s(POLYNOMIAL[0]);
     for c in &POLYNOMIAL[1..] {
-        p = simd.mul_add_e_f32s(p, r, splat(*c));
+        p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(*c));
     }
-    let one_plus_r = simd.add_f32s(r, splat(1.0));
+    let one_plus_r = simd.add_f32s(r, simd.splat_f32s(1.0));
     let p = simd.mul_add_e_f32s(p, simd.mul_f32s(r, r), one_plus_r);
     // Times 2ⁿ: n is added to the exponent.
     let n = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
     let p = simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), n));
-    let p = simd.select_f32s(simd.less_than_f32s(x, splat(RANGE[0])), splat(0.0), p);
-    let over = simd.greater_than_f32s(x, splat(RANGE[1]));
-    simd.select_f32s(over, splat(f32::INFINITY), p)
+    let p = simd.select_f32s(
+        simd.less_than_f32s(x, simd.splat_f32s(RANGE[0])),
+        simd.splat_f32s(0.0),
+        p,
+    );
+    let over = simd.greater_than_f32s(x, simd.splat_f32s(RANGE[1]));
+    simd.select_f32s(over, simd.splat_f32s(f32::INFINITY), p)
 }

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::panel::{Panel, Store, multiply, rows};
-use super::scores::{Rows, Scores};
+use super::scores::Scores;
 use super::{BLOCK, Inputs, SERIAL, Shape, check_len};
 use crate::buffer::scratch;
 use crate::gemm::{Matrix, Out};
@@ -53,14 +53,7 @@ pub fn forward(shape: &Shape, inputs: &Inputs<'_>, out: &mut [f32], lse: Option<
     let task = |i: usize| {
         let (sample, head, part) = (i / parts / heads, i / parts % heads, i % parts);
         let task = Task {
-            scores: Scores {
-                tokens: inputs.k.head(shape, lk, sample, head),
-                rows: Rows::Keys,
-                scale: shape.scale,
-                causal: shape.causal,
-                mask: inputs.mask(shape, sample),
-                lk,
-            },
+            scores: inputs.scores(shape, sample, head),
             q: inputs.q.head(shape, lq, sample, head),
             v: inputs.v.head(shape, lk, sample, head),
             queries: part * share..lq.min((part + 1) * share),
@@ -95,7 +88,7 @@ impl WithSimd for Task<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (lk, d) = (self.scores.lk, self.q.cols);
+        let (lk, d) = (self.v.rows, self.q.cols);
         let full = 2 * S::F32_LANES;
         let state_len = (2 * d + 3) * full;
         let panels = self.queries.len().div_ceil(full);
@@ -151,7 +144,7 @@ impl Task<'_> {
             factor: state.factor,
         });
         let v = rows(self.v, keys).transposed();
-        multiply::<S, V>(simd, v, weights, state.out, Store::Add(state.factor));
+        multiply::<S, V>(simd, v, weights, state.out, Store::ScaledSum(state.factor));
     }
 
     /// Divides by the sums and writes the result.
@@ -235,30 +228,37 @@ impl<const V: usize> WithSimd for Softmax<'_, V> {
         let (max, sum, factor) = (vectors(self.max), vectors(self.sum), vectors(self.factor));
         // Four at a time, since each must wait for the one before.
         let mut greatest = [*max; 4];
-        let mut fours = rows.chunks_exact(4);
-        for four in &mut fours {
+        let (fours, rest) = rows.as_chunks::<4>();
+        for four in fours {
             for (greatest, row) in greatest.iter_mut().zip(four) {
-                *greatest = zip(*greatest, *row, |a, b| simd.max_f32s(a, b));
+                *greatest = maximum(simd, *greatest, *row);
             }
         }
-        for row in fours.remainder() {
-            greatest[0] = zip(greatest[0], *row, |a, b| simd.max_f32s(a, b));
+        for row in rest {
+            greatest[0] = maximum(simd, greatest[0], *row);
         }
         let [a, b, c, d] = greatest;
-        let greater = |a, b| zip(a, b, |a, b| simd.max_f32s(a, b));
-        let new = greater(greater(a, b), greater(c, d));
-        *factor = zip(*max, new, |old, new| exp(simd, simd.sub_f32s(old, new)));
-        let mut total = zip(*sum, *factor, |sum, factor| simd.mul_f32s(sum, factor));
+        let new = maximum(simd, maximum(simd, a, b), maximum(simd, c, d));
+        for v in 0..V {
+            factor[v] = exp(simd, simd.sub_f32s(max[v], new[v]));
+            sum[v] = simd.mul_f32s(sum[v], factor[v]);
+        }
+        let mut total = *sum;
         for row in rows {
-            *row = zip(*row, new, |score, max| exp(simd, simd.sub_f32s(score, max)));
-            total = zip(total, *row, |total, weight| simd.add_f32s(total, weight));
+            for v in 0..V {
+                row[v] = exp(simd, simd.sub_f32s(row[v], new[v]));
+                total[v] = simd.add_f32s(total[v], row[v]);
+            }
         }
         (*max, *sum) = (new, total);
     }
 }
 
+// Not with closures: those are compiled without the instruction set where they are not inlined.
 #[inline(always)]
-fn zip<T: Copy, const V: usize>(mut a: [T; V], b: [T; V], f: impl Fn(T, T) -> T) -> [T; V] {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a = f(*a, b));
+fn maximum<S: Simd, const V: usize>(simd: S, mut a: [S::f32s; V], b: [S::f32s; V]) -> [S::f32s; V] {
+    for v in 0..V {
+        a[v] = simd.max_f32s(a[v], b[v]);
+    }
     a
 }

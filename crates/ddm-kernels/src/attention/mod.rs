@@ -16,6 +16,8 @@ mod scores;
 pub use backward::{Gradients, Results, backward};
 pub use forward::forward;
 
+use scores::Scores;
+
 use crate::gemm::Matrix;
 use crate::simd::lanes;
 
@@ -144,11 +146,15 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// Returns the mask of a sample.
-    fn mask(&self, shape: &Shape, sample: usize) -> Option<&'a [f32]> {
-        let mask = self.mask?;
-        let len = shape.lq * shape.lk;
-        Some(if mask.len() == len { mask } else { &mask[sample * len..][..len] })
+    /// Returns what makes the scores of a head.
+    fn scores(&self, shape: &Shape, sample: usize, head: usize) -> Scores<'a> {
+        let &Shape { lq, lk, scale, causal, .. } = shape;
+        let len = lq * lk;
+        let mask = |mask: &'a [f32]| {
+            if mask.len() == len { mask } else { &mask[sample * len..][..len] }
+        };
+        let k = self.k.head(shape, lk, sample, head);
+        Scores { k, scale, causal, mask: self.mask.map(mask) }
     }
 }
 

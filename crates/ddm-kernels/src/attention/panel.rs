@@ -104,8 +104,10 @@ pub(super) fn rows(matrix: Matrix<'_>, rows: Range<usize>) -> Matrix<'_> {
 pub(super) enum Store<'a> {
     /// `out = scale a b`
     Scaled(f32),
+    /// `out += a b`
+    Sum,
     /// `out = factor ∘ out + a b`, with a factor for each lane.
-    Add(&'a [f32]),
+    ScaledSum(&'a [f32]),
 }
 
 /// Makes `out = a panel` or what `store` says: a row of the panel for each column of A.
@@ -187,10 +189,19 @@ impl<const V: usize> Tiles<'_, V> {
                 Store::Scaled(scale) => {
                     let scale = simd.splat_f32s(*scale);
                     for (out, sum) in out.iter_mut().zip(sums) {
-                        *out = sum.map(|sum| simd.mul_f32s(sum, scale));
+                        for (out, sum) in out.iter_mut().zip(sum) {
+                            *out = simd.mul_f32s(sum, scale);
+                        }
                     }
                 }
-                Store::Add(factor) => {
+                Store::Sum => {
+                    for (out, sum) in out.iter_mut().zip(sums) {
+                        for (out, sum) in out.iter_mut().zip(sum) {
+                            *out = simd.add_f32s(*out, sum);
+                        }
+                    }
+                }
+                Store::ScaledSum(factor) => {
                     let factor = S::as_simd_f32s(factor).0;
                     for (out, sum) in out.iter_mut().zip(sums) {
                         for ((out, sum), factor) in out.iter_mut().zip(sum).zip(factor) {
