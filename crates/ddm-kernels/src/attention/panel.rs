@@ -24,27 +24,31 @@ impl Panel {
     }
 
     /// Packs the tokens' rows: number (channel, lane) is at `channel · width + lane`.
-    #[inline(always)]
     pub(super) fn pack(&self, rows: Matrix<'_>, to: &mut [f32]) {
-        let (width, stride) = (self.width, rows.row_stride);
-        let row = |i: usize| &rows.data[(self.first + i) * stride..][..rows.cols];
+        let (width, d) = (self.width, rows.cols);
+        let tokens = &rows.data[self.first * rows.row_stride..];
         let mut lane = 0;
         while lane + 4 <= self.len {
-            let four = [row(lane), row(lane + 1), row(lane + 2), row(lane + 3)];
-            let quads = four.map(|row| row.as_chunks::<4>().0);
-            for (i, to) in to.chunks_exact_mut(4 * width).take(rows.cols / 4).enumerate() {
-                let square = transposed(quads.map(|row| row[i]));
-                for (to, square) in to.chunks_exact_mut(width).zip(square) {
-                    to[lane..lane + 4].copy_from_slice(&square);
+            let mut four = [&tokens[..0]; 4];
+            for (i, row) in four.iter_mut().enumerate() {
+                *row = &tokens[(lane + i) * rows.row_stride..][..d];
+            }
+            for c in 0..d / 4 {
+                let square = transposed(square(four, 4 * c));
+                for (i, column) in square.iter().enumerate() {
+                    to[(4 * c + i) * width + lane..][..4].copy_from_slice(column);
                 }
             }
-            for c in rows.cols / 4 * 4..rows.cols {
-                to[c * width + lane..][..4].copy_from_slice(&four.map(|row| row[c]));
+            for c in d / 4 * 4..d {
+                for (i, row) in four.iter().enumerate() {
+                    to[c * width + lane + i] = row[c];
+                }
             }
             lane += 4;
         }
         for lane in lane..self.len {
-            for (to, x) in to.chunks_exact_mut(width).zip(row(lane)) {
+            let row = &tokens[lane * rows.row_stride..][..d];
+            for (to, x) in to.chunks_exact_mut(width).zip(row) {
                 to[lane] = *x;
             }
         }
@@ -58,39 +62,62 @@ impl Panel {
     /// # Safety
     ///
     /// The rows lie in `out` from the column on, and nothing else uses these elements.
-    #[inline(always)]
     pub(super) unsafe fn unpack(&self, from: &[f32], out: Out<'_>, first_row: usize, col: usize) {
         let width = self.width;
-        let channels = from.len() / width;
-        // SAFETY: the caller's promise.
-        let row = |i: usize| unsafe { out.row(first_row + self.first + i, col, channels) };
+        let d = from.len() / width;
         let mut lane = 0;
         while lane + 4 <= self.len {
-            let mut four = [row(lane), row(lane + 1), row(lane + 2), row(lane + 3)];
-            for (i, from) in from.chunks_exact(4 * width).enumerate() {
-                let square = [0, 1, 2, 3].map(|c| from[c * width + lane..].as_chunks::<4>().0[0]);
-                for (row, square) in four.iter_mut().zip(transposed(square)) {
-                    row[4 * i..4 * i + 4].copy_from_slice(&square);
+            for (i, row) in (first_row + self.first + lane..).take(4).enumerate() {
+                // SAFETY: the caller's promise.
+                let row = unsafe { out.row(row, col, d) };
+                for c in d / 4 * 4..d {
+                    row[c] = from[c * width + lane + i];
                 }
             }
-            for c in channels / 4 * 4..channels {
-                four.iter_mut()
-                    .enumerate()
-                    .for_each(|(i, row)| row[c] = from[c * width + lane + i]);
+            for c in 0..d / 4 {
+                let mut four = [from; 4];
+                for (i, row) in four.iter_mut().enumerate() {
+                    *row = &from[(4 * c + i) * width..][..width];
+                }
+                let square = transposed(square(four, lane));
+                for (i, column) in square.iter().enumerate() {
+                    let row = first_row + self.first + lane + i;
+                    // SAFETY: the caller's promise.
+                    unsafe { out.row(row, col + 4 * c, 4) }.copy_from_slice(column);
+                }
             }
             lane += 4;
         }
         for lane in lane..self.len {
-            for (from, x) in from.chunks_exact(width).zip(row(lane)) {
+            // SAFETY: the caller's promise.
+            let row = unsafe { out.row(first_row + self.first + lane, col, d) };
+            for (from, x) in from.chunks_exact(width).zip(row) {
                 *x = from[lane];
             }
         }
     }
 }
 
+/// Returns four columns of four rows.
+#[inline(always)]
+fn square(rows: [&[f32]; 4], first: usize) -> [[f32; 4]; 4] {
+    let mut square = [[0.0; 4]; 4];
+    for (to, row) in square.iter_mut().zip(rows) {
+        to.copy_from_slice(&row[first..first + 4]);
+    }
+    square
+}
+
+// Not with `map`, which may stay a call.
 #[inline(always)]
 fn transposed(square: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
-    [0, 1, 2, 3].map(|c| square.map(|row| row[c]))
+    let mut columns = [[0.0; 4]; 4];
+    for (i, row) in square.iter().enumerate() {
+        for (column, x) in columns.iter_mut().zip(row) {
+            column[i] = *x;
+        }
+    }
+    columns
 }
 
 /// Returns the given rows of a matrix.
