@@ -12,7 +12,7 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// 1.5 · 2²³: a number of size up to 2²² added to it is rounded to an integer, in the low bits.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; the first has few bits, so its product with n is exact.
-    const LN2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const LN2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
     const POLYNOMIAL: [f32; 5] =
         [1.381_446_7e-3, 8.368_781e-3, 4.166_839_3e-2, 0.166_665_2, 0.499_999_94];
     /// The logarithms of the least normal and the greatest number.

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::panel::{Panel, Store, multiply, rows};
+use super::panel::Panel;
+use super::product::{Store, multiply, rows};
 use crate::gemm::Matrix;
 
 /// What makes the scores of a head: `k qᵀ · scale + mask`.
