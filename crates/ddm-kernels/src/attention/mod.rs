@@ -23,6 +23,7 @@ pub use inputs::{Inputs, Sequence};
 pub use shape::Shape;
 
 use inputs::check_len;
+
 /// The number of tokens of a block: a panel's scores stay in the nearest cache.
 const BLOCK: usize = 96;
 

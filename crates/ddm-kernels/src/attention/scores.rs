@@ -6,6 +6,7 @@ use pulp::Simd;
 
 use super::panel::Panel;
 use super::product::{Store, multiply, rows};
+use crate::buffer::scratch;
 use crate::gemm::Matrix;
 
 /// What makes the scores of a head: `k qᵀ · scale + mask`.
@@ -36,14 +37,16 @@ impl Scores<'_> {
     ) {
         let k = rows(self.k, keys.clone());
         multiply::<S, V>(simd, k, q, scores, Store::Scaled(self.scale));
-        let lk = self.k.rows;
-        for (key, scores) in keys.zip(scores.chunks_exact_mut(panel.width)) {
-            if let Some(mask) = self.mask {
-                let mask = mask[panel.first * lk + key..].iter().step_by(lk);
-                let scores = scores[..panel.len].iter_mut();
-                scores.zip(mask).for_each(|(score, mask)| *score += mask);
-            }
-            if self.causal {
+        if let Some(mask) = self.mask {
+            let (data, stride) = (&mask[keys.start..], self.k.rows);
+            let columns = Matrix { data, cols: keys.len(), row_stride: stride, ..self.k };
+            scratch(scores.len(), |mask| {
+                panel.pack(columns, mask);
+                scores.iter_mut().zip(mask).for_each(|(score, mask)| *score += *mask);
+            });
+        }
+        if self.causal {
+            for (key, scores) in keys.zip(scores.chunks_exact_mut(panel.width)) {
                 let earlier_queries = key.saturating_sub(panel.first).min(panel.width);
                 scores[..earlier_queries].fill(f32::NEG_INFINITY);
             }
