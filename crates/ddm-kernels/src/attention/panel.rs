@@ -104,7 +104,31 @@ fn square(rows: [&[f32]; 4], first: usize) -> [[f32; 4]; 4] {
     square
 }
 
-// Not with `map`, which may stay a call.
+/// Returns the columns of a square as rows.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn transposed(square: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    // The compiler would move the numbers one by one.
+    use std::arch::x86_64::{
+        __m128, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps,
+    };
+    let [a, b, c, d]: [__m128; 4] = bytemuck::cast(square);
+    // SAFETY: SSE is part of x86-64.
+    let columns = unsafe {
+        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        let (ab_end, cd_end) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+        [
+            _mm_movelh_ps(ab, cd),
+            _mm_movehl_ps(cd, ab),
+            _mm_movelh_ps(ab_end, cd_end),
+            _mm_movehl_ps(cd_end, ab_end),
+        ]
+    };
+    bytemuck::cast(columns)
+}
+
+/// Returns the columns of a square as rows.
+#[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 fn transposed(square: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
     let mut columns = [[0.0; 4]; 4];
