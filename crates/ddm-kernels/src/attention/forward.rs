@@ -49,7 +49,7 @@ pub fn forward(shape: &Shape, inputs: &Inputs<'_>, out: &mut [f32], lse: Option<
     }
     let out = Out::new(out, shape.channels());
     let lse = lse.map(|lse| Out::new(lse, lq));
-    let share = shape.panels(lq, 2 * d) * 2 * lanes();
+    let share = shape.panels() * 2 * lanes();
     let parts = lq.div_ceil(share);
     let task = |i: usize| {
         let (sample, head, part) = (i / parts / heads, i / parts % heads, i % parts);

@@ -40,15 +40,14 @@ impl Shape {
         self.n * self.lq * self.lk * self.channels()
     }
 
-    /// Returns how many panels of tokens share a task.
+    /// Returns how many panels of queries share a task of the forward pass.
     ///
-    /// More of them read a block of the other tokens from the cache once for all; fewer keep more
-    /// threads busy. The result does not depend on it. `packed` is the number of packed values of a
-    /// token.
-    pub(super) fn panels(&self, tokens: usize, packed: usize) -> usize {
+    /// More of them read a block of keys from the cache once for all; fewer keep more threads busy.
+    /// The result does not depend on it.
+    pub(super) fn panels(&self) -> usize {
         let width = 2 * lanes();
-        let all = self.n * self.heads * tokens.div_ceil(width);
-        let fit = PANELS_LEN / (packed * width).max(1);
+        let all = self.n * self.heads * self.lq.div_ceil(width);
+        let fit = PANELS_LEN / (2 * self.d * width).max(1);
         (all / (4 * rayon::current_num_threads())).clamp(1, fit.clamp(1, 4))
     }
 }
