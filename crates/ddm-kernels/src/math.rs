@@ -7,7 +7,6 @@ const LIMIT: f32 = 104.0;
 
 /// Returns eˣ: 0 and infinity where it is out of the range, NaN for NaN, and within 2e-7 relative.
 #[inline(always)]
-#[cfg_attr(not(test), expect(dead_code, reason = "attention is to use it"))]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     exp_within(simd, at_most(simd, at_least(simd, x, -LIMIT), LIMIT))
 }

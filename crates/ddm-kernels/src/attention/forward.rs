@@ -5,12 +5,13 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::panel::{Panel, Store, multiply, rows};
-use super::scores::{Rows, Scores};
+use super::panel::Panel;
+use super::product::{Store, multiply, rows};
+use super::scores::Scores;
+use super::softmax::{Softmax, State};
 use super::{BLOCK, Inputs, SERIAL, Shape, check_len};
 use crate::buffer::scratch;
 use crate::gemm::{Matrix, Out};
-use crate::math::exp;
 use crate::simd::{dispatch, lanes};
 
 /// Writes `out = softmax(q kᵀ · scale + mask) v`, `[n, lq, heads · d]`, and perhaps the logarithm of
@@ -48,19 +49,12 @@ pub fn forward(shape: &Shape, inputs: &Inputs<'_>, out: &mut [f32], lse: Option<
     }
     let out = Out::new(out, shape.channels());
     let lse = lse.map(|lse| Out::new(lse, lq));
-    let share = shape.panels(lq, 2 * d) * 2 * lanes();
+    let share = shape.panels() * 2 * lanes();
     let parts = lq.div_ceil(share);
     let task = |i: usize| {
         let (sample, head, part) = (i / parts / heads, i / parts % heads, i % parts);
         let task = Task {
-            scores: Scores {
-                tokens: inputs.k.head(shape, lk, sample, head),
-                rows: Rows::Keys,
-                scale: shape.scale,
-                causal: shape.causal,
-                mask: inputs.mask(shape, sample),
-                lk,
-            },
+            scores: inputs.scores(shape, sample, head),
             q: inputs.q.head(shape, lq, sample, head),
             v: inputs.v.head(shape, lk, sample, head),
             queries: part * share..lq.min((part + 1) * share),
@@ -95,7 +89,7 @@ impl WithSimd for Task<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (lk, d) = (self.scores.lk, self.q.cols);
+        let (lk, d) = (self.v.rows, self.q.cols);
         let full = 2 * S::F32_LANES;
         let state_len = (2 * d + 3) * full;
         let panels = self.queries.len().div_ceil(full);
@@ -151,7 +145,7 @@ impl Task<'_> {
             factor: state.factor,
         });
         let v = rows(self.v, keys).transposed();
-        multiply::<S, V>(simd, v, weights, state.out, Store::Add(state.factor));
+        multiply::<S, V>(simd, v, weights, state.out, Store::ScaledSum(state.factor));
     }
 
     /// Divides by the sums and writes the result.
@@ -180,85 +174,4 @@ impl Task<'_> {
             }
         }
     }
-}
-
-/// A panel of queries and what is known of their softmax.
-struct State<'a> {
-    /// The packed queries, `[d, width]`.
-    q: &'a mut [f32],
-    /// The weighted sum of the values so far, `[d, width]`.
-    out: &'a mut [f32],
-    /// The greatest score so far, or the least number.
-    max: &'a mut [f32],
-    /// The sum of the weights so far.
-    sum: &'a mut [f32],
-    /// What the sums are multiplied with when the maximum grows.
-    factor: &'a mut [f32],
-}
-
-impl<'a> State<'a> {
-    #[inline(always)]
-    fn new(memory: &'a mut [f32], width: usize, d: usize) -> Self {
-        let (q, memory) = memory.split_at_mut(d * width);
-        let (out, memory) = memory.split_at_mut(d * width);
-        let (max, memory) = memory.split_at_mut(width);
-        let (sum, memory) = memory.split_at_mut(width);
-        Self { q, out, max, sum, factor: &mut memory[..width] }
-    }
-
-    #[inline(always)]
-    fn start(self, panel: &Panel, q: Matrix<'_>) {
-        panel.pack(q, self.q);
-        self.out.fill(0.0);
-        // Not −∞: so that score − maximum is a number for masked scores, too.
-        self.max.fill(f32::MIN);
-        self.sum.fill(0.0);
-    }
-}
-
-/// Makes weights of scores, relative to the running maximum.
-struct Softmax<'a, const V: usize> {
-    weights: &'a mut [f32],
-    max: &'a mut [f32],
-    sum: &'a mut [f32],
-    factor: &'a mut [f32],
-}
-
-impl<const V: usize> WithSimd for Softmax<'_, V> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (rows, _) = S::as_mut_simd_f32s(self.weights).0.as_chunks_mut::<V>();
-        let vectors = |data| -> &mut [S::f32s; V] {
-            S::as_mut_simd_f32s(data).0.first_chunk_mut().expect("a vector for each lane")
-        };
-        let (max, sum, factor) = (vectors(self.max), vectors(self.sum), vectors(self.factor));
-        // Four at a time, since each must wait for the one before.
-        let mut greatest = [*max; 4];
-        let mut fours = rows.chunks_exact(4);
-        for four in &mut fours {
-            for (greatest, row) in greatest.iter_mut().zip(four) {
-                *greatest = zip(*greatest, *row, |a, b| simd.max_f32s(a, b));
-            }
-        }
-        for row in fours.remainder() {
-            greatest[0] = zip(greatest[0], *row, |a, b| simd.max_f32s(a, b));
-        }
-        let [a, b, c, d] = greatest;
-        let greater = |a, b| zip(a, b, |a, b| simd.max_f32s(a, b));
-        let new = greater(greater(a, b), greater(c, d));
-        *factor = zip(*max, new, |old, new| exp(simd, simd.sub_f32s(old, new)));
-        let mut total = zip(*sum, *factor, |sum, factor| simd.mul_f32s(sum, factor));
-        for row in rows {
-            *row = zip(*row, new, |score, max| exp(simd, simd.sub_f32s(score, max)));
-            total = zip(total, *row, |total, weight| simd.add_f32s(total, weight));
-        }
-        (*max, *sum) = (new, total);
-    }
-}
-
-#[inline(always)]
-fn zip<T: Copy, const V: usize>(mut a: [T; V], b: [T; V], f: impl Fn(T, T) -> T) -> [T; V] {
-    a.iter_mut().zip(b).for_each(|(a, b)| *a = f(*a, b));
-    a
 }
