@@ -84,8 +84,8 @@ impl UNet {
 
 /// Returns the map from diffusers' names to ours.
 ///
-/// The attention of checkpoints before diffusers 0.18 has other names. In `down_blocks.1.resnets.0`,
-/// 1 is the level and 0 the block.
+/// The attention of old checkpoints has other names. In `down_blocks.1.resnets.0`, 1 is the level and
+/// 0 the block.
 fn names() -> KeyRemapper {
     let patterns = vec![
         (r"^time_embedding\.linear_1\.", "conditioning.first."),
