@@ -177,3 +177,30 @@ fn incomplete_directories_have_different_errors() {
     let error = load();
     assert!(matches!(&error, DiffusersError::Network(_)), "{error}");
 }
+
+#[test]
+fn a_table_of_other_classes_is_refused() {
+    use safetensors::{SafeTensors, tensor::TensorView};
+
+    let (device, copy) = (Device::flex(), tempfile::tempdir().unwrap());
+    let weights = "diffusion_pytorch_model.safetensors";
+    let bytes = std::fs::read(directory("classes").join(weights)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let config = directory("classes").join("config.json");
+    std::fs::copy(config, copy.path().join("config.json")).unwrap();
+    for rows in [0, 3] {
+        let part = |(name, view): (_, TensorView<'_>)| match name {
+            "class_embedding.weight" => {
+                let data = &file.tensor(name).unwrap().data()[..rows * 24 * 4];
+                (name, TensorView::new(view.dtype(), vec![rows, 24], data).unwrap())
+            }
+            _ => (name, file.tensor(name).unwrap()),
+        };
+        let parts: Vec<_> = file.iter().map(part).collect();
+        std::fs::write(copy.path().join(weights), safetensors::serialize(parts, None).unwrap())
+            .unwrap();
+        let error = UNet::from_diffusers(copy.path(), &device).unwrap_err();
+        let mismatch = matches!(&error, DiffusersError::Weights(WeightsError::Mismatch { .. }));
+        assert!(mismatch && error.to_string().contains("class.weight"), "{error}");
+    }
+}

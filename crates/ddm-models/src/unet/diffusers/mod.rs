@@ -84,8 +84,8 @@ impl UNet {
 
 /// Returns the map from diffusers' names to ours.
 ///
-/// The attention of checkpoints before diffusers 0.18 has other names. In `down_blocks.1.resnets.0`,
-/// 1 is the level and 0 the block.
+/// The attention of old checkpoints has other names. In `down_blocks.1.resnets.0`, 1 is the level and
+/// 0 the block.
 fn names() -> KeyRemapper {
     let patterns = vec![
         (r"^time_embedding\.linear_1\.", "conditioning.first."),
@@ -125,7 +125,7 @@ impl ModuleAdapter for NullClass {
         let [rows, size] = [tensor.shape[0] + 1, tensor.shape[1]];
         bridge::map_data(tensor, name, dtype, shape![rows, size], move |data| {
             let mut bytes = data.as_bytes().to_vec();
-            bytes.resize(bytes.len() / (rows - 1) * rows, 0); // 0 in every float type
+            bytes.resize(rows * size * dtype.size(), 0); // zero bytes are 0 in every float type
             TensorData::from_bytes_vec(bytes, [rows, size], dtype)
         })
     }
