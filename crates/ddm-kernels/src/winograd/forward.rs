@@ -161,6 +161,7 @@ impl<T: Tile> WithSimd for Output<'_, '_, T> {
                 let len = S::F32_LANES.min(cols.end - col);
                 let first = slot * cols.len() + col - cols.start;
                 both_axes(
+                    #[inline(always)]
                     |j| {
                         let mut column = [zero; 6];
                         for (i, value) in column.iter_mut().enumerate().take(T::REACH) {
@@ -171,6 +172,7 @@ impl<T: Tile> WithSimd for Output<'_, '_, T> {
                     },
                     T::REACH,
                     height,
+                    #[inline(always)]
                     |i, row| {
                         for (j, value) in T::output(simd, row).into_iter().enumerate().take(width) {
                             let pixel = pixel + i * conv.out_w + j;

@@ -146,6 +146,7 @@ impl WithSimd for Gather<'_> {
             };
             let mut taps = [[0.0; 16]; 9];
             both_axes(
+                #[inline(always)]
                 |j| {
                     let mut column = [zero; 6];
                     for (i, value) in column.iter_mut().enumerate() {
@@ -155,6 +156,7 @@ impl WithSimd for Gather<'_> {
                 },
                 F4::REACH,
                 3,
+                #[inline(always)]
                 |i, row| {
                     for (j, value) in F4::gather(simd, row).into_iter().enumerate() {
                         simd.partial_store_f32s(&mut taps[i * 3 + j][..len], value);

@@ -133,6 +133,7 @@ impl<T: Tile> WithSimd for Transform<'_, T> {
                 };
                 let zero = simd.splat_f32s(0.0);
                 both_axes(
+                    #[inline(always)]
                     |j| {
                         let mut column = [zero; 6];
                         for (i, value) in column.iter_mut().enumerate().take(source.reach) {
@@ -142,6 +143,7 @@ impl<T: Tile> WithSimd for Transform<'_, T> {
                     },
                     source.reach,
                     T::REACH,
+                    #[inline(always)]
                     |i, row| {
                         let row = along::<T, S>(simd, source.reach, row);
                         for (j, value) in row.into_iter().enumerate().take(T::REACH) {

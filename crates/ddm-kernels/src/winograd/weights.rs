@@ -80,9 +80,11 @@ impl<T: Tile> WithSimd for Panel<'_, T> {
             for half in [0, lanes] {
                 let tap = |i: usize| simd.partial_load_f32s(&taps[i][half..half + lanes]);
                 both_axes(
+                    #[inline(always)]
                     |j| T::kernel(simd, [tap(j), tap(3 + j), tap(6 + j)]),
                     3,
                     T::REACH,
+                    #[inline(always)]
                     |i, row| {
                         for (j, value) in
                             T::kernel(simd, row).into_iter().enumerate().take(T::REACH)

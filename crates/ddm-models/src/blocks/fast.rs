@@ -1,7 +1,7 @@
 //! The operations by the kernels of `ddm-kernels`, for tensors on burn's flex.
 
 use burn::nn::conv::Conv2d;
-use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d};
+use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
 use ddm_kernels::burn::{self as kernels, GroupNormOptions};
 use ddm_kernels::conv::ConvOptions;
@@ -54,9 +54,4 @@ pub(super) fn group_norm(layer: &GroupNorm, x: Tensor<4>, silu: bool) -> Tensor<
     let [gamma, beta] = [&layer.gamma, &layer.beta].map(|p| p.as_ref().map(|p| p.val()));
     let options = GroupNormOptions { groups: layer.num_groups, epsilon: layer.epsilon, silu };
     kernels::group_norm(x, gamma, beta, options)
-}
-
-pub(super) fn layer_norm<const D: usize>(layer: &LayerNorm, x: Tensor<D>) -> Tensor<D> {
-    let beta = layer.beta.as_ref().map(|beta| beta.val());
-    kernels::layer_norm(x, layer.gamma.val(), beta, layer.epsilon)
 }
