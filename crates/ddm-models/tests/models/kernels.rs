@@ -1,6 +1,6 @@
 //! The operations by kernels against burn's own, on flex: results and gradients.
 
-use burn::module::{AutodiffModule, Module};
+use burn::module::Module;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{
     GroupNormConfig, Initializer, LayerNormConfig, LinearConfig, PaddingConfig2d,
