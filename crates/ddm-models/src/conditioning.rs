@@ -65,12 +65,14 @@ impl Conditioning {
     ///
     /// Without labels, the null class is used. A module without classes ignores labels.
     pub fn forward(&self, ops: &Ops, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
-        let sinusoids = self.sinusoids.forward(t).cast(self.dtype());
+        let sinusoids = self.sinusoids.forward(t);
+        let dtype = ops.dtype(self.dtype(), &sinusoids);
+        let sinusoids = sinusoids.cast(dtype);
         let time = ops.linear(&self.second, ops.silu(ops.linear(&self.first, sinusoids)));
         let Some(class) = &self.class else {
             return ops.silu(time);
         };
-        let table = class.weight.val();
+        let table = class.weight.val().cast(dtype);
         let null = table.dims()[0] - 1;
         ops.silu(match labels {
             Some(labels) => time + table.select(0, labels),

@@ -6,6 +6,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 
+use crate::Network;
 use crate::blocks::Ops;
 use crate::{Conditioning, ConditioningConfig, NetworkConfigError, TimestepEmbedding};
 
@@ -108,25 +109,6 @@ impl Mlp {
         self.conditioning.null_classes(batch, device)
     }
 
-    /// Returns the prediction, computed with `ops`; without labels, that of the null class.
-    pub fn forward_with(
-        &self,
-        ops: &Ops,
-        x: Tensor<2>,
-        t: Tensor<1>,
-        labels: Option<Tensor<1, Int>>,
-    ) -> Tensor<2> {
-        let outside = x.dtype();
-        let condition = self.conditioning.forward(ops, t, labels);
-        let mut h = ops.linear(&self.input, self.features(x).cast(self.conditioning.dtype()));
-        for layer in &self.layers {
-            let inner = ops.linear(&layer.first, ops.layer_norm(&layer.norm, h.clone()));
-            let inner = ops.silu(ops.linear_add(&layer.condition, condition.clone(), inner));
-            h = ops.linear_add(&layer.second, inner, h);
-        }
-        ops.linear(&self.output, ops.silu(h)).cast(outside)
-    }
-
     /// Returns the coordinates, and their sines and cosines per octave.
     fn features(&self, x: Tensor<2>) -> Tensor<2> {
         let mut features = vec![x.clone()];
@@ -150,9 +132,30 @@ impl Mlp {
     }
 }
 
+impl Network<2> for Mlp {
+    fn forward_with(
+        &self,
+        ops: &Ops,
+        x: Tensor<2>,
+        t: Tensor<1>,
+        labels: Option<Tensor<1, Int>>,
+    ) -> Tensor<2> {
+        let outside = x.dtype();
+        let condition = self.conditioning.forward(ops, t, labels);
+        let dtype = ops.dtype(self.conditioning.dtype(), &x);
+        let mut h = ops.linear(&self.input, self.features(x).cast(dtype));
+        for layer in &self.layers {
+            let inner = ops.linear(&layer.first, ops.layer_norm(&layer.norm, h.clone()));
+            let inner = ops.silu(ops.linear_add(&layer.condition, condition.clone(), inner));
+            h = ops.linear_add(&layer.second, inner, h);
+        }
+        ops.linear(&self.output, ops.silu(h)).cast(outside)
+    }
+}
+
 impl NoisePredictor<2> for Mlp {
     fn predict(&self, x: Tensor<2>, t: Tensor<1>) -> Tensor<2> {
-        self.forward_with(&Ops::default(), x, t, None)
+        Ops::pass(&x.clone(), || self.forward_with(&Ops::default(), x, t, None))
     }
     fn check(&self, shape: [usize; 2]) -> Result<(), ModelError> {
         self.check_shape(shape)
@@ -165,7 +168,7 @@ impl NoisePredictor<2> for Mlp {
 impl ConditionalPredictor<2> for Mlp {
     type Condition = Tensor<1, Int>;
     fn predict_with(&self, x: Tensor<2>, t: Tensor<1>, labels: Self::Condition) -> Tensor<2> {
-        self.forward_with(&Ops::default(), x, t, Some(labels))
+        Ops::pass(&x.clone(), || self.forward_with(&Ops::default(), x, t, Some(labels)))
     }
     fn check_with(&self, shape: [usize; 2], labels: &Self::Condition) -> Result<(), ModelError> {
         self.check_shape(shape)?;

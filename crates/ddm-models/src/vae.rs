@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, Posterior};
 
@@ -175,7 +175,8 @@ impl Vae {
     pub fn encode_with(&self, ops: &Ops, x: Tensor<4>) -> Posterior<4> {
         let outside = x.dtype();
         let encoder = &self.encoder;
-        let mut h = ops.conv2d(&encoder.input, to_channels_last(x.cast(self.dtype())));
+        let dtype = ops.dtype(self.dtype(), &x);
+        let mut h = ops.conv2d(&encoder.input, to_channels_last(x.cast(dtype)));
         let mut downsample = encoder.downsample.iter();
         for block in &encoder.blocks {
             h = block.forward(ops, h, None);
@@ -194,7 +195,8 @@ impl Vae {
     pub fn decode_with(&self, ops: &Ops, z: Tensor<4>) -> Tensor<4> {
         let outside = z.dtype();
         let decoder = &self.decoder;
-        let mut h = ops.conv2d(&decoder.input, to_channels_last(z.cast(self.dtype())));
+        let dtype = ops.dtype(self.dtype(), &z);
+        let mut h = ops.conv2d(&decoder.input, to_channels_last(z.cast(dtype)));
         let mut upsample = decoder.upsample.iter();
         for block in &decoder.blocks {
             h = block.forward(ops, h, None);
@@ -211,18 +213,18 @@ impl Vae {
         1 << self.encoder.downsample.len()
     }
 
-    fn dtype(&self) -> DType {
-        self.decoder.output.weight.val().dtype()
+    fn dtype(&self) -> FloatDType {
+        self.decoder.output.weight.val().dtype().into()
     }
 }
 
 impl Autoencoder<4> for Vae {
     fn encode(&self, x: Tensor<4>) -> Posterior<4> {
-        self.encode_with(&Ops::default(), x)
+        Ops::pass(&x.clone(), || self.encode_with(&Ops::default(), x))
     }
 
     fn decode(&self, z: Tensor<4>) -> Tensor<4> {
-        self.decode_with(&Ops::default(), z)
+        Ops::pass(&z.clone(), || self.decode_with(&Ops::default(), z))
     }
 
     fn check_image(&self, shape: [usize; 4]) -> Result<(), ModelError> {

@@ -1,44 +1,106 @@
 //! Convolutions.
 
+use std::sync::Arc;
+
+use burn::backend::DispatchTensor;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
-use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor};
-use crate::conv::{Conv2d, ConvOptions, ConvWeights};
+use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor, value};
+use crate::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights};
 use crate::gemm::Plus;
 use crate::sums;
 
+/// The weights of a convolution, packed once for many inputs.
+#[derive(Clone, Debug)]
+pub struct PackedConv {
+    weights: Arc<ConvWeights>,
+    shape: [usize; 4],
+}
+
+impl PackedConv {
+    /// Packs weights for a method.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `weight` is not of the plan's shape, not on flex, or on a tape.
+    #[must_use]
+    pub fn new(conv: &Conv2d, weight: Tensor<4>, method: ConvMethod) -> Self {
+        assert_eq!(weight.dims(), conv.weights_shape(), "the shape of the weights");
+        let weights = ConvWeights::with_method(conv, numbers(&value(weight)), method);
+        Self { weights: Arc::new(weights), shape: conv.weights_shape() }
+    }
+
+    /// Returns the bytes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.weights.bytes()
+    }
+}
+
+/// What is added to the output of a convolution while it is stored.
+#[derive(Clone, Debug, Default)]
+pub struct ConvPlus {
+    /// A number per channel.
+    pub bias: Option<Tensor<1>>,
+    /// A number per sample and channel, `[batch or 1, channels]`, for every pixel.
+    pub per_sample: Option<Tensor<2>>,
+    /// A number per element.
+    pub residual: Option<Tensor<4>>,
+}
+
 /// Returns the convolution of `x` (`[batch, h, w, channels in]`) with `weight`
-/// (`[channels out, channels in/groups, kh, kw]`), plus the bias, plus `per_sample`
-/// (`[batch or 1, channels out]`) at every pixel, plus `residual`, of the shape of the output.
+/// (`[channels out, channels in/groups, kh, kw]`), and what is to be added.
 ///
 /// # Panics
 ///
 /// Panics if the shapes do not fit, or [`supports`](super::supports) is false for an input.
 #[must_use]
-pub fn conv2d(
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, plus: ConvPlus, options: ConvOptions) -> Tensor<4> {
+    let shape = weight.dims();
+    apply_to(x, weight.into_dispatch(), shape, None, plus, options)
+}
+
+/// As [`conv2d`], with packed weights. These get no gradient; all other inputs do.
+///
+/// # Panics
+///
+/// As there.
+#[must_use]
+pub fn conv2d_packed(
     x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    per_sample: Option<Tensor<2>>,
-    residual: Option<Tensor<4>>,
+    weight: &PackedConv,
+    plus: ConvPlus,
     options: ConvOptions,
 ) -> Tensor<4> {
-    let conv = Conv2d::new(x.dims(), weight.dims(), options).unwrap_or_else(|e| panic!("{e}"));
-    let rows = per_sample.as_ref().map_or(1, |x| x.dims()[0]);
+    apply_to(x, absent(), weight.shape, Some(weight.weights.clone()), plus, options)
+}
+
+fn apply_to(
+    x: Tensor<4>,
+    weight: DispatchTensor,
+    shape: [usize; 4],
+    packed: Option<Arc<ConvWeights>>,
+    plus: ConvPlus,
+    options: ConvOptions,
+) -> Tensor<4> {
+    let conv = Conv2d::new(x.dims(), shape, options).unwrap_or_else(|error| panic!("{error}"));
+    let rows = plus.per_sample.as_ref().map_or(1, |x| x.dims()[0]);
     let inputs = [
         x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.map_or_else(absent, Tensor::into_dispatch),
-        per_sample.map_or_else(absent, Tensor::into_dispatch),
-        residual.map_or_else(absent, Tensor::into_dispatch),
+        weight,
+        plus.bias.map_or_else(absent, Tensor::into_dispatch),
+        plus.per_sample.map_or_else(absent, Tensor::into_dispatch),
+        plus.residual.map_or_else(absent, Tensor::into_dispatch),
     ];
-    apply(Convolution { conv, rows }, inputs)
+    apply(Convolution { conv, packed, rows }, inputs)
 }
 
 #[derive(Clone, Debug)]
 struct Convolution {
     conv: Conv2d,
+    /// The weights, if they are no input.
+    packed: Option<Arc<ConvWeights>>,
     /// The rows of `per_sample`.
     rows: usize,
 }
@@ -55,15 +117,23 @@ impl Operation<5> for Convolution {
     type Saved = ();
     const READS: [bool; 5] = [true, true, false, false, false];
 
-    fn forward(&self, [x, weight, bias, per_sample, residual]: &[FlexTensor; 5]) -> (FlexTensor, ()) {
+    fn forward(
+        &self,
+        [x, weight, bias, per_sample, residual]: &[FlexTensor; 5],
+    ) -> (FlexTensor, ()) {
         let plus = Plus {
             bias: present(bias),
             per_group: present(per_sample).map(|shift| (shift, self.pixels())),
             residual: present(residual),
         };
-        let weights = ConvWeights::new(&self.conv, numbers(weight));
         let mut out = vec![0.0; self.conv.output_len()];
-        self.conv.forward(numbers(x), &weights, plus, &mut out);
+        match &self.packed {
+            Some(weights) => self.conv.forward(numbers(x), weights, plus, &mut out),
+            None => {
+                let weights = ConvWeights::new(&self.conv, numbers(weight));
+                self.conv.forward(numbers(x), &weights, plus, &mut out);
+            }
+        }
         (tensor(out, self.conv.output_shape()), ())
     }
 
@@ -74,7 +144,10 @@ impl Operation<5> for Convolution {
         let channels = conv.output_shape()[3];
         let dx = x.then(|| {
             let mut dx = vec![0.0; conv.input_len()];
-            conv.backward_input(dy, numbers(pass.input(1)), &mut dx);
+            match &self.packed {
+                Some(weights) => conv.backward_input_packed(dy, weights, &mut dx),
+                None => conv.backward_input(dy, numbers(pass.input(1)), &mut dx),
+            }
             tensor(dx, conv.input_shape())
         });
         let dw = weight.then(|| {

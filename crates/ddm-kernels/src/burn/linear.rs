@@ -1,11 +1,37 @@
 //! Linear layers.
 
+use std::sync::Arc;
+
+use burn::backend::DispatchTensor;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
-use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor};
+use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor, value};
 use crate::gemm::{Matrix, Panels, Plus, matmul, matmul_transposed};
 use crate::sums;
+
+/// The weights of a linear layer, packed once for many inputs.
+#[derive(Clone, Debug)]
+pub struct PackedLinear(Arc<Panels>);
+
+impl PackedLinear {
+    /// Packs weights `[in, out]`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if they are not on flex.
+    #[must_use]
+    pub fn new(weight: Tensor<2>) -> Self {
+        let [_, outputs] = weight.dims();
+        Self(Arc::new(Panels::pack(Matrix::new(numbers(&value(weight)), outputs))))
+    }
+
+    /// Returns the bytes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
 
 /// Returns `x W + b + residual` along the last axis, with `weight` `[in, out]`.
 ///
@@ -19,16 +45,46 @@ pub fn linear<const D: usize>(
     bias: Option<Tensor<1>>,
     residual: Option<Tensor<D>>,
 ) -> Tensor<D> {
-    let mut shape = x.dims();
     let [inputs, outputs] = weight.dims();
-    assert_eq!(shape[D - 1], inputs, "the last axis of x and the inputs of the layer");
-    shape[D - 1] = outputs;
-    let operation = Product { inputs, outputs };
+    apply_to(x, weight.into_dispatch(), Product { inputs, outputs, packed: None }, bias, residual)
+}
+
+/// As [`linear`], with packed weights. These get no gradient; all other inputs do.
+///
+/// # Panics
+///
+/// As there.
+#[must_use]
+pub fn linear_packed<const D: usize>(
+    x: Tensor<D>,
+    weight: &PackedLinear,
+    bias: Option<Tensor<1>>,
+    residual: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let panels = weight.0.clone();
+    let (inputs, outputs) = (panels.rows(), panels.cols());
+    apply_to(x, absent(), Product { inputs, outputs, packed: Some(panels) }, bias, residual)
+}
+
+fn apply_to<const D: usize>(
+    x: Tensor<D>,
+    weight: DispatchTensor,
+    operation: Product,
+    bias: Option<Tensor<1>>,
+    residual: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let mut shape = x.dims();
+    assert_eq!(shape[D - 1], operation.inputs, "the last axis of x and the inputs of the layer");
+    let rows = shape[..D - 1].iter().product::<usize>();
+    let x = x.reshape([rows, operation.inputs]);
+    shape[D - 1] = operation.outputs;
     let tensors = [
-        x.reshape([-1, inputs as i64]).into_dispatch(),
-        weight.into_dispatch(),
+        x.into_dispatch(),
+        weight,
         bias.map_or_else(absent, Tensor::into_dispatch),
-        residual.map_or_else(absent, Tensor::into_dispatch),
+        residual.map_or_else(absent, |residual| {
+            residual.reshape([rows, operation.outputs]).into_dispatch()
+        }),
     ];
     apply::<4, 2, _>(operation, tensors).reshape(shape)
 }
@@ -37,6 +93,8 @@ pub fn linear<const D: usize>(
 struct Product {
     inputs: usize,
     outputs: usize,
+    /// The weights, if they are no input.
+    packed: Option<Arc<Panels>>,
 }
 
 impl Operation<4> for Product {
@@ -45,10 +103,15 @@ impl Operation<4> for Product {
 
     fn forward(&self, [x, weight, bias, residual]: &[FlexTensor; 4]) -> (FlexTensor, ()) {
         let x = Matrix::new(numbers(x), self.inputs);
-        let panels = Panels::pack(Matrix::new(numbers(weight), self.outputs));
         let mut out = vec![0.0; x.rows * self.outputs];
         let plus = Plus { bias: present(bias), per_group: None, residual: present(residual) };
-        matmul(x, &panels, &mut out, plus);
+        match &self.packed {
+            Some(panels) => matmul(x, panels, &mut out, plus),
+            None => {
+                let panels = Panels::pack(Matrix::new(numbers(weight), self.outputs));
+                matmul(x, &panels, &mut out, plus);
+            }
+        }
         (tensor(out, [x.rows, self.outputs]), ())
     }
 
@@ -56,7 +119,9 @@ impl Operation<4> for Product {
         let [x, weight, bias, residual] = pass.wanted;
         let dy = Matrix::new(numbers(&pass.gradient), self.outputs);
         let dx = x.then(|| {
-            let weight = Matrix::new(numbers(pass.input(1)), self.outputs);
+            let unpacked = self.packed.as_ref().map(|panels| panels.unpack());
+            let weight = unpacked.as_deref().unwrap_or_else(|| numbers(pass.input(1)));
+            let weight = Matrix::new(weight, self.outputs);
             let mut dx = vec![0.0; dy.rows * self.inputs];
             matmul(dy, &Panels::pack(weight.transposed()), &mut dx, Plus::default());
             tensor(dx, [dy.rows, self.inputs])

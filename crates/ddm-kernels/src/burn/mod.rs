@@ -11,8 +11,8 @@ mod norm;
 mod operation;
 
 pub use attention::attention;
-pub use conv::conv2d;
+pub use conv::{ConvPlus, PackedConv, conv2d, conv2d_packed};
 pub use elementwise::{concat, silu, upsample_nearest};
-pub use linear::linear;
+pub use linear::{PackedLinear, linear, linear_packed};
 pub use norm::{GroupNormOptions, group_norm, layer_norm};
-pub use operation::supports;
+pub use operation::{is_on_flex, supports};

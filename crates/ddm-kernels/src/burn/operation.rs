@@ -2,13 +2,13 @@
 
 use std::fmt::Debug;
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::{
     BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
 };
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::autodiff::NodeId;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
@@ -57,6 +57,12 @@ impl<const N: usize, Saved> BackwardPass<'_, N, Saved> {
 /// gradients, and in f32.
 #[must_use]
 pub fn supports<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && is_on_flex(x)
+}
+
+/// Returns whether a tensor is on burn's flex, with or without gradients.
+#[must_use]
+pub fn is_on_flex<const D: usize>(x: &Tensor<D>) -> bool {
     fn is_flex(kind: &DispatchTensorKind) -> bool {
         match kind {
             DispatchTensorKind::Flex(_) => true,
@@ -65,7 +71,7 @@ pub fn supports<const D: usize>(x: &Tensor<D>) -> bool {
             _ => false,
         }
     }
-    x.dtype() == DType::F32 && is_flex(&x.clone().into_dispatch().kind)
+    is_flex(&x.clone().into_dispatch().kind)
 }
 
 /// Applies an operation to tensors that the kernels [`supports`].
@@ -96,6 +102,11 @@ pub(super) fn apply<const N: usize, const D: usize, O: Operation<N>>(
         }
     };
     Tensor::from_dispatch(DispatchTensor { kind, autodiff: context })
+}
+
+/// Returns what is in a tensor on flex, contiguous.
+pub(super) fn value<const D: usize>(x: Tensor<D>) -> FlexTensor {
+    contiguous(tracked(x.into_dispatch().kind).into_primitive())
 }
 
 /// Returns a tensor for the tape; one that is on no tape becomes a constant.

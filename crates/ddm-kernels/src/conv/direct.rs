@@ -32,6 +32,22 @@ pub(super) fn pack(conv: &Conv2d, weights: &[f32]) -> Vec<Panels> {
     weights.chunks_exact(c_out * c_in * taps).map(group).collect()
 }
 
+/// Returns the weights `[c_out, c_in, kh, kw]` of packed matrices.
+pub(super) fn unpack(conv: &Conv2d, groups: &[Panels]) -> Vec<f32> {
+    let (taps, c_in) = (conv.taps(), conv.c_in / conv.options.groups);
+    let group = |panels: &Panels| {
+        let matrix = panels.unpack();
+        let cols = panels.cols();
+        (0..matrix.len())
+            .map(|i| {
+                let (output, input, tap) = (i / (c_in * taps), i / taps % c_in, i % taps);
+                matrix[(tap * c_in + input) * cols + output]
+            })
+            .collect::<Vec<f32>>()
+    };
+    groups.iter().flat_map(group).collect()
+}
+
 pub(super) fn forward(
     conv: &Conv2d,
     x: &[f32],

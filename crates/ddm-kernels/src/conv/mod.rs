@@ -227,6 +227,17 @@ impl Conv2d {
         }
     }
 
+    /// As [`backward_input`](Self::backward_input), with packed weights: slower, as they are unpacked
+    /// first.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a length does not fit the plan, or the weights are those of another convolution.
+    pub fn backward_input_packed(&self, dy: &[f32], weights: &ConvWeights, dx: &mut [f32]) {
+        weights.check(self);
+        self.backward_input(dy, &weights.unpack(self), dx);
+    }
+
     /// Writes the gradient with respect to the weights, `[c_out, c_in/groups, kh, kw]`, from the
     /// input and `dy`, the gradient with respect to the output.
     ///

@@ -3,7 +3,7 @@
 use super::Conv2d;
 use crate::conv::direct;
 use crate::gemm::Panels;
-use crate::winograd::{F2, F4, Transformed};
+use crate::winograd::{F2, F4, Tile, Transformed};
 
 /// The weights of a convolution, transformed and packed for the method that suits its shape.
 #[derive(Clone, Debug)]
@@ -91,6 +91,28 @@ impl ConvWeights {
                 Packing::Direct(direct::pack(conv, &turned))
             }
         })
+    }
+
+    /// Returns the bytes in memory of weights packed for a method.
+    #[must_use]
+    pub fn bytes_of(conv: &Conv2d, method: ConvMethod) -> usize {
+        let groups = conv.options.groups;
+        let pixel = Panels::packed_len(conv.c_in / groups, conv.c_out / groups) * groups;
+        let points = match method {
+            ConvMethod::Two if conv.is_winograd() => F2::POINTS,
+            ConvMethod::Four if conv.is_winograd() => F4::POINTS,
+            _ => conv.taps(),
+        };
+        points * pixel * size_of::<f32>()
+    }
+
+    /// Returns the weights `[c_out, c_in/groups, kh, kw]` again, up to rounding.
+    pub(crate) fn unpack(&self, conv: &Conv2d) -> Vec<f32> {
+        match &self.0 {
+            Packing::Direct(groups) => direct::unpack(conv, groups),
+            Packing::Two(weights) => weights.unpack(),
+            Packing::Four(weights) => weights.unpack(),
+        }
     }
 
     /// Returns the bytes in memory.

@@ -129,12 +129,7 @@ impl<'a> Block<'a, Packed<'a>> {
     ///
     /// The ranges lie in the matrices, and nothing else uses these elements of `out`.
     #[inline(always)]
-    pub(crate) unsafe fn run_simd<S: Simd>(
-        self,
-        simd: S,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) {
+    pub(crate) unsafe fn run_simd<S: Simd>(self, simd: S, rows: Range<usize>, cols: Range<usize>) {
         let width = 2 * S::F32_LANES;
         debug_assert!(cols.start.is_multiple_of(width));
         let mut start = 0;
@@ -208,7 +203,8 @@ impl<'a> Block<'a, Packed<'a>> {
         let mut sums = [[simd.splat_f32s(0.0); 2]; R];
         for p in 0..pass.depth.len() {
             // SAFETY: the panel holds two vectors for each p.
-            let (b0, b1) = unsafe { (*panel.get_unchecked(2 * p), *panel.get_unchecked(2 * p + 1)) };
+            let (b0, b1) =
+                unsafe { (*panel.get_unchecked(2 * p), *panel.get_unchecked(2 * p + 1)) };
             for (i, sum) in sums.iter_mut().enumerate() {
                 let at = a_from + i * a.row_stride + p * a.col_stride;
                 // SAFETY: the row is one of A's, whose extent lies in its memory.

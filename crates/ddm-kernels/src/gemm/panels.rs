@@ -38,6 +38,16 @@ impl Panels {
         self.cols
     }
 
+    /// Returns the matrix, row by row.
+    #[must_use]
+    pub fn unpack(&self) -> Vec<f32> {
+        let width = 2 * lanes();
+        let at = |row: usize, col: usize| {
+            self.data[col / width * width * self.rows + row * width + col % width]
+        };
+        (0..self.rows * self.cols).map(|i| at(i / self.cols, i % self.cols)).collect()
+    }
+
     /// Returns the bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {

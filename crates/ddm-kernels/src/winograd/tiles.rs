@@ -29,6 +29,8 @@ pub(crate) trait Tile: Copy + Debug + Send + Sync + 'static {
     fn spread<S: Simd>(simd: S, y: Six<S::f32s>) -> Six<S::f32s>;
     /// Returns `G g`.
     fn kernel<S: Simd>(simd: S, g: [S::f32s; 3]) -> Six<S::f32s>;
+    /// The first entry of G, at the point 0, and what `(G g)₁ − (G g)₂` is as a multiple of g₁.
+    const G: [f32; 2];
     /// Returns `Gᵀ u`, the adjoint of [`kernel`](Self::kernel).
     fn gather<S: Simd>(simd: S, u: Six<S::f32s>) -> [S::f32s; 3];
 }
@@ -43,6 +45,7 @@ pub(crate) struct F4;
 
 impl Tile for F2 {
     const SIDE: usize = 2;
+    const G: [f32; 2] = [-1.0, 1.0];
 
     #[inline(always)]
     fn input<S: Simd>(simd: S, [d0, d1, d2, d3, ..]: Six<S::f32s>) -> Six<S::f32s> {
@@ -85,6 +88,7 @@ impl Tile for F2 {
 
 impl Tile for F4 {
     const SIDE: usize = 4;
+    const G: [f32; 2] = [1.0, -SQRT_2 / 1.5];
 
     #[inline(always)]
     fn input<S: Simd>(simd: S, [d0, d1, d2, d3, d4, d5]: Six<S::f32s>) -> Six<S::f32s> {

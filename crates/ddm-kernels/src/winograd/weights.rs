@@ -45,6 +45,30 @@ impl<T: Tile> Transformed<T> {
         [self.c_in, self.c_out]
     }
 
+    /// Returns the weights `[c_out, c_in, 3, 3]`, up to rounding.
+    pub(crate) fn unpack(&self) -> Vec<f32> {
+        let width = 2 * lanes();
+        let mut weights = vec![0.0; self.c_out * self.c_in * 9];
+        // The kernel's first and last tap along an axis are values at the points 0 and ∞.
+        let taps = |at: [f32; 4]| [at[0] / T::G[0], (at[1] - at[2]) / T::G[1], at[3]];
+        let points = [0, 1, 2, T::REACH - 1];
+        for (i, kernel) in weights.chunks_exact_mut(9).enumerate() {
+            let (output, input) = (i / self.c_in, i % self.c_in);
+            let panel = output / width * T::POINTS * self.c_in * width;
+            let value = |row: usize, col: usize| {
+                let point = row * T::REACH + col;
+                self.data[panel + (point * self.c_in + input) * width + output % width]
+            };
+            let rows = points.map(|row| taps(points.map(|col| value(row, col))));
+            for col in 0..3 {
+                for (row, tap) in taps(rows.map(|row| row[col])).into_iter().enumerate() {
+                    kernel[row * 3 + col] = tap;
+                }
+            }
+        }
+        weights
+    }
+
     /// Returns the matrix of a point, from the output channel `first` on.
     pub(super) fn at(&self, point: usize, first: usize) -> Packed<'_> {
         let width = 2 * lanes();

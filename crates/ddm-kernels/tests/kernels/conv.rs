@@ -29,7 +29,12 @@ fn products(
     }
 }
 
-fn itertools(a: usize, b: usize, c: usize, d: usize) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+fn itertools(
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+) -> impl Iterator<Item = (usize, usize, usize, usize)> {
     (0..a * b * c * d).map(move |i| (i / (b * c * d), i / (c * d) % b, i / d % c, i % d))
 }
 
@@ -54,7 +59,8 @@ impl Case {
         let weights = numbers(conv.weights_len(), 0.0, self.seed ^ 1);
         let dy = numbers(conv.output_len(), 0.0, self.seed ^ 2);
         let [n, _, _, c_out] = conv.output_shape();
-        let (bias, shift) = (numbers(c_out, 0.0, self.seed ^ 3), numbers(n * c_out, 0.0, self.seed));
+        let (bias, shift) =
+            (numbers(c_out, 0.0, self.seed ^ 3), numbers(n * c_out, 0.0, self.seed));
         let residual = numbers(conv.output_len(), 0.0, self.seed ^ 4);
         let pixels = conv.output_len() / (n * c_out).max(1);
 
@@ -169,7 +175,8 @@ proptest! {
 #[test]
 fn a_sample_does_not_depend_on_its_batch() {
     let same = ConvOptions { padding_begin: [1; 2], padding_end: [1; 2], ..Default::default() };
-    for (size, c_in, c_out) in [(28, 32, 32), (14, 64, 64), (7, 64, 128), (16, 130, 20), (4, 3, 40)] {
+    for (size, c_in, c_out) in [(28, 32, 32), (14, 64, 64), (7, 64, 128), (16, 130, 20), (4, 3, 40)]
+    {
         let plan = |n| Conv2d::new([n, size, size, c_in], [c_out, c_in, 3, 3], same).unwrap();
         let (one, many) = (plan(1), plan(9));
         assert_eq!(ConvMethod::fastest(&one), ConvMethod::fastest(&many));

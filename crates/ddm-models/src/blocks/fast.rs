@@ -1,10 +1,13 @@
 //! The operations by the kernels of `ddm-kernels`, for tensors on burn's flex.
 
+use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
-use ddm_kernels::burn::{self as kernels, GroupNormOptions};
+use ddm_kernels::burn::{self as kernels, ConvPlus, GroupNormOptions};
 use ddm_kernels::conv::ConvOptions;
+
+use super::packing::Weights;
 
 /// Returns the settings of a layer for an image of this height and width.
 fn options(layer: &Conv2d, size: [usize; 2]) -> ConvOptions {
@@ -29,29 +32,53 @@ fn options(layer: &Conv2d, size: [usize; 2]) -> ConvOptions {
     }
 }
 
+/// Returns a parameter in the dtype of the input: half-precision weights are widened here.
+fn parameter<const D: usize, const E: usize>(param: &Param<Tensor<D>>, x: &Tensor<E>) -> Tensor<D> {
+    let (value, dtype) = (param.val(), x.dtype());
+    if value.dtype() == dtype { value } else { value.cast(dtype) }
+}
+
 pub(super) fn conv2d_add(
+    weights: &Weights,
     layer: &Conv2d,
     x: Tensor<4>,
     per_sample: Option<Tensor<2>>,
     residual: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    let bias = layer.bias.as_ref().map(|bias| bias.val());
     let [_, height, width, _] = x.dims();
     let options = options(layer, [height, width]);
-    kernels::conv2d(x, layer.weight.val(), bias, per_sample, residual, options)
+    let bias = layer.bias.as_ref().map(|bias| parameter(bias, &x));
+    let plus = ConvPlus { bias, per_sample, residual };
+    weights.record_conv(layer.weight.id, x.dims(), layer.weight.dims(), options);
+    match weights.conv(layer.weight.id) {
+        Some(packed) => kernels::conv2d_packed(x, packed, plus, options),
+        None => {
+            let weight = parameter(&layer.weight, &x);
+            kernels::conv2d(x, weight, plus, options)
+        }
+    }
 }
 
 pub(super) fn linear_add<const D: usize>(
+    weights: &Weights,
     layer: &Linear,
     x: Tensor<D>,
     residual: Option<Tensor<D>>,
 ) -> Tensor<D> {
-    let bias = layer.bias.as_ref().map(|bias| bias.val());
-    kernels::linear(x, layer.weight.val(), bias, residual)
+    let bias = layer.bias.as_ref().map(|bias| parameter(bias, &x));
+    weights.record_linear(layer.weight.id);
+    match weights.linear(layer.weight.id) {
+        Some(packed) => kernels::linear_packed(x, packed, bias, residual),
+        None => {
+            let weight = parameter(&layer.weight, &x);
+            kernels::linear(x, weight, bias, residual)
+        }
+    }
 }
 
 pub(super) fn group_norm(layer: &GroupNorm, x: Tensor<4>, silu: bool) -> Tensor<4> {
-    let [gamma, beta] = [&layer.gamma, &layer.beta].map(|p| p.as_ref().map(|p| p.val()));
+    let [gamma, beta] =
+        [&layer.gamma, &layer.beta].map(|param| param.as_ref().map(|param| parameter(param, &x)));
     let options = GroupNormOptions { groups: layer.num_groups, epsilon: layer.epsilon, silu };
     kernels::group_norm(x, gamma, beta, options)
 }

@@ -9,12 +9,18 @@ mod attention;
 #[cfg(feature = "kernels")]
 mod fast;
 mod ops;
+#[cfg(feature = "kernels")]
+mod packing;
 pub mod plain;
 mod resample;
 mod residual;
 
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use ops::Ops;
+#[cfg(not(feature = "kernels"))]
+pub(crate) use ops::pack;
+#[cfg(feature = "kernels")]
+pub(crate) use packing::pack;
 pub use resample::{Downsample, Upsample};
 pub use residual::{Residual, ResidualConfig};
 

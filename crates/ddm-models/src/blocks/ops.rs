@@ -3,7 +3,7 @@
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 #[cfg(feature = "kernels")]
 use super::fast;
@@ -24,9 +24,44 @@ macro_rules! kernel {
 /// Images are `[batch, height, width, channels]` inside a network. Each method takes the burn layer
 /// with its parameters, and an input of their dtype. Today every operation is that of [`plain`].
 #[derive(Clone, Debug, Default)]
-pub struct Ops {}
+pub struct Ops {
+    #[cfg(feature = "kernels")]
+    pub(super) weights: super::packing::Weights,
+}
+
+/// Returns the network as it is: there are no kernels to pack weights for.
+#[cfg(not(feature = "kernels"))]
+pub(crate) fn pack<N>(network: N, _: impl FnOnce(&N, &Ops), _: Option<usize>) -> (N, Ops) {
+    (network, Ops::default())
+}
 
 impl Ops {
+    /// Runs a pass through a network that starts from x.
+    ///
+    /// Kernels start faster within one pass than each from outside; on other devices this is a plain
+    /// call.
+    pub fn pass<const D: usize, R: Send>(x: &Tensor<D>, pass: impl FnOnce() -> R + Send) -> R {
+        #[cfg(feature = "kernels")]
+        if ddm_kernels::burn::supports(x) {
+            return ddm_kernels::pass(pass);
+        }
+        pass()
+    }
+
+    /// Returns the dtype in which a network with weights of this dtype computes: theirs, but f32 if
+    /// the weights were in half precision and are packed in f32.
+    pub(crate) fn dtype<const D: usize>(&self, weights: FloatDType, x: &Tensor<D>) -> FloatDType {
+        #[cfg(feature = "kernels")]
+        if matches!(weights, FloatDType::F16 | FloatDType::BF16)
+            && !matches!(self.weights, super::packing::Weights::Layers)
+            && ddm_kernels::burn::is_on_flex(x)
+        {
+            return FloatDType::F32;
+        }
+        let _ = x;
+        weights
+    }
+
     /// Applies a convolution with the stride, padding, dilation and groups of its layer.
     #[must_use]
     pub fn conv2d(&self, layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
@@ -43,7 +78,7 @@ impl Ops {
         per_sample: Option<Tensor<2>>,
         residual: Option<Tensor<4>>,
     ) -> Tensor<4> {
-        kernel!(x, fast::conv2d_add(layer, x, per_sample, residual));
+        kernel!(x, fast::conv2d_add(&self.weights, layer, x, per_sample, residual));
         plain::conv2d_add(layer, x, per_sample, residual)
     }
 
@@ -70,7 +105,7 @@ impl Ops {
     /// Returns `x W + b` along the last axis.
     #[must_use]
     pub fn linear<const D: usize>(&self, layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-        kernel!(x, fast::linear_add(layer, x, None));
+        kernel!(x, fast::linear_add(&self.weights, layer, x, None));
         plain::linear(layer, x)
     }
 
@@ -82,7 +117,7 @@ impl Ops {
         x: Tensor<D>,
         residual: Tensor<D>,
     ) -> Tensor<D> {
-        kernel!(x, fast::linear_add(layer, x, Some(residual)));
+        kernel!(x, fast::linear_add(&self.weights, layer, x, Some(residual)));
         residual + plain::linear(layer, x)
     }
 

@@ -12,10 +12,10 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 
-use crate::Conditioning;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
 use crate::blocks::{Downsample, Ops, Residual, SelfAttention, Upsample};
 use crate::error::require_image;
+use crate::{Conditioning, Network};
 
 /// A U-Net `F(x, t)` for `[batch, channels, height, width]`, optionally with
 /// classes.
@@ -93,8 +93,26 @@ impl UNet {
         self.conditioning.null_classes(batch, device)
     }
 
-    /// Returns the prediction, computed with `ops`; without labels, that of the null class.
-    pub fn forward_with(
+    fn predicted_shape(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
+        let [channels, ..] = self.output.weight.dims();
+        [batch, channels, height, width]
+    }
+
+    fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {
+        let [_, channels, _, _] = self.input.weight.dims();
+        require_image("x", shape, channels, 1 << (self.down.len() - 1))?;
+        let [predicted, ..] = self.output.weight.dims();
+        if predicted == channels || predicted == 2 * channels {
+            return Ok(());
+        }
+        let found = format!("of {predicted} channels");
+        let expected = format!("the {channels} of x, or twice as many with a learned variance");
+        Err(ModelError::Shape { what: "the U-Net's prediction", found, expected })
+    }
+}
+
+impl Network<4> for UNet {
+    fn forward_with(
         &self,
         ops: &Ops,
         x: Tensor<4>,
@@ -103,7 +121,8 @@ impl UNet {
     ) -> Tensor<4> {
         let outside = x.dtype();
         let condition = self.conditioning.forward(ops, t, labels);
-        let x = to_channels_last(x.cast(self.conditioning.dtype()));
+        let dtype = ops.dtype(self.conditioning.dtype(), &x);
+        let x = to_channels_last(x.cast(dtype));
         let mut h = ops.conv2d(&self.input, x);
         let mut skips = vec![h.clone()];
         for level in &self.down {
@@ -132,28 +151,11 @@ impl UNet {
         let h = ops.conv2d(&self.output, ops.group_norm_silu(&self.norm, h));
         to_channels_first(h).cast(outside)
     }
-
-    fn predicted_shape(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
-        let [channels, ..] = self.output.weight.dims();
-        [batch, channels, height, width]
-    }
-
-    fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {
-        let [_, channels, _, _] = self.input.weight.dims();
-        require_image("x", shape, channels, 1 << (self.down.len() - 1))?;
-        let [predicted, ..] = self.output.weight.dims();
-        if predicted == channels || predicted == 2 * channels {
-            return Ok(());
-        }
-        let found = format!("of {predicted} channels");
-        let expected = format!("the {channels} of x, or twice as many with a learned variance");
-        Err(ModelError::Shape { what: "the U-Net's prediction", found, expected })
-    }
 }
 
 impl NoisePredictor<4> for UNet {
     fn predict(&self, x: Tensor<4>, t: Tensor<1>) -> Tensor<4> {
-        self.forward_with(&Ops::default(), x, t, None)
+        Ops::pass(&x.clone(), || self.forward_with(&Ops::default(), x, t, None))
     }
     fn check(&self, shape: [usize; 4]) -> Result<(), ModelError> {
         self.check_shape(shape)
@@ -166,7 +168,7 @@ impl NoisePredictor<4> for UNet {
 impl ConditionalPredictor<4> for UNet {
     type Condition = Tensor<1, Int>;
     fn predict_with(&self, x: Tensor<4>, t: Tensor<1>, labels: Self::Condition) -> Tensor<4> {
-        self.forward_with(&Ops::default(), x, t, Some(labels))
+        Ops::pass(&x.clone(), || self.forward_with(&Ops::default(), x, t, Some(labels)))
     }
     fn check_with(&self, shape: [usize; 4], labels: &Self::Condition) -> Result<(), ModelError> {
         self.check_shape(shape)?;

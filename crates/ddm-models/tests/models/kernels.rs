@@ -2,9 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::conv::Conv2dConfig;
-use burn::nn::{
-    GroupNormConfig, Initializer, LayerNormConfig, LinearConfig, PaddingConfig2d,
-};
+use burn::nn::{GroupNormConfig, Initializer, LayerNormConfig, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
 use ddm_models::blocks::{Ops, plain};
 
@@ -61,8 +59,18 @@ fn convolutions_are_burns() {
         (1, 9, 11, 6, 9, [5, 2], 3, [2, 1, 2, 1], 1, 3),
         (1, 1, 1, 16, 16, [3, 3], 1, [1, 1, 1, 1], 1, 1),
     ];
-    for case @ (n, h, w, c_in, c_out, kernel, stride, [top, left, bottom, right], dilation, groups)
-        in cases
+    for case @ (
+        n,
+        h,
+        w,
+        c_in,
+        c_out,
+        kernel,
+        stride,
+        [top, left, bottom, right],
+        dilation,
+        groups,
+    ) in cases
     {
         let layer = Conv2dConfig::new([c_in, c_out], kernel)
             .with_stride([stride; 2])
@@ -131,8 +139,7 @@ fn layers_are_burns() {
     let beta = norm.beta.as_ref().unwrap().val();
     let shape = [3, 5, 6, 24];
     for parameter in [gamma, beta] {
-        let (ours, burns) =
-            (|x| ops.group_norm(&norm, x), |x| plain::group_norm(&norm, x));
+        let (ours, burns) = (|x| ops.group_norm(&norm, x), |x| plain::group_norm(&norm, x));
         compare("group norm", shape, parameter.clone(), ours, burns);
         let ours = |x| ops.group_norm_silu(&norm, x);
         let burns = |x| plain::silu(plain::group_norm(&norm, x));
@@ -150,8 +157,7 @@ fn other_operations_are_burns() {
     let other = random([2, 5, 4, 7], &device).require_grad();
     let times = |x: Tensor<4>| x * other.clone();
     compare("SiLU", [2, 5, 4, 7], other.clone(), |x| ops.silu(times(x)), |x| plain::silu(times(x)));
-    let (ours, burns) =
-        (|x| ops.concat(x, other.clone()), |x| plain::concat(x, other.clone()));
+    let (ours, burns) = (|x| ops.concat(x, other.clone()), |x| plain::concat(x, other.clone()));
     compare("concat", [2, 5, 4, 10], other.clone(), ours, burns);
     let ours = |x| ops.upsample_nearest(times(x));
     let burns = |x| plain::upsample_nearest(times(x));

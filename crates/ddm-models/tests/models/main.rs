@@ -12,6 +12,7 @@ mod diffusers;
 mod kernels;
 mod networks;
 mod operations;
+mod prepared;
 mod refused;
 mod vae;
 mod weights;
