@@ -205,6 +205,8 @@ def main():
     args = parser.parse_args()
 
     case, data = cases.CASES[args.case], cases.reference(args.folder, args.case)
+    if case.kind not in CONTENDERS[args.name].kinds:
+        parser.error(f"{args.name} does not {case.kind}")
     contender = CONTENDERS[args.name](case, args.folder, args.threads)
     if case.kind == "train":
         run = contender.trainer(data)

@@ -64,6 +64,8 @@ def applies(name, case):
 def run_once(name, case, args):
     """One process. Gives its line of JSON with `foreign`, or a dict with `failed`."""
     if name == OURS:
+        if not binary().exists():
+            return dict(failed="not built")
         command = [binary(), case, args.folder]
     else:
         command = [sys.executable, HERE / "contender.py", name, case, args.folder,
