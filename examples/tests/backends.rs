@@ -46,7 +46,7 @@ fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
 fn samples_agree_between_backends() {
     let reference = Device::flex();
     reference.seed(3);
-    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(8);
+    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(Some(8));
     let network = config.with_classes(Some(3)).init(&reference).unwrap();
     // The last layer starts at 0: a little training makes the predictions comparable.
     let network = few_steps(network, &reference).0;
@@ -121,7 +121,7 @@ fn gradients_agree_between_backends() {
 fn training_agrees_between_backends() {
     let reference = Device::flex();
     reference.seed(4);
-    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(8);
+    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(Some(8));
     let network = config.with_classes(Some(3)).init(&reference).unwrap();
     let (_, expected) = few_steps(network.clone(), &reference);
     assert!(expected.last() < expected.first(), "{expected:?}");

@@ -6,7 +6,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::ModelError;
 
-use crate::blocks::ops;
+use crate::blocks::Ops;
 use crate::{NetworkConfigError, TimestepEmbedding};
 
 /// The configuration of a [`Conditioning`].
@@ -64,15 +64,15 @@ impl Conditioning {
     /// `[batch]`, `labels` are `[batch]` in 0 … classes, of which the last is the null class.
     ///
     /// Without labels, the null class is used. A module without classes ignores labels.
-    pub fn forward(&self, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
+    pub fn forward(&self, ops: &Ops, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
         let sinusoids = self.sinusoids.forward(t).cast(self.dtype());
-        let time = ops::linear(&self.second, ops::silu(ops::linear(&self.first, sinusoids)));
+        let time = ops.linear(&self.second, ops.silu(ops.linear(&self.first, sinusoids)));
         let Some(class) = &self.class else {
-            return ops::silu(time);
+            return ops.silu(time);
         };
         let table = class.weight.val();
         let null = table.dims()[0] - 1;
-        ops::silu(match labels {
+        ops.silu(match labels {
             Some(labels) => time + table.select(0, labels),
             None => time + table.narrow(0, null, 1), // one row for the whole batch
         })
@@ -93,8 +93,8 @@ impl Conditioning {
     ///
     /// # Errors
     ///
-    /// Returns [`ModelError::NoCondition`] for a module without classes, and [`ModelError::Shape`]
-    /// for invalid labels, or if the labels cannot be read.
+    /// Returns [`ModelError::NoCondition`] for a module without classes, [`ModelError::Shape`] for
+    /// invalid labels, and [`ModelError::Read`] if the labels cannot be read.
     pub fn check(&self, labels: &Tensor<1, Int>, batch: usize) -> Result<(), ModelError> {
         let classes = self.classes().ok_or(ModelError::NoCondition)?;
         ModelError::require_batch("the class", labels.dims()[0], batch)?;
@@ -103,13 +103,15 @@ impl Conditioning {
             return Ok(());
         }
         for end in [labels.clone().min(), labels.clone().max()] {
-            let found = match end.try_into_scalar::<i64>() {
-                Ok(label) if (0..=classes as i64).contains(&label) => continue,
-                Ok(label) => label.to_string(),
-                Err(error) => format!("unreadable ({error})"),
-            };
-            let expected = format!("0 to {}, or {classes} for no class", classes - 1);
-            return Err(ModelError::Shape { what: "a class label", found, expected });
+            let label = end.try_into_scalar::<i64>().map_err(|error| ModelError::Read {
+                what: "the class labels",
+                reason: error.to_string(),
+            })?;
+            if !(0..=classes as i64).contains(&label) {
+                let found = label.to_string();
+                let expected = format!("0 to {}, or {classes} for no class", classes - 1);
+                return Err(ModelError::Shape { what: "a class label", found, expected });
+            }
         }
         Ok(())
     }

@@ -5,7 +5,8 @@
 //! * [`Vae`]: an [`Autoencoder`](ddm_latent::Autoencoder) for diffusion in its latent space.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
-//! * [`save_weights`] and [`load_weights`]: safetensors files.
+//! * [`save_weights`] and [`load_weights`]: safetensors files; [`UNet::from_diffusers`]: a directory of
+//!   diffusers.
 
 pub mod blocks;
 mod conditioning;
@@ -20,6 +21,6 @@ pub use conditioning::{Conditioning, ConditioningConfig};
 pub use embedding::TimestepEmbedding;
 pub use error::NetworkConfigError;
 pub use mlp::{Mlp, MlpConfig};
-pub use unet::{UNet, UNetConfig};
+pub use unet::{DiffusersError, UNet, UNetConfig};
 pub use vae::{Vae, VaeConfig, VaeLoss};
 pub use weights::{WeightsError, load_weights, save_weights};

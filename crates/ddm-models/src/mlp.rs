@@ -6,7 +6,7 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 
-use crate::blocks::ops;
+use crate::blocks::Ops;
 use crate::{Conditioning, ConditioningConfig, NetworkConfigError, TimestepEmbedding};
 
 /// The configuration of an [`Mlp`].
@@ -108,16 +108,23 @@ impl Mlp {
         self.conditioning.null_classes(batch, device)
     }
 
-    fn forward(&self, x: Tensor<2>, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
+    /// Returns the prediction, computed with `ops`; without labels, that of the null class.
+    pub fn forward_with(
+        &self,
+        ops: &Ops,
+        x: Tensor<2>,
+        t: Tensor<1>,
+        labels: Option<Tensor<1, Int>>,
+    ) -> Tensor<2> {
         let outside = x.dtype();
-        let condition = self.conditioning.forward(t, labels);
-        let mut h = ops::linear(&self.input, self.features(x).cast(self.conditioning.dtype()));
+        let condition = self.conditioning.forward(ops, t, labels);
+        let mut h = ops.linear(&self.input, self.features(x).cast(self.conditioning.dtype()));
         for layer in &self.layers {
-            let inner = ops::linear(&layer.first, ops::layer_norm(&layer.norm, h.clone()));
-            let inner = ops::silu(inner + ops::linear(&layer.condition, condition.clone()));
-            h = h + ops::linear(&layer.second, inner);
+            let inner = ops.linear(&layer.first, ops.layer_norm(&layer.norm, h.clone()));
+            let inner = ops.silu(ops.linear_add(&layer.condition, condition.clone(), inner));
+            h = ops.linear_add(&layer.second, inner, h);
         }
-        ops::linear(&self.output, ops::silu(h)).cast(outside)
+        ops.linear(&self.output, ops.silu(h)).cast(outside)
     }
 
     /// Returns the coordinates, and their sines and cosines per octave.
@@ -145,7 +152,7 @@ impl Mlp {
 
 impl NoisePredictor<2> for Mlp {
     fn predict(&self, x: Tensor<2>, t: Tensor<1>) -> Tensor<2> {
-        self.forward(x, t, None)
+        self.forward_with(&Ops::default(), x, t, None)
     }
     fn check(&self, shape: [usize; 2]) -> Result<(), ModelError> {
         self.check_shape(shape)
@@ -158,7 +165,7 @@ impl NoisePredictor<2> for Mlp {
 impl ConditionalPredictor<2> for Mlp {
     type Condition = Tensor<1, Int>;
     fn predict_with(&self, x: Tensor<2>, t: Tensor<1>, labels: Self::Condition) -> Tensor<2> {
-        self.forward(x, t, Some(labels))
+        self.forward_with(&Ops::default(), x, t, Some(labels))
     }
     fn check_with(&self, shape: [usize; 2], labels: &Self::Condition) -> Result<(), ModelError> {
         self.check_shape(shape)?;

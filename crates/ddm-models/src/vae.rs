@@ -9,7 +9,8 @@ use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, Posterior};
 
 use crate::NetworkConfigError;
-use crate::blocks::{Downsample, Residual, ResidualConfig, Upsample, conv3x3, ops};
+use crate::blocks::plain::{to_channels_first, to_channels_last};
+use crate::blocks::{Downsample, Ops, Residual, ResidualConfig, Upsample, conv3x3};
 use crate::error::require_image;
 
 /// The configuration of a [`Vae`].
@@ -170,6 +171,41 @@ impl Vae {
         Ok(VaeLoss { total, reconstruction, kl })
     }
 
+    /// Returns `q(z | x)`, computed with `ops`.
+    pub fn encode_with(&self, ops: &Ops, x: Tensor<4>) -> Posterior<4> {
+        let outside = x.dtype();
+        let encoder = &self.encoder;
+        let mut h = ops.conv2d(&encoder.input, to_channels_last(x.cast(self.dtype())));
+        let mut downsample = encoder.downsample.iter();
+        for block in &encoder.blocks {
+            h = block.forward(ops, h, None);
+            if let Some(downsample) = downsample.next() {
+                h = downsample.forward(ops, h);
+            }
+        }
+        let moments = ops.conv2d(&encoder.moments, ops.group_norm_silu(&encoder.norm, h));
+        let moments = to_channels_first(moments).cast(outside);
+        let channels = moments.dims()[1] / 2;
+        let mean = moments.clone().narrow(1, 0, channels);
+        Posterior::new(mean, moments.narrow(1, channels, channels))
+    }
+
+    /// Returns `D(z)`, computed with `ops`.
+    pub fn decode_with(&self, ops: &Ops, z: Tensor<4>) -> Tensor<4> {
+        let outside = z.dtype();
+        let decoder = &self.decoder;
+        let mut h = ops.conv2d(&decoder.input, to_channels_last(z.cast(self.dtype())));
+        let mut upsample = decoder.upsample.iter();
+        for block in &decoder.blocks {
+            h = block.forward(ops, h, None);
+            if let Some(upsample) = upsample.next() {
+                h = upsample.forward(ops, h);
+            }
+        }
+        let image = ops.conv2d(&decoder.output, ops.group_norm_silu(&decoder.norm, h));
+        to_channels_first(image).cast(outside)
+    }
+
     /// Returns the ratio of image and latent, in height and in width.
     fn factor(&self) -> usize {
         1 << self.encoder.downsample.len()
@@ -182,34 +218,11 @@ impl Vae {
 
 impl Autoencoder<4> for Vae {
     fn encode(&self, x: Tensor<4>) -> Posterior<4> {
-        let outside = x.dtype();
-        let mut h = ops::conv2d(&self.encoder.input, x.cast(self.dtype()));
-        let mut downsample = self.encoder.downsample.iter();
-        for block in &self.encoder.blocks {
-            h = block.forward(h, None);
-            if let Some(downsample) = downsample.next() {
-                h = downsample.forward(h);
-            }
-        }
-        let moments =
-            ops::conv2d(&self.encoder.moments, ops::group_norm_silu(&self.encoder.norm, h));
-        let moments = moments.cast(outside);
-        let channels = moments.dims()[1] / 2;
-        let mean = moments.clone().narrow(1, 0, channels);
-        Posterior::new(mean, moments.narrow(1, channels, channels))
+        self.encode_with(&Ops::default(), x)
     }
 
     fn decode(&self, z: Tensor<4>) -> Tensor<4> {
-        let outside = z.dtype();
-        let mut h = ops::conv2d(&self.decoder.input, z.cast(self.dtype()));
-        let mut upsample = self.decoder.upsample.iter();
-        for block in &self.decoder.blocks {
-            h = block.forward(h, None);
-            if let Some(upsample) = upsample.next() {
-                h = upsample.forward(h);
-            }
-        }
-        ops::conv2d(&self.decoder.output, ops::group_norm_silu(&self.decoder.norm, h)).cast(outside)
+        self.decode_with(&Ops::default(), z)
     }
 
     fn check_image(&self, shape: [usize; 4]) -> Result<(), ModelError> {

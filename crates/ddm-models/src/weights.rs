@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::store::SafetensorsStoreError;
-use burn::store::{ApplyError, ApplyResult, FloatCastAdapter, ModuleStore, SafetensorsStore};
+use burn::store::{
+    ApplyError, ApplyResult, FloatCastAdapter, IdentityAdapter, KeyRemapper, ModuleAdapter,
+    ModuleStore, SafetensorsStore,
+};
 use burn::tensor::DType;
 use thiserror::Error;
 
@@ -117,10 +120,20 @@ pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(),
 ///
 /// Returns an error if the file is missing or incomplete, or a tensor is missing, unknown, or of
 /// another shape. The module is then dropped, never partly loaded.
-pub fn load_weights<M: Module>(mut module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
-    let path = path.as_ref();
+pub fn load_weights<M: Module>(module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
+    load_adapted(module, path.as_ref(), KeyRemapper::new(), IdentityAdapter)
+}
+
+/// Loads a file of another layout: `names` changes its names, `layouts` its tensors.
+pub(crate) fn load_adapted<M: Module>(
+    mut module: M,
+    path: &Path,
+    names: KeyRemapper,
+    layouts: impl ModuleAdapter + Clone + 'static,
+) -> Result<M, WeightsError> {
+    let store = SafetensorsStore::from_file(path).remap(names).with_from_adapter(layouts.clone());
     // The result is checked below, where the error can name the fault.
-    let mut store = SafetensorsStore::from_file(path).allow_partial(true).validate(false);
+    let mut store = store.allow_partial(true).validate(false);
     let failed = |error| match error {
         SafetensorsStoreError::Io(source) => WeightsError::Read { path: path.to_owned(), source },
         SafetensorsStoreError::Safetensors(error) => format(path, error.to_string()),
@@ -130,7 +143,7 @@ pub fn load_weights<M: Module>(mut module: M, path: impl AsRef<Path>) -> Result<
     let mut floats = tensors.values().map(|tensor| tensor.dtype).filter(DType::is_float);
     let first = floats.next();
     if floats.any(|dtype| Some(dtype) != first) {
-        store = store.with_from_adapter(FloatCastAdapter::to(DType::F32));
+        store = store.with_from_adapter(layouts.chain(FloatCastAdapter::to(DType::F32)));
     }
     let result = store.apply_to(&mut module).map_err(failed)?;
     judge(path, result).map(|()| module)

@@ -1,14 +1,30 @@
 //! Self-attention over pixels.
 
+use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{GroupNorm, GroupNormConfig, Initializer, Linear, LinearConfig};
+use burn::nn::{GroupNorm, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::ops;
+use super::{Ops, group_norm};
 use crate::NetworkConfigError;
 
-/// Residual self-attention over all pixels: `x + W_o softmax(q kᵀ/√d) v`, with q, k, v from
-/// `W norm(x)`, in heads of d channels.
+/// The configuration of [`SelfAttention`].
+#[derive(Config, Debug)]
+pub struct SelfAttentionConfig {
+    /// The number of channels.
+    pub channels: usize,
+    /// The number of channels of a head; `None` for one head.
+    pub head_size: Option<usize>,
+    /// The number of groups of the group norm; it divides the channels.
+    #[config(default = 8)]
+    pub norm_groups: usize,
+    /// What the group norm adds to the variance.
+    #[config(default = 1e-5)]
+    pub norm_eps: f64,
+}
+
+/// Residual self-attention over all pixels: `x + W_o softmax(q kᵀ/√d) v`, with q, k, v linear in
+/// `norm(x)`, in heads of d channels.
 ///
 /// The last matrix is initialized to 0, so the block is initially the identity. Sources: Vaswani et
 /// al., *Attention Is All You Need*, eq. 1, arXiv 1706.03762; in a U-Net: Ho et al., *Denoising
@@ -16,55 +32,49 @@ use crate::NetworkConfigError;
 #[derive(Module, Debug)]
 pub struct SelfAttention {
     norm: GroupNorm,
-    qkv: Linear,
+    query: Linear,
+    key: Linear,
+    value: Linear,
     output: Linear,
     heads: usize,
 }
 
-impl SelfAttention {
-    /// Creates attention over `channels` in heads of `head_size` channels each.
+impl SelfAttentionConfig {
+    /// Creates the block on `device`.
     ///
     /// # Errors
     ///
-    /// Returns an error if `channels` is 0, or not a multiple of `head_size` and of `norm_groups`.
-    pub fn new(
-        channels: usize,
-        head_size: usize,
-        norm_groups: usize,
-        device: &Device,
-    ) -> Result<Self, NetworkConfigError> {
-        let what = "channels with attention";
-        NetworkConfigError::require_channels(what, &[channels], norm_groups)?;
+    /// Returns an error if the number of channels is 0, or not a multiple of the head size and of
+    /// the norm groups, or `norm_eps` is not above 0.
+    pub fn init(&self, device: &Device) -> Result<SelfAttention, NetworkConfigError> {
+        let (what, channels) = ("channels with attention", self.channels);
+        NetworkConfigError::require_channels(what, &[channels], self.norm_groups)?;
+        let head_size = self.head_size.unwrap_or(channels);
         NetworkConfigError::require_some("head_size", head_size)?;
-        NetworkConfigError::require_multiple(
-            what,
-            channels,
-            head_size,
-            "size of an attention head",
-        )?;
-        let output = LinearConfig::new(channels, channels).with_initializer(Initializer::Zeros);
-        Ok(Self {
-            norm: GroupNormConfig::new(norm_groups, channels).init(device),
-            qkv: LinearConfig::new(channels, 3 * channels).init(device),
-            output: output.init(device),
+        let of = "size of an attention head";
+        NetworkConfigError::require_multiple(what, channels, head_size, of)?;
+        let square = LinearConfig::new(channels, channels);
+        Ok(SelfAttention {
+            norm: group_norm(self.norm_groups, channels, self.norm_eps, device)?,
+            query: square.init(device),
+            key: square.init(device),
+            value: square.init(device),
+            output: square.with_initializer(Initializer::Zeros).init(device),
             heads: channels / head_size,
         })
     }
+}
 
-    /// Applies the block to `[batch, channels, h, w]`; the shape does not change.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let (pixels, head_size) = (height * width, channels / self.heads);
-        let rows = ops::group_norm(&self.norm, x.clone())
-            .reshape([batch, channels, pixels])
-            .swap_dims(1, 2);
-        // [batch, pixels, 3, heads, head_size] → three of [batch, heads, pixels, head_size]
-        let qkv = ops::linear(&self.qkv, rows).reshape([batch, pixels, 3, self.heads, head_size]);
-        let part = |i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2);
-        let mixed = ops::attention(part(0), part(1), part(2));
-        let mixed = mixed.swap_dims(1, 2).reshape([batch, pixels, channels]);
-        x + ops::linear(&self.output, mixed)
-            .swap_dims(1, 2)
-            .reshape([batch, channels, height, width])
+impl SelfAttention {
+    /// Applies the block to `[batch, h, w, channels]`; the shape does not change.
+    pub fn forward(&self, ops: &Ops, x: Tensor<4>) -> Tensor<4> {
+        let shape @ [batch, height, width, channels] = x.dims();
+        let pixels = [batch, height * width, channels];
+        let rows = ops.group_norm(&self.norm, x.clone()).reshape(pixels);
+        let q = ops.linear(&self.query, rows.clone());
+        let k = ops.linear(&self.key, rows.clone());
+        let v = ops.linear(&self.value, rows);
+        let mixed = ops.attention(q, k, v, self.heads);
+        ops.linear_add(&self.output, mixed, x.reshape(pixels)).reshape(shape)
     }
 }

@@ -1,20 +1,27 @@
 //! Blocks of convolutional networks: residual, attention, down and up.
 //!
-//! All map `[batch, channels, height, width]` to the same layout, and compute in the dtype of the
-//! input.
+//! All map `[batch, height, width, channels]` to the same layout, and compute in the dtype of the
+//! input. A network that is given `[batch, channels, height, width]` moves the channels at its doors,
+//! by [`to_channels_last`](plain::to_channels_last) and
+//! [`to_channels_first`](plain::to_channels_first).
 
 mod attention;
-pub mod ops;
+mod ops;
+pub mod plain;
 mod resample;
 mod residual;
 
-pub use attention::SelfAttention;
+pub use attention::{SelfAttention, SelfAttentionConfig};
+pub use ops::Ops;
 pub use resample::{Downsample, Upsample};
 pub use residual::{Residual, ResidualConfig};
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, PaddingConfig2d};
+use burn::nn::{GroupNorm, GroupNormConfig, Initializer, PaddingConfig2d};
 use burn::tensor::Device;
+use ddm_schedule::Invalid;
+
+use crate::NetworkConfigError;
 
 /// Creates a 3×3 convolution that keeps height and width.
 pub(crate) fn conv3x3(channels_in: usize, channels_out: usize) -> Conv2dConfig {
@@ -28,4 +35,16 @@ pub(crate) fn conv3x3(channels_in: usize, channels_out: usize) -> Conv2dConfig {
 /// more stably than random ones.
 pub(crate) fn zero_conv3x3(channels_in: usize, channels_out: usize, device: &Device) -> Conv2d {
     conv3x3(channels_in, channels_out).with_initializer(Initializer::Zeros).init(device)
+}
+
+/// Creates a group norm; its groups must divide the channels.
+pub(crate) fn group_norm(
+    groups: usize,
+    channels: usize,
+    epsilon: f64,
+    device: &Device,
+) -> Result<GroupNorm, NetworkConfigError> {
+    let valid = epsilon > 0.0 && epsilon.is_finite();
+    Invalid::require(valid, "norm_eps", epsilon, "finite and above 0")?;
+    Ok(GroupNormConfig::new(groups, channels).with_epsilon(epsilon).init(device))
 }

@@ -1,10 +1,11 @@
 //! Downsampling and upsampling by 2.
 
 use burn::module::Module;
+use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::{conv3x3, ops};
+use super::{Ops, conv3x3};
 
 /// Downsampling by 2 in height and width: a 3×3 convolution with stride 2.
 #[derive(Module, Debug)]
@@ -13,14 +14,24 @@ pub struct Downsample {
 }
 
 impl Downsample {
-    /// Creates the layer; it keeps the number of channels.
+    /// Creates the layer, padded by 1 on all sides; it keeps the number of channels.
     pub fn new(channels: usize, device: &Device) -> Self {
-        Self { conv: conv3x3(channels, channels).with_stride([2, 2]).init(device) }
+        Self::padded(channels, PaddingConfig2d::Explicit(1, 1, 1, 1), device)
     }
 
-    /// Maps `[batch, channels, h, w]` → `[batch, channels, h/2, w/2]`; h and w even.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        ops::downsample(&self.conv, x)
+    /// Creates the layer, padded by 1 below and on the right only, as DDPM's U-Net is.
+    pub fn asymmetric(channels: usize, device: &Device) -> Self {
+        Self::padded(channels, PaddingConfig2d::Explicit(0, 0, 1, 1), device)
+    }
+
+    fn padded(channels: usize, padding: PaddingConfig2d, device: &Device) -> Self {
+        let conv = conv3x3(channels, channels).with_stride([2, 2]).with_padding(padding);
+        Self { conv: conv.init(device) }
+    }
+
+    /// Maps `[batch, h, w, channels]` → `[batch, h/2, w/2, channels]`; h and w even.
+    pub fn forward(&self, ops: &Ops, x: Tensor<4>) -> Tensor<4> {
+        ops.downsample(&self.conv, x)
     }
 }
 
@@ -31,15 +42,13 @@ pub struct Upsample {
 }
 
 impl Upsample {
-    /// Creates the layer from `channels_in` to `channels_out`. The finer level usually has fewer
-    /// channels; changing them here instead of in the next block halves the work at the finer
-    /// resolution.
+    /// Creates the layer from `channels_in` to `channels_out`.
     pub fn new(channels_in: usize, channels_out: usize, device: &Device) -> Self {
         Self { conv: conv3x3(channels_in, channels_out).init(device) }
     }
 
-    /// Maps `[batch, channels_in, h, w]` → `[batch, channels_out, 2h, 2w]`.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        ops::conv2d(&self.conv, ops::upsample_nearest(x))
+    /// Maps `[batch, h, w, channels_in]` → `[batch, 2h, 2w, channels_out]`.
+    pub fn forward(&self, ops: &Ops, x: Tensor<4>) -> Tensor<4> {
+        ops.upsample_conv2d(&self.conv, x)
     }
 }

@@ -3,10 +3,10 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Dropout, DropoutConfig, GroupNorm, GroupNormConfig, Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, GroupNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::{conv3x3, ops, zero_conv3x3};
+use super::{Ops, conv3x3, group_norm, zero_conv3x3};
 use crate::NetworkConfigError;
 use ddm_schedule::Invalid;
 
@@ -20,6 +20,9 @@ pub struct ResidualConfig {
     /// The number of groups of the group norms; it divides both numbers of channels.
     #[config(default = 8)]
     pub norm_groups: usize,
+    /// What the group norms add to the variance.
+    #[config(default = 1e-5)]
+    pub norm_eps: f64,
     /// The length of the conditioning vector; `None` for a block without one.
     pub condition: Option<usize>,
     /// The dropout rate in training.
@@ -51,7 +54,7 @@ impl ResidualConfig {
     /// # Errors
     ///
     /// Returns an error if a number of channels is 0 or not a multiple of the norm groups, the
-    /// conditioning vector has length 0, or dropout is outside [0, 1).
+    /// conditioning vector has length 0, `norm_eps` is not above 0, or dropout is outside [0, 1).
     pub fn init(&self, device: &Device) -> Result<Residual, NetworkConfigError> {
         let (c_in, c_out, groups) = (self.channels_in, self.channels_out, self.norm_groups);
         NetworkConfigError::require_channels("channels", &[c_in, c_out], groups)?;
@@ -60,12 +63,13 @@ impl ResidualConfig {
         }
         let (dropout, allowed) = (self.dropout, "at least 0 and below 1");
         Invalid::require((0.0..1.0).contains(&dropout), "dropout", dropout, allowed)?;
+        let norm = |channels| group_norm(groups, channels, self.norm_eps, device);
         let shortcut = || Conv2dConfig::new([c_in, c_out], [1, 1]).init(device);
         Ok(Residual {
-            norm1: GroupNormConfig::new(groups, c_in).init(device),
+            norm1: norm(c_in)?,
             conv1: conv3x3(c_in, c_out).init(device),
             condition: self.condition.map(|size| LinearConfig::new(size, c_out).init(device)),
-            norm2: GroupNormConfig::new(groups, c_out).init(device),
+            norm2: norm(c_out)?,
             dropout: DropoutConfig::new(self.dropout).init(),
             conv2: zero_conv3x3(c_out, c_out, device),
             shortcut: (c_in != c_out).then(shortcut),
@@ -74,19 +78,18 @@ impl ResidualConfig {
 }
 
 impl Residual {
-    /// Maps `[batch, channels_in, h, w]` → `[batch, channels_out, h, w]`, with `condition`
+    /// Maps `[batch, h, w, channels_in]` → `[batch, h, w, channels_out]`, with `condition`
     /// (`[batch or 1, size]`) if the block has a conditioning vector.
-    pub fn forward(&self, x: Tensor<4>, condition: Option<&Tensor<2>>) -> Tensor<4> {
-        let mut h = ops::conv2d(&self.conv1, ops::group_norm_silu(&self.norm1, x.clone()));
-        if let (Some(project), Some(condition)) = (&self.condition, condition) {
-            let [batch, channels] = [condition.dims()[0], h.dims()[1]];
-            h = h + ops::linear(project, condition.clone()).reshape([batch, channels, 1, 1]);
-        }
-        let h = self.dropout.forward(ops::group_norm_silu(&self.norm2, h));
-        let h = ops::conv2d(&self.conv2, h);
-        match &self.shortcut {
-            Some(shortcut) => ops::conv2d(shortcut, x) + h,
-            None => x + h,
-        }
+    pub fn forward(&self, ops: &Ops, x: Tensor<4>, condition: Option<&Tensor<2>>) -> Tensor<4> {
+        let shift = self.condition.as_ref().zip(condition);
+        let shift = shift.map(|(project, condition)| ops.linear(project, condition.clone()));
+        let h = ops.group_norm_silu(&self.norm1, x.clone());
+        let h = ops.conv2d_add(&self.conv1, h, shift, None);
+        let h = self.dropout.forward(ops.group_norm_silu(&self.norm2, h));
+        let shortcut = match &self.shortcut {
+            Some(shortcut) => ops.conv2d(shortcut, x),
+            None => x,
+        };
+        ops.conv2d_add(&self.conv2, h, None, Some(shortcut))
     }
 }

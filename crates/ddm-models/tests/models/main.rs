@@ -7,7 +7,9 @@ use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 use ddm_latent::Autoencoder;
 use ddm_models::*;
 
+mod diffusers;
 mod networks;
+mod operations;
 mod refused;
 mod vae;
 mod weights;
@@ -81,7 +83,7 @@ fn assert_gradients_reach_all<M: Module>(network: &M, loss: Tensor<1>) {
 }
 
 fn small_unet() -> UNetConfig {
-    UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(8).with_norm_groups(4)
+    UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_head_size(Some(8)).with_norm_groups(4)
 }
 
 fn times(batch: usize, device: &Device) -> Tensor<1> {

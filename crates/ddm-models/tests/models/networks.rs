@@ -27,6 +27,7 @@ fn shapes_are_those_of_x() {
         small_unet().with_channels(vec![8]),
         small_unet().with_channels(vec![8, 8, 16]).with_blocks(2).with_attention(vec![1, 2]),
         small_unet().with_middle_attention(false).with_classes(Some(3)),
+        small_unet().with_head_size(None).with_attention(vec![0]).with_downsample_padding(0),
     ];
     for config in configs {
         let network = config.init(&device).unwrap();
@@ -55,18 +56,19 @@ fn samples_of_a_batch_do_not_mix() {
 #[test]
 fn attention_starts_as_the_identity_and_knows_no_places() {
     let device = Device::flex();
-    let attention = blocks::SelfAttention::new(8, 4, 2, &device).unwrap();
-    let x = waves([2, 8, 4, 4], &device);
-    assert_eq!(distance(attention.forward(x.clone()), x.clone()), 0.0);
+    let config = blocks::SelfAttentionConfig::new(8).with_head_size(Some(4)).with_norm_groups(2);
+    let (attention, ops) = (config.init(&device).unwrap(), blocks::Ops::default());
+    let x = waves([2, 4, 4, 8], &device);
+    assert_eq!(distance(attention.forward(&ops, x.clone()), x.clone()), 0.0);
     let attention = attention.map(&mut Fill);
-    let prediction = attention.forward(x.clone());
+    let prediction = attention.forward(&ops, x.clone());
     assert!(distance(prediction.clone(), x.clone()) > 1e-2);
-    let turned = attention.forward(x.clone().flip([2, 3]));
-    assert!(distance(turned, prediction.clone().flip([2, 3])) < 1e-5);
+    let turned = attention.forward(&ops, x.clone().flip([1, 2]));
+    assert!(distance(turned, prediction.clone().flip([1, 2])) < 1e-5);
     // One pixel changes what all others see.
-    let spike = x.clone().slice_fill([0..2, 0..8, 0..1, 0..1], 5.0);
-    let moved = attention.forward(spike).slice([0..2, 0..8, 3..4, 3..4]);
-    assert!(distance(moved, prediction.slice([0..2, 0..8, 3..4, 3..4])) > 1e-4);
+    let spike = x.clone().slice_fill([0..2, 0..1, 0..1, 0..8], 5.0);
+    let moved = attention.forward(&ops, spike).slice([0..2, 3..4, 3..4, 0..8]);
+    assert!(distance(moved, prediction.slice([0..2, 3..4, 3..4, 0..8])) > 1e-4);
 }
 
 #[test]

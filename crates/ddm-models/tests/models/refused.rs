@@ -66,8 +66,11 @@ fn senseless_configs_are_refused() {
         (small_unet().with_channels(vec![8, 10]), "channels is 10, but must be a multiple of 4"),
         (small_unet().with_norm_groups(0), "norm_groups is 0"),
         (small_unet().with_blocks(0), "blocks is 0"),
-        (small_unet().with_head_size(0), "head_size is 0"),
-        (small_unet().with_head_size(5), "is 16, but must be a multiple of 5, the size of an att"),
+        (small_unet().with_head_size(Some(0)), "head_size is 0"),
+        (
+            small_unet().with_head_size(Some(5)),
+            "is 16, but must be a multiple of 5, the size of an att",
+        ),
         (
             small_unet().with_attention(vec![2]),
             "attention contains level 2, but the levels are 0 to 1",
@@ -75,6 +78,9 @@ fn senseless_configs_are_refused() {
         (small_unet().with_dropout(1.0), "dropout is 1, but must be at least 0 and below 1"),
         (small_unet().with_dropout(f64::NAN), "dropout is NaN"),
         (small_unet().with_classes(Some(0)), "classes is 0"),
+        (small_unet().with_norm_eps(0.0), "norm_eps is 0, but must be finite and above 0"),
+        (small_unet().with_downsample_padding(2), "downsample_padding is 2, but must be 0 or 1"),
+        (small_unet().with_freq_shift(4.0), "freq_shift is 4"),
     ];
     for (config, says) in unets {
         let error = config.init(&device).unwrap_err().to_string();
