@@ -21,7 +21,8 @@ import machine
 HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parent.parent
 OURS = "ours"
-BUILD = ["cargo", "build", "--release", "-p", "ddm-benches", "--bin", "peer"]
+# With the whole workspace: alone, its dependencies have other features, and are built again.
+BUILD = ["cargo", "build", "--release", "--workspace", "--example", "peer"]
 
 
 def choices(known):
@@ -54,7 +55,7 @@ def arguments():
 def binary():
     """Ours, as cargo builds it."""
     target = os.environ.get("CARGO_TARGET_DIR", "target")
-    return WORKSPACE / target / "release" / "peer"
+    return WORKSPACE / target / "release" / "examples" / "peer"
 
 
 def applies(name, case):
