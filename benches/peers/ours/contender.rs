@@ -10,7 +10,8 @@ use ddm_core::burn::module::Module;
 use ddm_core::burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use ddm_core::burn::tensor::TensorData;
 use ddm_core::diffusers::SchedulerConfig;
-use ddm_core::models::UNet;
+use ddm_core::models::blocks::Ops;
+use ddm_core::models::{Network, Prepared, UNet};
 use ddm_core::prelude::*;
 
 use crate::files::Tensors;
@@ -58,11 +59,11 @@ impl Case {
         let weights = folder.join(if matches!(self, Self::A1 | Self::A4) { "a" } else { "b" });
         Ok(match self {
             Self::A1 | Self::A4 | Self::B16 | Self::B64 => {
-                Box::new(Forward { network: predictor(&weights)?, x, t })
+                Box::new(Forward { network: predictor(&weights, x.dims())?, x, t })
             }
             Self::B16Sample20 => {
                 let config = read_to_string(folder.join("scheduler/scheduler_config.json"))?;
-                let network = predictor(&weights)?;
+                let network = predictor(&weights, x.dims())?;
                 Box::new(Sample { network, config: config.parse()?, x, steps: t.dims()[0] })
             }
             Self::B64Train => {
@@ -80,12 +81,12 @@ impl Case {
 }
 
 /// The network as a program has it that only predicts.
-fn predictor(weights: &Path) -> Result<UNet, Box<dyn Error>> {
-    Ok(UNet::from_diffusers(weights, &Device::flex())?)
+fn predictor(weights: &Path, shape: [usize; 4]) -> Result<Prepared<UNet>, Box<dyn Error>> {
+    Ok(UNet::from_diffusers(weights, &Device::flex())?.prepare(shape)?)
 }
 
 struct Forward {
-    network: UNet,
+    network: Prepared<UNet>,
     x: Tensor<4>,
     t: Tensor<1>,
 }
@@ -97,7 +98,7 @@ impl Contender for Forward {
 }
 
 struct Sample {
-    network: UNet,
+    network: Prepared<UNet>,
     config: SchedulerConfig,
     x: Tensor<4>,
     steps: usize,
@@ -124,7 +125,8 @@ impl Contender for Train {
         let network = self.network.take().ok_or("a step failed")?;
         let prediction = network.predict(self.x.clone(), self.t.clone());
         let loss = (prediction - self.target.clone()).square().mean();
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let gradients = Ops::pass(&loss, || loss.backward());
+        let gradients = GradientsParams::from_grads(gradients, &network);
         self.network = Some(self.optimizer.step(LEARNING_RATE, network, gradients));
         Ok(loss.into_data())
     }

@@ -3,6 +3,7 @@
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
+use super::memory::Memory;
 use super::operation::{BackwardPass, Operation, apply, numbers, tensor};
 use crate::attention::{Gradients, Inputs, Results, Sequence, Shape, backward, forward};
 
@@ -41,7 +42,7 @@ impl Operation<3> for Attention {
 
     fn forward(&self, [q, k, v]: &[FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
         let Shape { n, lq, heads, .. } = self.shape;
-        let mut out = vec![0.0; n * lq * self.shape.channels()];
+        let mut out = Memory::new(n * lq * self.shape.channels());
         let mut lse = vec![0.0; n * heads * lq];
         forward(&self.shape, &self.inputs([q, k, v]), &mut out, Some(&mut lse));
         let out = tensor(out, [n, lq, self.shape.channels()]);
@@ -53,7 +54,7 @@ impl Operation<3> for Attention {
         let channels = self.shape.channels();
         let (out, lse) = pass.saved;
         let inputs = self.inputs([0, 1, 2].map(|i| pass.input(i)));
-        let [mut dq, mut dk, mut dv] = [lq, lk, lk].map(|length| vec![0.0; n * length * channels]);
+        let [mut dq, mut dk, mut dv] = [lq, lk, lk].map(|length| Memory::new(n * length * channels));
         let results = Results { out: numbers(out), lse, dout: numbers(&pass.gradient) };
         let gradients = Gradients { dq: &mut dq, dk: &mut dk, dv: &mut dv };
         backward(&self.shape, &inputs, &results, gradients);

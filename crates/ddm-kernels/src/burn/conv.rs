@@ -6,6 +6,7 @@ use burn::backend::DispatchTensor;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
+use super::memory::Memory;
 use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor, value};
 use crate::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights};
 use crate::gemm::Plus;
@@ -126,7 +127,7 @@ impl Operation<5> for Convolution {
             per_group: present(per_sample).map(|shift| (shift, self.pixels())),
             residual: present(residual),
         };
-        let mut out = vec![0.0; self.conv.output_len()];
+        let mut out = Memory::new(self.conv.output_len());
         match &self.packed {
             Some(weights) => self.conv.forward(numbers(x), weights, plus, &mut out),
             None => {
@@ -143,7 +144,7 @@ impl Operation<5> for Convolution {
         let [x, weight, bias, per_sample, residual] = pass.wanted;
         let channels = conv.output_shape()[3];
         let dx = x.then(|| {
-            let mut dx = vec![0.0; conv.input_len()];
+            let mut dx = Memory::new(conv.input_len());
             match &self.packed {
                 Some(weights) => conv.backward_input_packed(dy, weights, &mut dx),
                 None => conv.backward_input(dy, numbers(pass.input(1)), &mut dx),
@@ -151,17 +152,17 @@ impl Operation<5> for Convolution {
             tensor(dx, conv.input_shape())
         });
         let dw = weight.then(|| {
-            let mut dw = vec![0.0; conv.weights_len()];
+            let mut dw = Memory::new(conv.weights_len());
             conv.backward_weights(numbers(pass.input(0)), dy, &mut dw);
             tensor(dw, conv.weights_shape())
         });
         let shift = per_sample.then(|| {
-            let mut sum = vec![0.0; self.rows * channels];
+            let mut sum = Memory::new(self.rows * channels);
             sums::of_samples(dy, self.rows, channels, &mut sum);
             tensor(sum, [self.rows, channels])
         });
         let db = bias.then(|| {
-            let mut sum = vec![0.0; channels];
+            let mut sum = Memory::new(channels);
             sums::of_columns(dy, &mut sum);
             tensor(sum, [channels])
         });

@@ -3,6 +3,7 @@
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
+use super::memory::Memory;
 use super::operation::{BackwardPass, Operation, apply, numbers, tensor};
 use crate::{concat, silu, upsample};
 
@@ -26,14 +27,14 @@ impl Operation<1> for Silu {
 
     fn forward(&self, [x]: &[FlexTensor; 1]) -> (FlexTensor, ()) {
         let x = numbers(x);
-        let mut out = vec![0.0; x.len()];
+        let mut out = Memory::new(x.len());
         silu::forward(x, &mut out);
         (tensor(out, [x.len()]), ())
     }
 
     fn backward(&self, pass: BackwardPass<'_, 1, ()>) -> [Option<FlexTensor>; 1] {
         let x = numbers(pass.input(0));
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = Memory::new(x.len());
         silu::backward(x, numbers(&pass.gradient), &mut dx);
         [Some(tensor(dx, [x.len()]))]
     }
@@ -70,14 +71,14 @@ impl Operation<2> for Join {
 
     fn forward(&self, [a, b]: &[FlexTensor; 2]) -> (FlexTensor, ()) {
         let (a, b) = (numbers(a), numbers(b));
-        let mut out = vec![0.0; a.len() + b.len()];
+        let mut out = Memory::new(a.len() + b.len());
         concat::join(a, b, self.channels, &mut out);
         (tensor(out, self.shape(self.channels.iter().sum())), ())
     }
 
     fn backward(&self, pass: BackwardPass<'_, 2, ()>) -> [Option<FlexTensor>; 2] {
         let shapes = self.channels.map(|channels| self.shape(channels));
-        let [mut a, mut b] = shapes.map(|shape| vec![0.0; shape.iter().product()]);
+        let [mut a, mut b] = shapes.map(|shape| Memory::new(shape.iter().product()));
         concat::split(numbers(&pass.gradient), self.channels, &mut a, &mut b);
         [Some(tensor(a, shapes[0])), Some(tensor(b, shapes[1]))]
     }
@@ -105,13 +106,13 @@ impl Operation<1> for Upsample {
 
     fn forward(&self, [x]: &[FlexTensor; 1]) -> (FlexTensor, ()) {
         let (x, [n, h, w, channels]) = (numbers(x), self.shape);
-        let mut out = vec![0.0; 4 * x.len()];
+        let mut out = Memory::new(4 * x.len());
         upsample::nearest::forward(x, self.shape, &mut out);
         (tensor(out, [n, 2 * h, 2 * w, channels]), ())
     }
 
     fn backward(&self, pass: BackwardPass<'_, 1, ()>) -> [Option<FlexTensor>; 1] {
-        let mut dx = vec![0.0; self.shape.iter().product()];
+        let mut dx = Memory::new(self.shape.iter().product());
         upsample::nearest::backward(numbers(&pass.gradient), self.shape, &mut dx);
         [Some(tensor(dx, self.shape))]
     }

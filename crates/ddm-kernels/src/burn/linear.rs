@@ -6,6 +6,7 @@ use burn::backend::DispatchTensor;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
+use super::memory::Memory;
 use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor, value};
 use crate::gemm::{Matrix, Panels, Plus, matmul, matmul_transposed};
 use crate::sums;
@@ -103,7 +104,7 @@ impl Operation<4> for Product {
 
     fn forward(&self, [x, weight, bias, residual]: &[FlexTensor; 4]) -> (FlexTensor, ()) {
         let x = Matrix::new(numbers(x), self.inputs);
-        let mut out = vec![0.0; x.rows * self.outputs];
+        let mut out = Memory::new(x.rows * self.outputs);
         let plus = Plus { bias: present(bias), per_group: None, residual: present(residual) };
         match &self.packed {
             Some(panels) => matmul(x, panels, &mut out, plus),
@@ -122,17 +123,17 @@ impl Operation<4> for Product {
             let unpacked = self.packed.as_ref().map(|panels| panels.unpack());
             let weight = unpacked.as_deref().unwrap_or_else(|| numbers(pass.input(1)));
             let weight = Matrix::new(weight, self.outputs);
-            let mut dx = vec![0.0; dy.rows * self.inputs];
+            let mut dx = Memory::new(dy.rows * self.inputs);
             matmul(dy, &Panels::pack(weight.transposed()), &mut dx, Plus::default());
             tensor(dx, [dy.rows, self.inputs])
         });
         let dw = weight.then(|| {
-            let mut dw = vec![0.0; self.inputs * self.outputs];
+            let mut dw = Memory::new(self.inputs * self.outputs);
             matmul_transposed(Matrix::new(numbers(pass.input(0)), self.inputs), dy, &mut dw);
             tensor(dw, [self.inputs, self.outputs])
         });
         let db = bias.then(|| {
-            let mut sum = vec![0.0; self.outputs];
+            let mut sum = Memory::new(self.outputs);
             sums::of_columns(dy.data, &mut sum);
             tensor(sum, [self.outputs])
         });

@@ -7,6 +7,7 @@ mod attention;
 mod conv;
 mod elementwise;
 mod linear;
+mod memory;
 mod norm;
 mod operation;
 

@@ -3,6 +3,7 @@
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 
+use super::memory::Memory;
 use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor};
 use crate::{group_norm, layer_norm};
 
@@ -69,7 +70,7 @@ impl Operation<3> for Group {
         let (gamma, beta) = (present(gamma).unwrap_or(&ones), present(beta).unwrap_or(&zeros));
         let mut stats = vec![0.0; self.shape[0] * self.options.groups * 2];
         let x = numbers(x);
-        let mut out = vec![0.0; x.len()];
+        let mut out = Memory::new(x.len());
         group_norm::forward(self.norm(gamma, beta), x, &mut out, &mut stats);
         (tensor(out, self.shape), stats)
     }
@@ -83,7 +84,7 @@ impl Operation<3> for Group {
         );
         let (x, dy) = (numbers(pass.input(0)), numbers(&pass.gradient));
         let (mut dx, mut dgamma, mut dbeta) =
-            (vec![0.0; x.len()], vec![0.0; channels], vec![0.0; channels]);
+            (Memory::new(x.len()), Memory::new(channels), Memory::new(channels));
         group_norm::backward(norm, x, pass.saved, dy, &mut dx, &mut dgamma, &mut dbeta);
         [
             pass.wanted[0].then(|| tensor(dx, self.shape)),
@@ -128,7 +129,7 @@ impl Operation<3> for Layer {
     fn forward(&self, [x, gamma, beta]: &[FlexTensor; 3]) -> (FlexTensor, Vec<f32>) {
         let (x, zeros) = (numbers(x), vec![0.0; self.len]);
         let rows = x.len() / self.len;
-        let (mut out, mut stats) = (vec![0.0; x.len()], vec![0.0; 2 * rows]);
+        let (mut out, mut stats) = (Memory::new(x.len()), vec![0.0; 2 * rows]);
         let beta = present(beta).unwrap_or(&zeros);
         layer_norm::forward(x, numbers(gamma), beta, self.epsilon, &mut out, &mut stats);
         (tensor(out, [rows, self.len]), stats)
@@ -137,7 +138,7 @@ impl Operation<3> for Layer {
     fn backward(&self, pass: BackwardPass<'_, 3, Vec<f32>>) -> [Option<FlexTensor>; 3] {
         let (x, gamma) = (numbers(pass.input(0)), numbers(pass.input(1)));
         let (mut dx, mut dgamma, mut dbeta) =
-            (vec![0.0; x.len()], vec![0.0; self.len], vec![0.0; self.len]);
+            (Memory::new(x.len()), Memory::new(self.len), Memory::new(self.len));
         let dy = numbers(&pass.gradient);
         layer_norm::backward(x, pass.saved, dy, gamma, &mut dx, &mut dgamma, &mut dbeta);
         [

@@ -9,13 +9,15 @@ use burn::backend::autodiff::checkpoint::strategy::{
 };
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::flex::FlexTensor;
+use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
     Autodiff, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex,
     GradientCheckpointingStrategy,
 };
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
+
+use super::memory::Memory;
 
 /// A tensor that may be on the tape.
 type Recorded = FloatTensor<Autodiff<Flex>>;
@@ -177,13 +179,13 @@ pub(super) fn numbers(x: &FlexTensor) -> &[f32] {
 }
 
 /// Returns a tensor of the given numbers.
-pub(super) fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(numbers, shape))
+pub(super) fn tensor<const D: usize>(numbers: Memory, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::new(numbers.into_bytes(), Layout::contiguous(shape.into()), DType::F32)
 }
 
 /// Returns an empty tensor, in the place of an input that is not there.
 pub(super) fn absent() -> DispatchTensor {
-    let kind = DispatchTensorKind::Flex(BackendTensor::Float(tensor(Vec::new(), [0])));
+    let kind = DispatchTensorKind::Flex(BackendTensor::Float(tensor(Memory::new(0), [0])));
     DispatchTensor { kind, autodiff: DispatchAutodiffContext::Disabled }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::{Matrix, Panels, Plus};
-use crate::simd::{dispatch, lanes};
+use crate::simd::{dispatch, lanes, load, store};
 
 /// The depth of a pass over k: this much of a panel of B stays in the nearest cache.
 const DEPTH: usize = 256;
@@ -239,12 +239,12 @@ impl<'a> Block<'a, Packed<'a>> {
     ) {
         let len = out.len();
         if pass.add {
-            sum = simd.add_f32s(sum, simd.partial_load_f32s(out));
+            sum = simd.add_f32s(sum, load(simd, out, 0, len));
         }
         if pass.last {
             sum = self.plus.add(simd, sum, row, col, self.out.row_stride, len);
         }
-        simd.partial_store_f32s(out, sum);
+        store(simd, out, 0, len, sum);
     }
 }
 

@@ -15,6 +15,8 @@ pub use transposed::matmul_transposed;
 use pulp::Simd;
 use rayon::prelude::*;
 
+use crate::simd::load;
+
 /// A matrix in memory: element (i, j) is at `i · row_stride + j · col_stride`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
@@ -92,8 +94,7 @@ impl Plus<'_> {
         cols: usize,
         len: usize,
     ) -> S::f32s {
-        let at =
-            |data: &[f32], row: usize| simd.partial_load_f32s(&data[row * cols + col..][..len]);
+        let at = |data: &[f32], row: usize| load(simd, data, row * cols + col, len);
         if let Some(bias) = self.bias {
             sum = simd.add_f32s(sum, at(bias, 0));
         }

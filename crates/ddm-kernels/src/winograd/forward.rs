@@ -11,7 +11,7 @@ use super::weights::Transformed;
 use crate::buffer::scratch;
 use crate::conv::Conv2d;
 use crate::gemm::{Block, Matrix, Out, Plus};
-use crate::simd::dispatch;
+use crate::simd::{dispatch, load, store};
 
 /// The memory of a block of tiles, in numbers: what stays in a core's own cache.
 const BLOCK: usize = 180_000;
@@ -166,7 +166,7 @@ impl<T: Tile> WithSimd for Output<'_, '_, T> {
                         let mut column = [zero; 6];
                         for (i, value) in column.iter_mut().enumerate().take(T::REACH) {
                             let at = (i * T::REACH + j) * plane + first;
-                            *value = simd.partial_load_f32s(&products[at..at + len]);
+                            *value = load(simd, products, at, len);
                         }
                         T::output(simd, column)
                     },
@@ -179,7 +179,7 @@ impl<T: Tile> WithSimd for Output<'_, '_, T> {
                             let value = job.plus.add(simd, value, pixel, col, conv.c_out, len);
                             // SAFETY: the tiles and channels of a task are its own.
                             let out = unsafe { job.out.row(pixel, col, len) };
-                            simd.partial_store_f32s(out, value);
+                            store(simd, out, 0, len, value);
                         }
                     },
                     zero,

@@ -11,7 +11,7 @@ use super::tiles::{F4, Tile, both_axes};
 use crate::buffer::scratch;
 use crate::conv::Conv2d;
 use crate::gemm::{Block, Matrix, Out, Packed, Panels, Plus};
-use crate::simd::{dispatch, lanes};
+use crate::simd::{dispatch, lanes, load, store};
 
 /// The memory of a block of tiles, in numbers.
 const BLOCK: usize = 200_000;
@@ -141,7 +141,7 @@ impl WithSimd for Gather<'_> {
             let sum = |point: usize| {
                 let at = F4::POINTS * c_in * cols.start + (point * c_in + input) * cols.len() + col;
                 sums.chunks_exact(size).fold(zero, |total, sum| {
-                    simd.add_f32s(total, simd.partial_load_f32s(&sum[at..at + len]))
+                    simd.add_f32s(total, load(simd, sum, at, len))
                 })
             };
             let mut taps = [[0.0; 16]; 9];
@@ -159,7 +159,7 @@ impl WithSimd for Gather<'_> {
                 #[inline(always)]
                 |i, row| {
                     for (j, value) in F4::gather(simd, row).into_iter().enumerate() {
-                        simd.partial_store_f32s(&mut taps[i * 3 + j][..len], value);
+                        store(simd, &mut taps[i * 3 + j], 0, len, value);
                     }
                 },
                 zero,

@@ -8,7 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::tiles::{Tile, both_axes};
 use crate::conv::Conv2d;
 use crate::gemm::Out;
-use crate::simd::dispatch;
+use crate::simd::{dispatch, load, store};
 
 /// The tiles of the outputs of a convolution, sample by sample and row by row.
 #[derive(Clone, Copy)]
@@ -125,9 +125,9 @@ impl<T: Tile> WithSimd for Transform<'_, T> {
             }
             for channel in (source.used.0..source.used.1).step_by(lanes) {
                 let len = lanes.min(source.used.1 - channel);
-                let load = |i: usize, j: usize| match (rows[i], cols[j]) {
+                let pixel = |i: usize, j: usize| match (rows[i], cols[j]) {
                     (Some(row), Some(col)) => {
-                        simd.partial_load_f32s(&source.data[row + col + channel..][..len])
+                        load(simd, source.data, row + col + channel, len)
                     }
                     _ => simd.splat_f32s(0.0),
                 };
@@ -137,7 +137,7 @@ impl<T: Tile> WithSimd for Transform<'_, T> {
                     |j| {
                         let mut column = [zero; 6];
                         for (i, value) in column.iter_mut().enumerate().take(source.reach) {
-                            *value = load(i, j);
+                            *value = pixel(i, j);
                         }
                         along::<T, S>(simd, source.reach, column)
                     },
@@ -151,7 +151,7 @@ impl<T: Tile> WithSimd for Transform<'_, T> {
                             let at = planes.at(point, first + slot, channel - source.used.0);
                             // SAFETY: `transform`'s caller excludes others.
                             let out = unsafe { out.row(at, 0, len) };
-                            simd.partial_store_f32s(out, value);
+                            store(simd, out, 0, len, value);
                         }
                     },
                     zero,

@@ -9,7 +9,7 @@ use super::tiles::{Tile, both_axes};
 use crate::buffer::Buffer;
 use crate::conv::{Conv2d, Taps};
 use crate::gemm::Packed;
-use crate::simd::{dispatch, lanes};
+use crate::simd::{dispatch, lanes, load, store};
 
 /// The widest panel: two vectors of AVX-512.
 const WIDEST: usize = 32;
@@ -102,7 +102,7 @@ impl<T: Tile> WithSimd for Panel<'_, T> {
                 }
             }
             for half in [0, lanes] {
-                let tap = |i: usize| simd.partial_load_f32s(&taps[i][half..half + lanes]);
+                let tap = |i: usize| load(simd, &taps[i], half, lanes);
                 both_axes(
                     #[inline(always)]
                     |j| T::kernel(simd, [tap(j), tap(3 + j), tap(6 + j)]),
@@ -115,7 +115,7 @@ impl<T: Tile> WithSimd for Panel<'_, T> {
                         {
                             let point = i * T::REACH + j;
                             let at = (point * self.c_in + input) * width + half;
-                            simd.partial_store_f32s(&mut self.panel[at..at + lanes], value);
+                            store(simd, self.panel, at, lanes, value);
                         }
                     },
                     simd.splat_f32s(0.0),
