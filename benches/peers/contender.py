@@ -98,7 +98,6 @@ class TorchCompile(TorchChannelsLast):
     def arrange(self, network, training):
         import torch._inductor.config
 
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self.folder.resolve() / "inductor"))
         torch._inductor.config.freezing = not training
         return self.torch.compile(super().arrange(network, training))
 

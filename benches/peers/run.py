@@ -8,6 +8,7 @@ FOLDER/results.json. Fails if a contender failed or gave other numbers than the 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -52,10 +53,31 @@ def arguments():
     return parser.parse_args()
 
 
-def binary():
-    """Ours, as cargo builds it."""
-    target = os.environ.get("CARGO_TARGET_DIR", "target")
-    return WORKSPACE / target / "release" / "examples" / "peer"
+def take_ours(args):
+    """Builds ours, and copies it into the folder. Gives what stands against measuring it, or None.
+
+    Folders of cargo can be shared by several checkouts, and hold the binary of the last one that was
+    built. So its sources are looked at, and what is measured is a copy.
+    """
+    copy = args.folder / "peer"
+    copy.unlink(missing_ok=True)
+    if not args.no_build and subprocess.run(BUILD, cwd=WORKSPACE).returncode != 0:
+        return f"`{' '.join(BUILD)}` failed"
+    target = WORKSPACE / os.environ.get("CARGO_TARGET_DIR", "target")
+    built = target / "release" / "examples" / "peer"
+    if not built.exists():
+        return "not built"
+    if str(HERE / "ours" / "main.rs") not in built.with_suffix(".d").read_text():
+        return "the built binary is of another checkout"
+    shutil.copy2(built, copy)
+    return None
+
+
+def commit():
+    """The commit of the checkout."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=WORKSPACE,
+                          capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def applies(name, case):
@@ -65,14 +87,17 @@ def applies(name, case):
 def run_once(name, case, args):
     """One process. Gives its line of JSON with `foreign`, or a dict with `failed`."""
     if name == OURS:
-        if not binary().exists():
-            return dict(failed="not built")
-        command = [binary(), case, args.folder]
+        if args.without_ours:
+            return dict(failed=args.without_ours)
+        command = [(args.folder / "peer").resolve(), case, args.folder]
     else:
         command = [sys.executable, HERE / "contender.py", name, case, args.folder,
                    "--threads", str(args.threads)]
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(variables, str(args.threads)) | {"HF_HUB_OFFLINE": "1"}
+    environment = os.environ | dict.fromkeys(variables, str(args.threads)) | {
+        "HF_HUB_OFFLINE": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(args.folder.resolve() / "inductor"),
+    }
     cases.output_file(args.folder, case, name).unlink(missing_ok=True)
 
     busy, own, start = machine.busy_seconds(), sum(os.times()[:4]), time.perf_counter()
@@ -146,16 +171,12 @@ def is_right(case, run):
 
 def main():
     args = arguments()
-    if OURS in args.contenders:
-        if not args.no_build:
-            built = subprocess.run(BUILD, cwd=WORKSPACE)
-            if built.returncode != 0:
-                print(f"ours was not built: `{' '.join(BUILD)}` failed", file=sys.stderr)
-        if not binary().exists():
-            print(f"ours is missing: there is no {binary()}", file=sys.stderr)
+    args.without_ours = take_ours(args) if OURS in args.contenders else None
+    if args.without_ours:
+        print(f"ours is missing: {args.without_ours}", file=sys.stderr)
 
-    about = machine.description() | dict(threads=args.threads, rounds=args.rounds,
-                                         seconds=args.seconds)
+    about = machine.description() | dict(commit=commit(), threads=args.threads,
+                                         rounds=args.rounds, seconds=args.seconds)
     print("\n".join(f"* {key}: {value}" for key, value in about.items()), "\n", flush=True)
     everything = {}
     for case in args.cases:
