@@ -54,7 +54,8 @@ impl Operation<3> for Attention {
         let channels = self.shape.channels();
         let (out, lse) = pass.saved;
         let inputs = self.inputs([0, 1, 2].map(|i| pass.input(i)));
-        let [mut dq, mut dk, mut dv] = [lq, lk, lk].map(|length| Memory::new(n * length * channels));
+        let [mut dq, mut dk, mut dv] =
+            [lq, lk, lk].map(|length| Memory::new(n * length * channels));
         let results = Results { out: numbers(out), lse, dout: numbers(&pass.gradient) };
         let gradients = Gradients { dq: &mut dq, dk: &mut dk, dv: &mut dv };
         backward(&self.shape, &inputs, &results, gradients);

@@ -213,6 +213,15 @@ impl<'a> Block<'a, Packed<'a>> {
                 sum[1] = simd.mul_add_e_f32s(x, b1, sum[1]);
             }
         }
+        if used == width && !pass.add && (!pass.last || self.plus.is_nothing()) {
+            for (i, sum) in sums.iter().enumerate() {
+                // SAFETY: nothing else uses these elements.
+                let out =
+                    unsafe { self.out.row(self.origin[0] + row + i, self.origin[1] + col, width) };
+                S::as_mut_simd_f32s(out).0.copy_from_slice(sum);
+            }
+            return;
+        }
         for (i, sum) in sums.into_iter().enumerate() {
             let (row, col) = (self.origin[0] + row + i, self.origin[1] + col);
             // SAFETY: nothing else uses these elements.

@@ -83,6 +83,11 @@ pub struct Plus<'a> {
 }
 
 impl Plus<'_> {
+    #[inline(always)]
+    fn is_nothing(&self) -> bool {
+        self.bias.is_none() && self.per_group.is_none() && self.residual.is_none()
+    }
+
     /// Adds to `len` elements of a row, in a matrix of `cols` columns.
     #[inline(always)]
     pub(crate) fn add<S: Simd>(

@@ -140,9 +140,8 @@ impl WithSimd for Gather<'_> {
             let len = lanes.min(cols.len() - col);
             let sum = |point: usize| {
                 let at = F4::POINTS * c_in * cols.start + (point * c_in + input) * cols.len() + col;
-                sums.chunks_exact(size).fold(zero, |total, sum| {
-                    simd.add_f32s(total, load(simd, sum, at, len))
-                })
+                sums.chunks_exact(size)
+                    .fold(zero, |total, sum| simd.add_f32s(total, load(simd, sum, at, len)))
             };
             let mut taps = [[0.0; 16]; 9];
             both_axes(

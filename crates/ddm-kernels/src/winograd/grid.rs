@@ -126,9 +126,7 @@ impl<T: Tile> WithSimd for Transform<'_, T> {
             for channel in (source.used.0..source.used.1).step_by(lanes) {
                 let len = lanes.min(source.used.1 - channel);
                 let pixel = |i: usize, j: usize| match (rows[i], cols[j]) {
-                    (Some(row), Some(col)) => {
-                        load(simd, source.data, row + col + channel, len)
-                    }
+                    (Some(row), Some(col)) => load(simd, source.data, row + col + channel, len),
                     _ => simd.splat_f32s(0.0),
                 };
                 let zero = simd.splat_f32s(0.0);

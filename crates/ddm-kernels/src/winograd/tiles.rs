@@ -182,8 +182,8 @@ impl Tile for F4 {
     }
 }
 
-/// Applies a transformation along both axes of a tile of vectors: `f` to all columns, then `g` to all
-/// rows.
+/// Applies a transformation along both axes of a tile of vectors: to the columns, each of which
+/// `column` gives transformed, then to the rows, each of which is given to `row`.
 #[inline(always)]
 pub(crate) fn both_axes<V: Copy, const A: usize, const B: usize>(
     mut column: impl FnMut(usize) -> [V; B],
@@ -199,7 +199,7 @@ pub(crate) fn both_axes<V: Copy, const A: usize, const B: usize>(
             half[j] = value;
         }
     }
-    for (i, half) in half.into_iter().enumerate().take(rows) {
-        row(i, half);
+    for (i, half) in half.iter().enumerate().take(rows) {
+        row(i, *half);
     }
 }
