@@ -90,7 +90,9 @@ pub struct Prepared<N> {
 impl<N: Module> Prepared<N> {
     /// Packs the weights that `trial`, a pass through the network, uses.
     fn new(network: N, memory: Option<usize>, trial: impl FnOnce(&N, &Ops, &Device)) -> Self {
-        let network = network.valid();
+        let without_tape = network.valid();
+        drop(network); // or its weights would stay beside the packed ones
+        let network = without_tape;
         match network.devices().into_iter().next() {
             Some(device) => {
                 let trial = |network: &N, ops: &Ops| trial(network, ops, &device);

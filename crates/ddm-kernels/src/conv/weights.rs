@@ -36,14 +36,15 @@ impl ConvMethod {
     #[must_use]
     pub fn fastest(conv: &Conv2d) -> Self {
         let tiles = |side: usize| conv.out_h.div_ceil(side) * conv.out_w.div_ceil(side);
-        // On few pixels, reading four times the weights takes longer than the products.
-        let few = if conv.c_in * conv.c_out > 128 * 128 { 9 } else { 4 };
-        if !conv.is_winograd() || conv.c_in < 8 {
-            Self::Direct
-        } else if tiles(4) >= few {
-            Self::Four
-        } else {
-            Self::Two
+        // With many channels reading the weights takes as long as the products, so on few pixels the
+        // methods with fewer weights win.
+        let many = conv.c_in * conv.c_out > 128 * 128;
+        match tiles(4) {
+            _ if !conv.is_winograd() || conv.c_in < 8 => Self::Direct,
+            1 if many => Self::Direct,
+            1..=3 => Self::Two,
+            4..=8 if many => Self::Two,
+            _ => Self::Four,
         }
     }
 }

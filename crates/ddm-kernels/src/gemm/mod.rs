@@ -133,12 +133,16 @@ pub fn matmul(a: Matrix<'_>, b: &Panels, out: &mut [f32], plus: Plus<'_>) {
         return;
     }
     let out = Out::new(out, b.cols());
-    // Threads share the rows, or the columns where there are few rows and B is most of the memory.
-    let width = if a.rows >= 2 * ROWS { b.cols() } else { COLUMNS };
-    let tasks = a.rows.div_ceil(ROWS) * b.cols().div_ceil(width);
+    // Threads share the rows evenly, or the columns where there are few rows and B is most of the
+    // memory.
+    let wide = a.rows < 2 * ROWS;
+    let threads = if wide { 1 } else { rayon::current_num_threads() };
+    let (parts, width) = (a.rows.div_ceil(ROWS).next_multiple_of(threads), COLUMNS);
+    let width = if wide { width } else { b.cols() };
+    let tasks = parts * b.cols().div_ceil(width);
     let task = |i: usize| {
-        let (row, col) = (i % a.rows.div_ceil(ROWS) * ROWS, i / a.rows.div_ceil(ROWS) * width);
-        let rows = row..a.rows.min(row + ROWS);
+        let (part, col) = (i % parts, i / parts * width);
+        let rows = part * a.rows / parts..(part + 1) * a.rows / parts;
         let cols = col..b.cols().min(col + width);
         // SAFETY: tasks have disjoint rows or columns.
         unsafe { Block { a, b, out, origin: [0, 0], plus, accumulate: false }.run(rows, cols) };
