@@ -14,9 +14,9 @@ use crate::gemm::{Block, Matrix, Out, Plus};
 use crate::simd::{dispatch, load, store};
 
 /// The memory of a block of tiles, in numbers: what stays in a core's own cache.
-const BLOCK: usize = 180_000;
+const BLOCK: usize = 200_000;
 /// The tiles of a block whose weights do not stay in that cache, so are read again for each block.
-const MANY: usize = 96;
+const MANY: usize = 36;
 /// The output channels of a task where there are few tiles.
 const COLUMNS: usize = 64;
 /// What is left free between two points, so that they do not fall on the same lines of the cache.
