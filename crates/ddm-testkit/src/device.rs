@@ -62,18 +62,19 @@ pub fn all(device: &Device, reference: &Device) -> Result<(), Violation> {
 
 /// Returns the checks of these [`operations`], each computed when the iterator comes to it.
 ///
-/// Each operation is compared forward, its gradients too, and in half precision if the device
-/// supports it.
+/// Each operation is compared in its own passes: by default forward, its gradients too, and in half
+/// precision. The last is left out if the device does not support it.
 pub fn report<O: IntoIterator<Item = Operation>>(
     operations: O,
     device: &Device,
     reference: &Device,
 ) -> impl Iterator<Item = Check> + use<O> {
     let (device, reference) = (device.clone(), reference.clone());
-    let half = device.supports_dtype(FloatDType::F16).then_some(Pass::Half);
-    let passes = [Pass::Forward, Pass::Gradient].into_iter().chain(half);
+    let half = device.supports_dtype(FloatDType::F16);
     operations.into_iter().flat_map(move |operation| {
+        let passes = operation.passes().iter().copied();
+        let passes: Vec<_> = passes.filter(|&pass| half || pass != Pass::Half).collect();
         let (device, reference) = (device.clone(), reference.clone());
-        passes.clone().map(move |pass| operation.check(&device, &reference, pass))
+        passes.into_iter().map(move |pass| operation.check(&device, &reference, pass))
     })
 }

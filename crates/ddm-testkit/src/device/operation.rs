@@ -20,6 +20,7 @@ pub struct Operation {
     name: String,
     shapes: Vec<Vec<usize>>,
     tolerance: f64,
+    passes: Vec<Pass>,
     run: Box<dyn Fn(&Inputs, Pass, &Device) -> Result<Outcome, String>>,
 }
 
@@ -38,13 +39,25 @@ impl Operation {
             name: name.into(),
             shapes: shapes.iter().map(|shape| shape.to_vec()).collect(),
             tolerance,
+            passes: vec![Pass::Forward, Pass::Gradient, Pass::Half],
             run: Box::new(move |inputs, pass, device| measure(&apply, inputs, pass, device)),
         }
     }
 
+    /// Limits what [`report`](super::report) compares of the operation; without it, all passes.
+    pub fn only(mut self, passes: &[Pass]) -> Self {
+        self.passes = passes.to_vec();
+        self
+    }
+
+    /// Returns what [`report`](super::report) compares of the operation.
+    pub fn passes(&self) -> &[Pass] {
+        &self.passes
+    }
+
     /// Computes the operation twice on each device, for the same normal numbers, and compares.
     ///
-    /// Both answers of the device must be right: the autotuner of a GPU computes the first while it
+    /// The reference goes first. Both answers of the device must be right: the autotuner of a GPU computes the first while it
     /// tries its kernels. A panic is a wrong answer.
     #[must_use]
     pub fn check(&self, device: &Device, reference: &Device, pass: Pass) -> Check {

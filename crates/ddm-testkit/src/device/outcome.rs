@@ -78,7 +78,8 @@ fn error(found: &[f64], expected: &[f64], tolerance: f64) -> (f64, Option<String
     if wrong == 0 {
         return (error, None);
     }
-    let zeros = match count(&|value| value == 0.0) {
+    let both = found.iter().zip(expected);
+    let zeros = match both.filter(|&(&found, &expected)| found == 0.0 && expected != 0.0).count() {
         0 => String::new(),
         zeros => format!(", {zeros} zeros"),
     };
