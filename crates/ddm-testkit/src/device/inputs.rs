@@ -52,10 +52,10 @@ impl Inputs {
 
     /// Returns the gradient of each input.
     pub(super) fn gradients(&self, all: &Gradients) -> Result<Vec<Box<dyn Leaf>>, String> {
-        let gradient = |(i, leaf): (usize, &Box<dyn Leaf>)| {
-            leaf.gradient(all).ok_or_else(|| format!("no gradient for input {i}"))
-        };
-        self.leaves.iter().enumerate().map(gradient).collect()
+        let leaves = self.leaves.iter().enumerate();
+        leaves
+            .map(|(i, leaf)| leaf.gradient(all).ok_or_else(|| format!("no gradient for input {i}")))
+            .collect()
     }
 }
 

@@ -21,8 +21,11 @@ pub struct Operation {
     shapes: Vec<Vec<usize>>,
     tolerance: f64,
     passes: Vec<Pass>,
-    run: Box<dyn Fn(&Inputs, Pass, &Device) -> Result<Outcome, String>>,
+    run: Box<Run>,
 }
+
+/// Computes an operation, or its gradients, on the device of the inputs.
+type Run = dyn Fn(&Inputs, Pass, &Device) -> Result<Outcome, String>;
 
 impl Operation {
     /// Creates an operation of inputs of these shapes, each of rank 1 to 6, that is right in f32 if
@@ -45,6 +48,7 @@ impl Operation {
     }
 
     /// Limits what [`report`](super::report) compares of the operation; without it, all passes.
+    #[must_use]
     pub fn only(mut self, passes: &[Pass]) -> Self {
         self.passes = passes.to_vec();
         self
