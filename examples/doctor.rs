@@ -12,12 +12,14 @@ use ddm_testkit::device::{Check, operations, report};
 /// What can be done about a wrong device.
 const ADVICE: &str = "\
 What to try, one at a time, each time with this program:
-1. BURN_FUSION_MAX_EXPLORATIONS=0 switches burn's kernel fusion off.
-2. The autotuner keeps its picks in target/environment, beside the nearest Cargo.toml above the
-   working folder (in the user's cache where there is none). Delete that folder to tune again, or
-   set CUBECL_ENVIRONMENT=another for a fresh one.
-3. Another backend of the same GPU (vulkan, webgpu, metal, cuda, rocm), or a newer driver.
-Until all is right, compute on flex: docs/devices.md says what is known.";
+1. Another backend of the same GPU: vulkan, metal, cuda, rocm, or wgpu compiled without vulkan, which
+   goes through WGSL.
+2. BURN_FUSION_MAX_EXPLORATIONS=0, which switches burn's kernel fusion off.
+3. CUBECL_AUTOTUNE_CACHE=0, which tunes anew. Otherwise the autotuner's picks of earlier runs are
+   taken from target/environment, beside the outermost Cargo.toml above the working folder (from the
+   user's cache where there is none). Deleting that folder clears them.
+4. A newer driver.
+Until all is right, compute on flex. docs/devices.md says what is known.";
 
 /// Compares a device with a reference, and exits with 1 if an operation is wrong.
 #[derive(Parser)]
