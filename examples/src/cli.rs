@@ -1,9 +1,9 @@
-//! The end of an example: success, or one sentence.
+//! The end of an example: an exit code, or one sentence.
 
 use std::error::Error;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 
-/// Runs `main`. On an error, prints `error: …` on stderr and returns exit code 2.
+/// Runs `main` and returns its exit code: success, unless it returns another. On an error, prints `error: …` on stderr and returns exit code 2.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -16,9 +16,9 @@ use std::process::ExitCode;
 ///     })
 /// }
 /// ```
-pub fn run(main: fn() -> Result<(), Box<dyn Error>>) -> ExitCode {
+pub fn run<T: Termination>(main: fn() -> Result<T, Box<dyn Error>>) -> ExitCode {
     match main() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(end) => end.report(),
         Err(error) => {
             eprintln!("error: {}", sentence(error.as_ref()));
             ExitCode::from(2)

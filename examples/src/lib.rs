@@ -28,6 +28,8 @@ mod guides {
     struct ComingFromDiffusers;
     #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]
     struct WritingYourOwnScheduler;
+    #[doc = include_str!("../../docs/devices.md")]
+    struct Devices;
     #[doc = include_str!("../../docs/theory.md")]
     struct Theory;
     #[doc = include_str!("../../docs/design.md")]

@@ -150,6 +150,27 @@ fn restart_runs() {
 }
 
 #[test]
+fn doctor_runs_and_says_what_to_do() {
+    let said = |arguments: &[&str]| {
+        let output = example("doctor").args(arguments).output().expect("the example was built");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, text) = said(&[]);
+    assert!(code == Some(0) && text.contains(" checks, 0 wrong"), "{text}");
+    assert!(text.contains("convolution of 1×104×16×16 208×104×1×1 208, gradient"), "{text}");
+    // Half precision is not exact.
+    let (code, text) = said(&["--only", "product of 16×16", "--tolerance", "0", "--quiet"]);
+    assert!(code == Some(1) && text.contains("3 checks, 1 wrong"), "{text}");
+    assert!(
+        text.contains("WRONG") && !text.lines().any(|line| line.starts_with("right")),
+        "{text}"
+    );
+    assert!(text.contains("BURN_FUSION_MAX_EXPLORATIONS=0") && text.contains("target/environment"));
+    let (code, _) = said(&["--only", "no such operation"]);
+    assert_eq!(code, Some(2));
+}
+
+#[test]
 fn bad_input_is_one_sentence() {
     refuses("digits", &["--device", "abacus"], &["abacus", "flex"]);
     refuses("digits", &["--data", "/no/such/file.csv.gz"], &["/no/such/file.csv.gz"]);

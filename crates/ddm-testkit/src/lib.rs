@@ -28,6 +28,7 @@
 //! * [`parameterization`], [`denoiser`]: laws of models and their wrappers;
 //! * [`sampler`]: the laws of every sampler; [`order`] and [`moments`]: its accuracy;
 //! * [`Gaussian`], [`GaussianMixture`], [`FiniteData`], [`ExactPredictor`]: exact models;
+//! * [`device`]: the operations of networks, on a device and on another;
 //! * [`compare`]: comparisons of numbers.
 //!
 //! The laws work on every backend: those that create tensors take the device. They read tensors
@@ -35,6 +36,7 @@
 
 pub mod compare;
 pub mod denoiser;
+pub mod device;
 mod exact_predictor;
 mod finite;
 mod gaussian;

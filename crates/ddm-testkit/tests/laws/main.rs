@@ -9,6 +9,7 @@ mod claims;
 mod covariance;
 mod denoisers;
 mod densities;
+mod devices;
 mod facts;
 mod grids;
 mod guidance;
