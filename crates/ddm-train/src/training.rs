@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use burn::module::Module;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor, TensorData};
 use ddm_noise::{HostNoise, NoiseSource, Stream};
 use ddm_schedule::Invalid;
 
@@ -165,7 +165,7 @@ impl<D: Decay + Clone> Training<D> {
         for step in 1..=steps {
             drawn_from.push(noise.clone());
             let loss_of_step = loss(&network, &mut noise)?;
-            let gradients = GradientsParams::from_grads(loss_of_step.backward(), &network);
+            let gradients = GradientsParams::from_grads(backward(&loss_of_step), &network);
             network = optimizer.step(learning_rate.step(), network, gradients);
             ema.update(&network)?;
             unread.push(loss_of_step.inner().mean());
@@ -191,6 +191,15 @@ impl<D: Decay + Clone> Training<D> {
         }
         Ok(())
     }
+}
+
+/// Returns the gradients of a loss.
+fn backward(loss: &Tensor<1>) -> Gradients {
+    #[cfg(feature = "kernels")]
+    if ddm_kernels::burn::is_on_flex(loss) {
+        return ddm_kernels::pass(|| loss.backward());
+    }
+    loss.backward()
 }
 
 pub(crate) fn values<E: std::fmt::Display>(

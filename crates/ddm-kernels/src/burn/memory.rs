@@ -11,7 +11,7 @@ use crate::buffer::Buffer;
 
 /// The least numbers of a buffer that is kept, and the most that are kept in all.
 const LEAST: usize = 1 << 10;
-const MOST: usize = 1 << 26;
+const MOST: usize = 1 << 28;
 
 /// Memory that tensors have left behind, by its length.
 #[derive(Default)]
