@@ -3,8 +3,8 @@
 //! The environment variable `DDM_TEST_DEVICES` names the devices, separated by commas (default:
 //! `flex`), so that a missing driver is a failure and not a silent gap. `DDM_TEST_NETWORK_DEVICES`
 //! (default: the same) names those on which networks are held to the precision of f32: on software
-//! Vulkan, burn's autotuner picks by chance kernels of matrix products and convolutions that are a
-//! percent off.
+//! Vulkan, burn's kernels that use shared memory are wrong, and whether the autotuner picks one of them
+//! for a matrix product is chance (`docs/devices.md`).
 
 use ddm_core::burn::module::Module;
 use ddm_core::burn::optim::AdamWConfig;

@@ -127,8 +127,8 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// Returns `softmax(q kᵀ/√d) v` for each head; see [`Ops::attention`](super::Ops::attention).
 #[must_use]
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
-    // Explicit, since burn 0.22's `attention` is no faster on the CPU, and its kernel for GPUs
-    // gives zeros on the software Vulkan that the tests run on.
+    // Explicit, since burn 0.22's `attention` is no faster on the CPU, and its kernel for GPUs uses
+    // shared memory, which is wrong on the software Vulkan that the tests run on (docs/devices.md).
     let [batch, queries, width] = q.dims();
     let [_, _, width_out] = v.dims();
     let split = |x: Tensor<3>| {
