@@ -22,7 +22,8 @@ macro_rules! kernel {
 /// The operations of the networks, a method each.
 ///
 /// Images are `[batch, height, width, channels]` inside a network. Each method takes the burn layer
-/// with its parameters, and an input of their dtype. Today every operation is that of [`plain`].
+/// with its parameters, and an input of their dtype. On burn's flex and in f32 the kernels of
+/// `ddm-kernels` compute them (feature `kernels`), elsewhere the operations of [`plain`].
 #[derive(Clone, Debug, Default)]
 pub struct Ops {
     #[cfg(feature = "kernels")]
