@@ -4,7 +4,7 @@
 //! * [`conv`]: convolutions, 3×3 ones by Winograd's method; [`gemm`]: matrix products, which are
 //!   linear layers and 1×1 convolutions too.
 //! * [`attention`]: self and cross, causal and masked, with memory linear in the length.
-//! * [`group_norm`] (with SiLU), [`layer_norm`], [`silu`], [`upsample`], [`concat`], [`sums`],
+//! * [`group_norm`] (with SiLU), [`layer_norm`], [`silu`], [`upsample`], [`concat`](mod@concat), [`sums`],
 //!   [`linear_combination`].
 //! * [`burn`](mod@crate::burn), feature `burn`: all of them as operations on burn's tensors.
 //!
