@@ -1,4 +1,4 @@
-//! SiLU, concatenation and upsampling.
+//! SiLU, concatenation and resizing.
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
@@ -114,6 +114,42 @@ impl Operation<1> for Upsample {
     fn backward(&self, pass: BackwardPass<'_, 1, ()>) -> [Option<FlexTensor>; 1] {
         let mut dx = Memory::new(self.shape.iter().product());
         upsample::nearest::backward(numbers(&pass.gradient), self.shape, &mut dx);
+        [Some(tensor(dx, self.shape))]
+    }
+}
+
+/// Resizes `x` (`[batch, h, w, channels]`) to `size` (height, width), bilinearly between the centres of
+/// the pixels, as torch does without `align_corners`.
+///
+/// # Panics
+///
+/// Panics if an image without pixels is to become one with pixels, or [`supports`](super::supports) is
+/// false for x.
+#[must_use]
+pub fn resize_bilinear(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    apply(Bilinear { shape: x.dims(), size }, [x.into_dispatch()])
+}
+
+#[derive(Clone, Debug)]
+struct Bilinear {
+    shape: [usize; 4],
+    size: [usize; 2],
+}
+
+impl Operation<1> for Bilinear {
+    type Saved = ();
+    const READS: [bool; 1] = [false];
+
+    fn forward(&self, [x]: &[FlexTensor; 1]) -> (FlexTensor, ()) {
+        let ([n, _, _, channels], [height, width]) = (self.shape, self.size);
+        let mut out = Memory::new(n * height * width * channels);
+        upsample::bilinear::forward(numbers(x), self.shape, self.size, &mut out);
+        (tensor(out, [n, height, width, channels]), ())
+    }
+
+    fn backward(&self, pass: BackwardPass<'_, 1, ()>) -> [Option<FlexTensor>; 1] {
+        let mut dx = Memory::new(self.shape.iter().product());
+        upsample::bilinear::backward(numbers(&pass.gradient), self.shape, self.size, &mut dx);
         [Some(tensor(dx, self.shape))]
     }
 }

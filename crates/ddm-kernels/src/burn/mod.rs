@@ -5,15 +5,17 @@
 
 mod attention;
 mod conv;
+mod conv_transpose;
 mod elementwise;
 mod linear;
 mod memory;
 mod norm;
 mod operation;
 
-pub use attention::attention;
+pub use attention::{AttentionOptions, attention};
 pub use conv::{ConvPlus, PackedConv, conv2d, conv2d_packed};
-pub use elementwise::{concat, silu, upsample_nearest};
+pub use conv_transpose::conv_transpose2d;
+pub use elementwise::{concat, resize_bilinear, silu, upsample_nearest};
 pub use linear::{PackedLinear, linear, linear_packed};
 pub use norm::{GroupNormOptions, group_norm, layer_norm};
 pub use operation::{is_on_flex, supports};

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
-use ddm_kernels::burn::{self as kernels, ConvPlus, GroupNormOptions};
+use ddm_kernels::burn::{self as kernels, AttentionOptions, ConvPlus, GroupNormOptions};
 use ddm_kernels::conv::ConvOptions;
 
 use super::packing::Weights;
@@ -81,4 +81,8 @@ pub(super) fn group_norm(layer: &GroupNorm, x: Tensor<4>, silu: bool) -> Tensor<
         [&layer.gamma, &layer.beta].map(|param| param.as_ref().map(|param| parameter(param, &x)));
     let options = GroupNormOptions { groups: layer.num_groups, epsilon: layer.epsilon, silu };
     kernels::group_norm(x, gamma, beta, options)
+}
+
+pub(super) fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
+    kernels::attention(q, k, v, heads, AttentionOptions::default())
 }

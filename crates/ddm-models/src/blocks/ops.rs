@@ -178,7 +178,7 @@ impl Ops {
     /// ```
     #[must_use]
     pub fn attention(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
-        kernel!(q, ddm_kernels::burn::attention(q, k, v, heads));
+        kernel!(q, fast::attention(q, k, v, heads));
         plain::attention(q, k, v, heads)
     }
 

@@ -17,7 +17,7 @@ pub(super) enum Weights {
     #[default]
     Layers,
     /// From the layers, noting which are used and how.
-    Recording(Arc<Mutex<HashMap<ParamId, Use>>>),
+    Recording(Arc<Mutex<Vec<(ParamId, Use)>>>),
     /// From here, where they are packed; else from the layers.
     Packed(Arc<HashMap<ParamId, Packed>>),
 }
@@ -74,7 +74,10 @@ impl Weights {
 
     fn record(&self, id: ParamId, used: Use) {
         if let Self::Recording(uses) = self {
-            uses.lock().unwrap_or_else(PoisonError::into_inner).insert(id, used);
+            let mut uses = uses.lock().unwrap_or_else(PoisonError::into_inner);
+            if uses.iter().all(|&(seen, _)| seen != id) {
+                uses.push((id, used));
+            }
         }
     }
 }
@@ -89,7 +92,7 @@ pub(crate) fn pack<N: Module>(
     trial: impl FnOnce(&N, &Ops),
     memory: Option<usize>,
 ) -> (N, Ops) {
-    let uses = Arc::new(Mutex::new(HashMap::new()));
+    let uses = Arc::new(Mutex::new(Vec::new()));
     trial(&network, &Ops { weights: Weights::Recording(uses.clone()) });
     // Nothing is recorded where the kernels do not compute: on other devices, and in f64.
     let uses = std::mem::take(&mut *uses.lock().unwrap_or_else(PoisonError::into_inner));
@@ -105,24 +108,24 @@ pub(crate) fn pack<N: Module>(
 type Method = Option<(Use, ConvMethod)>;
 
 /// Chooses the methods: the fastest, but where the memory is short the largest weights take a smaller
-/// one, then none.
-fn choose(uses: HashMap<ParamId, Use>, memory: Option<usize>) -> HashMap<ParamId, Method> {
+/// one, then none; of equal ones those first that the network uses first, so that the same network is
+/// packed in the same way again.
+fn choose(uses: Vec<(ParamId, Use)>, memory: Option<usize>) -> HashMap<ParamId, Method> {
     let fastest = |used: Use| match used {
         Use::Conv(conv) => ConvMethod::fastest(&conv),
         Use::Linear => ConvMethod::Direct,
     };
-    let mut methods: HashMap<ParamId, Method> =
+    let mut methods: Vec<(ParamId, Method)> =
         uses.into_iter().map(|(id, used)| (id, Some((used, fastest(used))))).collect();
-    let Some(memory) = memory else { return methods };
     let bytes = |method: &Method| match method {
         Some((Use::Conv(conv), method)) => ConvWeights::bytes_of(conv, *method),
         _ => 0, // a packed linear layer is as large as the weights that it replaces
     };
-    let mut total: usize = methods.values().map(bytes).sum();
+    let memory = memory.unwrap_or(usize::MAX);
+    let mut total: usize = methods.iter().map(|(_, method)| bytes(method)).sum();
     for smaller in [Some(ConvMethod::Two), Some(ConvMethod::Direct), None] {
-        let mut largest: Vec<&mut Method> = methods.values_mut().collect();
-        largest.sort_by_key(|method| std::cmp::Reverse(bytes(method)));
-        for method in largest {
+        methods.sort_by_key(|(_, method)| std::cmp::Reverse(bytes(method)));
+        for (_, method) in &mut methods {
             let Some((used @ Use::Conv(_), _)) = *method else { continue };
             let next = smaller.map(|smaller| (used, smaller));
             if total > memory && bytes(&next) < bytes(method) {
@@ -131,7 +134,7 @@ fn choose(uses: HashMap<ParamId, Use>, memory: Option<usize>) -> HashMap<ParamId
             }
         }
     }
-    methods
+    methods.into_iter().collect()
 }
 
 struct Packer {
