@@ -139,7 +139,7 @@ class OnnxRuntime(FromOnnx):
 
 
 class OpenVino(FromOnnx):
-    """Single precision must be asked for: by default it computes in bf16 where the CPU can."""
+    """Set to single precision: by default it computes in bf16 where the CPU can."""
 
     packages = ("openvino",)
 

@@ -2,7 +2,7 @@
 //!
 //! A kernel that is wrong gives no error: samples look odd, or training goes astray. The checks here
 //! give the device and a reference (burn's `flex`, say) the same seeded numbers, made on the host,
-//! and compare the answers: values, gradients, and values in half precision where the device has it.
+//! and compare the results: values, gradients, and values in half precision where the device has it.
 //!
 //! ```
 //! use burn::tensor::Device;

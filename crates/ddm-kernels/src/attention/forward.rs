@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::panel::Panel;
-use super::product::{Store, multiply, rows};
+use super::product::{Store, multiply};
 use super::scores::Scores;
 use super::softmax::{Softmax, State};
 use super::{BLOCK, Inputs, SERIAL, Shape, check_len};
@@ -144,7 +144,7 @@ impl Task<'_> {
             sum: state.sum,
             factor: state.factor,
         });
-        let v = rows(self.v, keys).transposed();
+        let v = self.v.rows(keys).transposed();
         multiply::<S, V>(simd, v, weights, state.out, Store::ScaledSum(state.factor));
     }
 

@@ -1,16 +1,8 @@
 //! Products of a matrix, read where it lies, and a panel.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd};
 
 use crate::gemm::Matrix;
-
-/// Returns the given rows of a matrix.
-pub(super) fn rows(matrix: Matrix<'_>, rows: Range<usize>) -> Matrix<'_> {
-    let data = &matrix.data[rows.start * matrix.row_stride..];
-    Matrix { data, rows: rows.len(), ..matrix }
-}
 
 /// What a product does with the numbers that are in its memory.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::Simd;
 
 use super::panel::Panel;
-use super::product::{Store, multiply, rows};
+use super::product::{Store, multiply};
 use crate::buffer::scratch;
 use crate::gemm::Matrix;
 
@@ -35,7 +35,7 @@ impl Scores<'_> {
         q: &[f32],
         scores: &mut [f32],
     ) {
-        let k = rows(self.k, keys.clone());
+        let k = self.k.rows(keys.clone());
         multiply::<S, V>(simd, k, q, scores, Store::Scaled(self.scale));
         if let Some(mask) = self.mask {
             let (data, stride) = (&mask[keys.start..], self.k.rows);

@@ -135,10 +135,12 @@ pub fn matmul(a: Matrix<'_>, b: &Panels, out: &mut [f32], plus: Plus<'_>) {
     let out = Out::new(out, b.cols());
     // Threads share the rows evenly, or the columns where there are few rows and B is most of the
     // memory.
-    let wide = a.rows < 2 * ROWS;
-    let threads = if wide { 1 } else { rayon::current_num_threads() };
-    let (parts, width) = (a.rows.div_ceil(ROWS).next_multiple_of(threads), COLUMNS);
-    let width = if wide { width } else { b.cols() };
+    let parts = a.rows.div_ceil(ROWS);
+    let (parts, width) = if a.rows < 2 * ROWS {
+        (parts, COLUMNS)
+    } else {
+        (parts.next_multiple_of(rayon::current_num_threads()), b.cols())
+    };
     let tasks = parts * b.cols().div_ceil(width);
     let task = |i: usize| {
         let (part, col) = (i % parts, i / parts * width);

@@ -19,6 +19,8 @@ const BLOCK: usize = 200_000;
 const MANY: usize = 36;
 /// The output channels of a task where there are few tiles.
 const COLUMNS: usize = 64;
+/// The most tiles of such a task.
+const SHARED: usize = 96;
 /// What is left free between two points, so that they do not fall on the same lines of the cache.
 const GAP: usize = 16;
 
@@ -62,7 +64,7 @@ pub(crate) fn forward<T: Tile>(
             unsafe { job.input(part.clone(), planes, shared, part.start) };
         });
         let columns = conv.c_out.div_ceil(COLUMNS);
-        let blocks = tiles.div_ceil(96);
+        let blocks = tiles.div_ceil(SHARED);
         (0..columns * blocks).into_par_iter().for_each(|i| {
             let (column, block) = (i / blocks * COLUMNS, i % blocks);
             let block = block * tiles / blocks..(block + 1) * tiles / blocks;

@@ -185,12 +185,12 @@ fn large_concatenations_have_the_same_bits_on_any_number_of_threads() {
 
 #[test]
 #[should_panic(expected = "numbers of tensor 1")]
-fn a_tensor_of_another_length_is_told() {
+fn a_tensor_of_another_length_panics() {
     linear_combination::write(&[(1.0, &[1.0]), (1.0, &[1.0, 2.0])], &mut [0.0]);
 }
 
 #[test]
 #[should_panic(expected = "pixels of 2 channels in 3")]
-fn channels_that_do_not_fit_are_told() {
+fn channels_that_do_not_fit_panic() {
     concat::join(&[0.0; 3], &[0.0; 1], [2, 1], &mut [0.0; 4]);
 }

@@ -281,13 +281,13 @@ fn layer_norm_has_the_same_bits_on_any_threads_and_in_any_batch() {
 
 #[test]
 #[should_panic(expected = "3 groups of 8 channels")]
-fn groups_that_do_not_divide_the_channels_are_told() {
+fn groups_that_do_not_divide_the_channels_panic() {
     let case = Case::new([1, 1, 8], 3, false, 1);
     case.forward(1, &[0.0; 8]);
 }
 
 #[test]
 #[should_panic(expected = "rows of 3 in 4")]
-fn rows_that_do_not_fit_are_told() {
+fn rows_that_do_not_fit_panic() {
     layer_norm_of(&[0.0; 4], &[1.0; 3], &[0.0; 3]);
 }

@@ -46,7 +46,7 @@ pub struct Check {
     pub error: f64,
     /// The largest error that counts as right.
     pub tolerance: f64,
-    /// What kind of fault it is, if the answer is wrong: how many values, zeros, a panic, ….
+    /// What kind of fault it is, if the result is wrong: how many values, zeros, a panic, ….
     pub fault: Option<String>,
     /// The time of the second of two runs on the device, in seconds.
     pub seconds: f64,

@@ -61,8 +61,8 @@ impl Operation {
 
     /// Computes the operation twice on each device, for the same normal numbers, and compares.
     ///
-    /// The reference goes first. Both answers of the device must be right: the autotuner of a GPU computes the first while it
-    /// tries its kernels. A panic is a wrong answer.
+    /// The reference goes first. Both results of the device must be right: the autotuner of a GPU
+    /// computes the first while it tries its kernels. A panic is a wrong result.
     #[must_use]
     pub fn check(&self, device: &Device, reference: &Device, pass: Pass) -> Check {
         let mut check = Check {

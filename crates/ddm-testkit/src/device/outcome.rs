@@ -1,4 +1,4 @@
-//! The answers of one device, and their comparison with the reference's.
+//! The results of one device, and their comparison with the reference's.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use ddm_samplers::{HostNoise, NoiseSource};
 use super::inputs::Leaf;
 use super::{Inputs, Pass};
 
-/// The answers of two runs, each a list of outputs, and the time of the second run.
+/// The results of two runs, each a list of outputs, and the time of the second run.
 pub(super) struct Outcome {
     runs: [Vec<Vec<f64>>; 2],
     pub(super) seconds: f64,

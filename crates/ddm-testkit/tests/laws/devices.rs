@@ -13,14 +13,14 @@ fn product(x: &Inputs) -> Tensor<2> {
     x.get::<2>(0).matmul(x.get(1))
 }
 
-/// Checks a product whose answers have a fault, but for the first `right` of them.
+/// Checks a product whose results have a fault, but for the first `right` of them.
 ///
-/// The reference answers first: twice forward, and three times for gradients.
+/// The reference goes first: twice forward, and three times for gradients.
 fn with_fault(pass: Pass, right: usize, fault: fn(&Inputs, Tensor<2>) -> Tensor<2>) -> Check {
-    let answers = Cell::new(0);
+    let runs = Cell::new(0);
     let operation = Operation::new("product", &[&[3, 4], &[4, 5]], PRODUCT_TOLERANCE, move |x| {
-        answers.set(answers.get() + 1);
-        if answers.get() > right { fault(x, product(x)) } else { product(x) }
+        runs.set(runs.get() + 1);
+        if runs.get() > right { fault(x, product(x)) } else { product(x) }
     });
     operation.check(&Device::flex(), &Device::flex(), pass)
 }
@@ -28,7 +28,7 @@ fn with_fault(pass: Pass, right: usize, fault: fn(&Inputs, Tensor<2>) -> Tensor<
 #[track_caller]
 fn finds(fault: &str, check: Check) {
     catches(LAW, check.law());
-    let found = check.fault.as_ref().expect("a wrong answer has a fault");
+    let found = check.fault.as_ref().expect("a wrong result has a fault");
     assert!(found.contains(fault), "{found} instead of {fault}");
 }
 

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::super::BLOCK;
 use super::super::panel::Panel;
-use super::super::product::{Store, multiply, rows};
+use super::super::product::{Store, multiply};
 use super::super::scores::Scores;
 use super::weights::{Block, State, Weights};
 use crate::buffer::scratch;
@@ -95,8 +95,8 @@ impl Chunk<'_> {
         panel.pack(self.q, state.q);
         panel.pack(self.dout, state.dout);
         let tokens = panel.first..panel.first + panel.len;
-        pack_channels(rows(self.q, tokens.clone()), state.q_channels, lanes);
-        pack_channels(rows(self.dout, tokens.clone()), state.dout_channels, lanes);
+        pack_channels(self.q.rows(tokens.clone()), state.q_channels, lanes);
+        pack_channels(self.dout.rows(tokens.clone()), state.dout_channels, lanes);
         state.dq.fill(0.0);
         for (to, from) in [(state.lse, self.lse), (state.sums, self.sums)] {
             to[..panel.len].copy_from_slice(&from[tokens.clone()]);
@@ -115,11 +115,11 @@ impl Chunk<'_> {
         Block { p, ds, dk, dv }: Block<'_>,
     ) {
         self.scores.make::<S, V>(simd, keys.clone(), panel, state.q, p);
-        let v = rows(self.v, keys.clone());
+        let v = self.v.rows(keys.clone());
         multiply::<S, V>(simd, v, state.dout, ds, Store::Scaled(1.0));
         let (lse, sums, scale) = (&*state.lse, &*state.sums, self.scores.scale);
         simd.vectorize(Weights::<V> { p, ds, lse, sums, scale });
-        let k = rows(self.scores.k, keys.clone());
+        let k = self.scores.k.rows(keys.clone());
         multiply::<S, V>(simd, k.transposed(), ds, state.dq, Store::Sum);
         let products = [(&*ds, &*state.q_channels, dk), (&*p, &*state.dout_channels, dv)];
         for (a, b, out) in products {

@@ -10,7 +10,9 @@ mod random;
 mod reductions;
 mod resampling;
 
-use super::Operation;
+use burn::tensor::Tensor;
+
+use super::{Inputs, Operation};
 
 /// The largest error of matrix products and convolutions, and of what is made of them, in f32.
 ///
@@ -36,4 +38,13 @@ pub fn operations(seed: u64) -> Vec<Operation> {
     all.extend(layouts::operations());
     all.extend(random::operations(seed));
     all
+}
+
+/// Returns an operation that is no product: with [`POINTWISE_TOLERANCE`].
+fn operation<const D: usize>(
+    name: &str,
+    shapes: &[&[usize]],
+    apply: impl Fn(&Inputs) -> Tensor<D> + 'static,
+) -> Operation {
+    Operation::new(name, shapes, POINTWISE_TOLERANCE, apply)
 }
