@@ -4,8 +4,7 @@ use burn::tensor::Tensor;
 use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
-use crate::per_sample::times;
-use crate::{Denoised, Denoiser, ModelError, full_precision};
+use crate::{Denoised, Denoiser, ModelError, full_precision, linear_combination_each};
 
 /// A denoiser with the boundary condition of latent consistency models applied to its x̂₀:
 ///
@@ -74,7 +73,7 @@ impl<const D: usize, M: Denoiser<D>> Denoiser<D> for Consistent<M> {
         let x = full_precision(x);
         let (skip, out): (Vec<f64>, Vec<f64>) = at.iter().map(|&at| self.factors(at)).unzip();
         let denoised = self.inner.predict_x0(x.clone(), at);
-        denoised.map_x0(|x0| times(x, &skip) + times(x0, &out))
+        denoised.map_x0(|x0| linear_combination_each([(skip, x), (out, x0)]))
     }
 
     fn check(&self, x: &Tensor<D>, noisiest: NoiseLevel) -> Result<(), ModelError> {

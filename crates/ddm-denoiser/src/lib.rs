@@ -31,6 +31,7 @@ mod error;
 mod from_fn;
 mod gradient;
 mod guidance;
+mod linear_combination;
 mod model;
 mod parameterization;
 mod per_sample;
@@ -53,6 +54,7 @@ pub use guidance::{
     Autoguidance, Classifier, ClassifierFree, ClassifierGuided, Composed, GaussianLikelihood,
     Interval, NormalizedLikelihood, ObservationLikelihood, Operator, Reconstruction, Scale,
 };
+pub use linear_combination::{linear_combination, linear_combination_each};
 pub use model::{Model, split_variance};
 pub use parameterization::{
     EpsilonPrediction, FlowPrediction, Parameterization, ScaledInput, ScorePrediction, VPrediction,

@@ -4,7 +4,10 @@ use burn::tensor::{FloatDType, Tensor};
 use ddm_schedule::NoiseLevel;
 
 use crate::per_sample::{per_sample, times};
-use crate::{Denoised, Denoiser, ModelError, NoisePredictor, Parameterization, full_precision};
+use crate::{
+    Denoised, Denoiser, ModelError, NoisePredictor, Parameterization, full_precision,
+    linear_combination_each,
+};
 
 /// A network with its parameterization, as a [`Denoiser`].
 ///
@@ -100,7 +103,7 @@ impl<N, P> Model<N, P> {
         };
         let (a, b): (Vec<f64>, Vec<f64>) =
             at.iter().map(|&at| self.parameterization.x0_from(at)).unzip();
-        Denoised { x0: times(x, &a) + times(prediction, &b), variance }
+        Denoised { x0: linear_combination_each([(a, x), (b, prediction)]), variance }
     }
 
     /// Checks that the network's output has the shape required for x: the declared shape, or else

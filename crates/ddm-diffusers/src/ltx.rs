@@ -40,6 +40,6 @@ impl<const D: usize> Sampler<D> for FlowAncestral {
         let kept = down.sigma * to.alpha / down.alpha;
         let std = ((to.sigma - kept) * (to.sigma + kept)).max(0.0).sqrt();
         let step = kernel::reverse(from, to, std);
-        cx.add_noise(x * step.x + x0 * step.x0, self.s_noise * step.noise)
+        cx.combine([(step.x, x), (step.x0, x0)], self.s_noise * step.noise)
     }
 }

@@ -1,7 +1,7 @@
 //! PNDM on the rows of diffusers.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::Parameterization;
+use ddm_denoiser::{Parameterization, linear_combination};
 use ddm_samplers::{Context, Sampler};
 use ddm_schedule::NoiseLevel;
 
@@ -39,7 +39,7 @@ impl RowPndm {
     ) -> Tensor<D> {
         let (p, q) = self.predicts.target(at);
         let x0 = cx.denoise(x.clone(), at);
-        x * (q / at.sigma) + x0 * (p - q * at.alpha / at.sigma)
+        linear_combination([(q / at.sigma, x), (p - q * at.alpha / at.sigma, x0)])
     }
 
     /// Moves x by F, without noise.
@@ -52,7 +52,7 @@ impl RowPndm {
         to: NoiseLevel,
     ) -> Tensor<D> {
         let (a, b) = self.predicts.x0_from(from);
-        let x0 = x.clone() * a + prediction * b;
+        let x0 = linear_combination([(a, x.clone()), (b, prediction)]);
         cx.reverse(x, x0, from, to, 0.0)
     }
 }
@@ -78,7 +78,8 @@ impl<const D: usize> Sampler<D> for RowPndm {
             let there = self.move_by(cx, x.clone(), first.clone(), from, end);
             let second = self.predict(cx, there, to);
             let start = self.walk.above(to.timestep, stride);
-            return self.move_by(cx, x, (first + second) * 0.5, start, to);
+            let mean = linear_combination([(0.5, first), (0.5, second)]);
+            return self.move_by(cx, x, mean, start, to);
         }
         if !self.skip_prk && predictions < 4 {
             let half = stride / 2;
@@ -91,11 +92,12 @@ impl<const D: usize> Sampler<D> for RowPndm {
             let low = self.walk.below(middle.timestep, half);
             let there = self.move_by(cx, x.clone(), third.clone(), from, low);
             let fourth = self.predict(cx, there, to);
-            let mean = (first + (second + third) * 2.0 + fourth) * (1.0 / 6.0);
+            let (outer, inner) = (1.0 / 6.0, 1.0 / 3.0);
+            let slopes = [(outer, first), (inner, second), (inner, third), (outer, fourth)];
+            let mean = linear_combination(slopes);
             return self.move_by(cx, x, mean, from, to);
         }
-        let sum = newest_first.iter().zip(WEIGHTS[predictions - 1]).map(|(f, w)| f.clone() * *w);
-        let mean = sum.reduce(|sum, term| sum + term).unwrap_or(first);
-        self.move_by(cx, x, mean, from, end)
+        let terms = WEIGHTS[predictions - 1].iter().copied().zip(newest_first.iter().cloned());
+        self.move_by(cx, x, linear_combination(terms), from, end)
     }
 }

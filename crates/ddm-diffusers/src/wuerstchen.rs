@@ -78,6 +78,6 @@ impl<const D: usize> Sampler<D> for MeanAtEnd {
         let x0 = cx.denoise(x.clone(), from);
         let step = kernel::reverse(from, to, kernel::ddim_std(from, to, 1.0));
         let noise = if to.timestep > 0.0 { step.noise } else { 0.0 };
-        cx.add_noise(x * step.x + x0 * step.x0, noise)
+        cx.combine([(step.x, x), (step.x0, x0)], noise)
     }
 }

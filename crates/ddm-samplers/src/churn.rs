@@ -1,7 +1,7 @@
 //! EDM's churn: steps that first add a little fresh noise.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::Parameterization;
+use ddm_denoiser::{Parameterization, linear_combination};
 use ddm_schedule::{Invalid, Levels, NoiseLevel, NoiseSchedule, kernel};
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ impl<S> Churn<S> {
     ) -> Tensor<D> {
         let up = kernel::forward(from, to);
         let z = cx.fresh_noise(&x);
-        x * up.x + z * (up.noise * self.s_noise)
+        linear_combination([(up.x, x), (up.noise * self.s_noise, z)])
     }
 }
 

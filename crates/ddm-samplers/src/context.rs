@@ -3,7 +3,7 @@
 use std::fmt;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoised, Denoiser};
+use ddm_denoiser::{Denoised, Denoiser, linear_combination};
 use ddm_schedule::{NoiseLevel, NoiseSchedule, kernel};
 
 use crate::{NoiseSource, Sampler};
@@ -111,24 +111,34 @@ impl<'a, const D: usize> Context<'a, D> {
         c: f64,
     ) -> Tensor<D> {
         let step = kernel::reverse(from, to, c);
-        let mean = x * step.x + x0 * step.x0;
-        self.add_noise(mean, step.noise)
+        self.combine([(step.x, x), (step.x0, x0)], step.noise)
     }
 
     /// Returns `x + c z`. Draws z only if c > 0.
     pub fn add_noise(&mut self, x: Tensor<D>, c: f64) -> Tensor<D> {
-        if c > 0.0 {
-            let z = self.noise_like(&x);
-            return x + z * c;
+        self.combine([(1.0, x)], c)
+    }
+
+    /// Returns `Σ wᵢ xᵢ + c z`, as [`linear_combination`] does; at least one term. Draws z only if
+    /// c > 0.
+    pub fn combine(
+        &mut self,
+        terms: impl IntoIterator<Item = (f64, Tensor<D>)>,
+        c: f64,
+    ) -> Tensor<D> {
+        let mut terms: Vec<(f64, Tensor<D>)> = terms.into_iter().collect();
+        if let Some((_, x)) = terms.first().filter(|_| c > 0.0) {
+            let z = self.noise_like(x);
+            terms.push((c, z));
         }
-        x
+        linear_combination(terms)
     }
 
     /// Applies the forward kernel to a noisier level, with fresh noise: see [`kernel::forward`].
     pub fn forward(&mut self, x: Tensor<D>, from: NoiseLevel, to: NoiseLevel) -> Tensor<D> {
         let step = kernel::forward(from, to);
         let z = self.fresh_noise(&x);
-        x * step.x + z * step.noise
+        linear_combination([(step.x, x), (step.noise, z)])
     }
 
     /// Takes, or repeats, step `number` of the run with another sampler and fresh noise.

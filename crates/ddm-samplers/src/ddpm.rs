@@ -1,7 +1,7 @@
 //! DDPM: the ancestral sampler of the chain.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::Denoised;
+use ddm_denoiser::{Denoised, linear_combination};
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
@@ -47,19 +47,15 @@ impl<const D: usize> Sampler<D> for Ddpm {
         let small = kernel::ddim_std(from, to, 1.0);
         let large = kernel::forward(to, from).noise;
         let step = kernel::reverse(from, to, small);
-        let noise = (to.sigma > 0.0).then(|| {
-            let z = cx.noise_like(&x);
-            match (self.variance, v) {
-                (Variance::Large, _) => z * large,
+        let noisy = to.sigma > 0.0;
+        match (self.variance, v) {
+            (Variance::Learned, Some(v)) if noisy => {
                 // ln c = v ln √β + (1 − v) ln √β̃
-                (Variance::Learned, Some(v)) => z * (v * (large / small).ln()).exp() * small,
-                (Variance::Small | Variance::Learned, _) => z * small,
+                let z = cx.noise_like(&x) * (v * (large / small).ln()).exp();
+                linear_combination([(step.x, x), (step.x0, x0), (small, z)])
             }
-        });
-        let mean = x * step.x + x0 * step.x0;
-        match noise {
-            Some(noise) => mean + noise,
-            None => mean,
+            (Variance::Large, _) if noisy => cx.combine([(step.x, x), (step.x0, x0)], large),
+            _ => cx.combine([(step.x, x), (step.x0, x0)], step.noise),
         }
     }
 

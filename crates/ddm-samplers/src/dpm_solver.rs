@@ -1,5 +1,7 @@
 //! DPM-Solver: multistep, in the predicted noise.
 
+use std::iter;
+
 use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
@@ -97,9 +99,8 @@ impl<const D: usize> Sampler<D> for DpmSolver {
             return cx.reverse(x, x0, from, to, kernel::sde_std(from, to, 1.0));
         }
         let [of_x, of_noise, of_z] = kernel::noise_sde(from, to, 1.0);
-        let z = cx.noise_like(&x);
-        let weights: Vec<f64> = weights.iter().map(|weight| weight * of_noise).collect();
-        history.add_to(x * of_x, &weights) + z * of_z
+        let predictions = history.terms(&weights, of_noise);
+        cx.combine(iter::once((of_x, x)).chain(predictions), of_z)
     }
 
     fn order(&self) -> Option<usize> {

@@ -1,11 +1,11 @@
 //! Heun's method: the mean of the slopes at both ends.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{EpsilonPrediction, FlowPrediction, Parameterization};
+use ddm_denoiser::{EpsilonPrediction, FlowPrediction, Parameterization, linear_combination};
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::prediction::{prediction_from, sum};
+use crate::prediction::prediction_from;
 use crate::{Context, Sampler};
 
 /// Heun's method: an Euler step, a second model call at its end, and the step again with the mean
@@ -74,7 +74,8 @@ impl<const D: usize> Sampler<D> for Heun {
             (prediction_from(kind, from), prediction_from(kind, to));
         let of_x = step.x + step.x0 * (a + half * x_in);
         let of = |factor: f64| step.x0 * half * factor;
-        sum([(of_x, x), (of(x0_in), x0), (of(end_in), end)], (of(x0_end_in), x0_end))
+        let at_end = [(of(end_in), end), (of(x0_end_in), x0_end)];
+        linear_combination([(of_x, x), (of(x0_in), x0)].into_iter().chain(at_end))
     }
 
     fn order(&self) -> Option<usize> {

@@ -39,10 +39,10 @@ impl<const D: usize> History<D> {
         self.predictions.iter().map(|&(level, _)| level)
     }
 
-    /// Returns `x + Σ wᵢ predictionᵢ`, newest first, over the stored predictions that have a
-    /// weight.
-    pub fn add_to(&self, x: Tensor<D>, weights: &[f64]) -> Tensor<D> {
-        let terms = self.predictions.iter().zip(weights);
-        terms.fold(x, |sum, ((_, prediction), &w)| sum + prediction.clone() * w)
+    /// Returns the terms of `Σ factor wᵢ predictionᵢ`, newest first, over the stored predictions
+    /// that have a weight: for [`Context::combine`](crate::Context::combine).
+    pub fn terms(&self, weights: &[f64], factor: f64) -> impl Iterator<Item = (f64, Tensor<D>)> {
+        let weighted = self.predictions.iter().zip(weights);
+        weighted.map(move |((_, prediction), weight)| (factor * weight, prediction.clone()))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{Denoiser, ModelError, Parameterization, full_precision};
+use ddm_denoiser::{Denoiser, ModelError, Parameterization, full_precision, linear_combination};
 use ddm_schedule::{Invalid, Levels, NoiseLevel};
 
 use crate::Frame;
@@ -101,14 +101,14 @@ impl<const D: usize, M: Denoiser<D>> Inversion<'_, D, M> {
                 let x0 = self.model.denoise(x.clone(), to);
                 let ((p, q), prediction) =
                     (kind.target(from), prediction_of(&**kind, x.clone(), x0, to));
-                prediction * q.recip() - x * (p / (q * from.alpha))
+                linear_combination([(q.recip(), prediction), (-p / (q * from.alpha), x)])
             }
             _ => {
                 // Data without noise is treated as data with very little noise.
                 let sigma = from.sigma.max(1e-3_f64.min(to.sigma / 8.0));
                 let at = NoiseLevel { timestep: to.timestep, sigma, ..from };
                 let x0 = self.model.denoise(x.clone(), at);
-                x * sigma.recip() - x0 * (from.alpha / sigma)
+                linear_combination([(sigma.recip(), x), (-from.alpha / sigma, x0)])
             }
         }
     }
@@ -131,9 +131,10 @@ impl<const D: usize, M: Denoiser<D>> Iterator for Inversion<'_, D, M> {
             _ => self.levels[last],
         };
         let noise = self.noise(from, to);
-        let free = self.x.clone() * from.alpha.recip() - noise.clone() * (from.sigma / from.alpha);
+        let (of_x, of_noise) = (from.alpha.recip(), -from.sigma / from.alpha);
+        let free = linear_combination([(of_x, self.x.clone()), (of_noise, noise.clone())]);
         let denoised = (self.limit)(free);
-        let x = denoised.clone() * to.alpha + noise * to.sigma;
+        let x = linear_combination([(to.alpha, denoised.clone()), (to.sigma, noise)]);
         (self.x, self.done) = (x.clone(), self.done + 1);
         Some(Frame { x, denoised, level: to, evaluations: self.done })
     }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
-use crate::prediction::{prediction_from, sum};
+use crate::prediction::prediction_from;
 use crate::settings::Fraction;
 use crate::{Context, Extrapolate, Sampler, SamplingError};
 
@@ -77,9 +77,8 @@ impl<const D: usize> Sampler<D> for Midpoint {
         let (a, b) = kind.x0_from(from);
         let (x_in, x0_in) = prediction_from(kind, middle);
         let of = |factor: f64| step.x0 * b * factor;
-        let terms = [(step.x + step.x0 * a, x), (of(x_in), x_middle)];
-        let mean = sum(terms, (of(x0_in), x0_middle));
-        cx.add_noise(mean, step.noise)
+        let of_x = step.x + step.x0 * a;
+        cx.combine([(of_x, x), (of(x_in), x_middle), (of(x0_in), x0_middle)], step.noise)
     }
 
     fn order(&self) -> Option<usize> {

@@ -5,6 +5,8 @@
 //! polynomial through the predictions, times an exponential that comes from the kernel
 //! (`crate::integral`). A method is a choice of prediction, of coordinate, and of exponential.
 
+use std::iter;
+
 use burn::tensor::Tensor;
 use ddm_denoiser::{EpsilonPrediction, Parameterization, X0Prediction};
 use ddm_schedule::{NoiseLevel, kernel};
@@ -144,12 +146,11 @@ impl Move {
             return cx.reverse(x, x0, from, to, c);
         }
         let step = kernel::reverse(from, to, c);
-        // Sorted by x and predictions on the host: one multiplication less per tensor.
+        // Sorted by x and predictions on the host: one pass over them.
         let (a, b) = kind.x0_from(from);
         let (of_x, of_prediction) = (step.x + step.x0 * a, step.x0 * b);
-        let weights: Vec<f64> = weights.iter().map(|weight| weight * of_prediction).collect();
-        let mean = history.add_to(x * of_x, &weights);
-        cx.add_noise(mean, step.noise)
+        let predictions = history.terms(weights, of_prediction);
+        cx.combine(iter::once((of_x, x)).chain(predictions), step.noise)
     }
 }
 

@@ -1,7 +1,7 @@
 //! PNDM: pseudo numerical methods for diffusion models on manifolds.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::{EpsilonPrediction, Parameterization};
+use ddm_denoiser::{EpsilonPrediction, Parameterization, linear_combination};
 use ddm_schedule::NoiseLevel;
 use serde::{Deserialize, Serialize};
 
@@ -72,13 +72,18 @@ impl<const D: usize, P: Parameterization> Sampler<D> for Pndm<P> {
             return Move { from, to, c: 0.0 }.take(cx, x, x0, kind, history, &weights);
         }
         let mean = match self.start {
-            PndmStart::Heun => (first.clone() + slope(kind, cx, &x, first, from, to)) * 0.5,
+            PndmStart::Heun => {
+                let second = slope(kind, cx, &x, first.clone(), from, to);
+                linear_combination([(0.5, first), (0.5, second)])
+            }
             PndmStart::RungeKutta => {
                 let middle = cx.level_at_timestep(0.5 * (from.timestep + to.timestep));
                 let second = slope(kind, cx, &x, first.clone(), from, middle);
                 let third = slope(kind, cx, &x, second.clone(), from, middle);
                 let fourth = slope(kind, cx, &x, third.clone(), from, to);
-                (first + (second + third) * 2.0 + fourth) * (1.0 / 6.0)
+                let (outer, inner) = (1.0 / 6.0, 1.0 / 3.0);
+                let slopes = [(outer, first), (inner, second), (inner, third), (outer, fourth)];
+                linear_combination(slopes)
             }
         };
         let x0 = x0_of(kind, x.clone(), mean, from);

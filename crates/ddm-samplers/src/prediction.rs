@@ -1,7 +1,7 @@
 //! Conversion of x̂₀ to the quantity a method works with (ε̂, a velocity), and back.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::Parameterization;
+use ddm_denoiser::{Parameterization, linear_combination};
 use ddm_schedule::NoiseLevel;
 
 /// The factors of x and x̂₀ in the prediction of `kind` at `at` that corresponds to x̂₀:
@@ -21,7 +21,7 @@ pub(crate) fn prediction_of<const D: usize>(
     at: NoiseLevel,
 ) -> Tensor<D> {
     let (a, b) = prediction_from(kind, at);
-    sum([(a, x)], (b, x0))
+    linear_combination([(a, x), (b, x0)])
 }
 
 /// The x̂₀ that corresponds to a prediction of `kind`, for x at `at`.
@@ -32,15 +32,5 @@ pub(crate) fn x0_of<const D: usize>(
     at: NoiseLevel,
 ) -> Tensor<D> {
     let (a, b) = kind.x0_from(at);
-    sum([(a, x)], (b, prediction))
-}
-
-/// `Σ a x`, without the terms of factor 0 (except the last) and without multiplications by 1.
-pub(crate) fn sum<const D: usize, const N: usize>(
-    terms: [(f64, Tensor<D>); N],
-    last: (f64, Tensor<D>),
-) -> Tensor<D> {
-    let scaled = |(a, x): (f64, Tensor<D>)| if a == 1.0 { x } else { x * a };
-    let terms = terms.into_iter().filter(|&(a, _)| a != 0.0);
-    terms.fold(scaled(last), |sum, term| sum + scaled(term))
+    linear_combination([(a, x), (b, prediction)])
 }

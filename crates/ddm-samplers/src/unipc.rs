@@ -1,6 +1,7 @@
 //! UniPC, and the predictor-corrector scheme it shares with SA-Solver.
 
 use burn::tensor::Tensor;
+use ddm_denoiser::linear_combination;
 use ddm_schedule::{NoiseLevel, kernel};
 use serde::{Deserialize, Serialize};
 
@@ -199,7 +200,8 @@ impl Scheme {
         let x = match last.take().map(|(step, result)| (step.corrector, step, result)) {
             // Only the difference is added, which keeps later changes of x (RePaint, ...).
             Some((Some(order), step, result)) if step.to == from => {
-                x + (self.take(&step, history, order, Some(prediction.clone())) - result)
+                let corrected = self.take(&step, history, order, Some(prediction.clone()));
+                linear_combination([(1.0, x), (-1.0, result)].into_iter().chain(corrected))
             }
             _ => x,
         };
@@ -215,7 +217,8 @@ impl Scheme {
         }
         let corrector = self.corrector.filter(|_| most > 0).map(|order| order.min(most));
         let step = Step { x, from, to, extrapolate, eta, z, corrector };
-        let next = self.take(&step, history, self.predictor.min(most).max(1), None);
+        let order = self.predictor.min(most).max(1);
+        let next = linear_combination(self.take(&step, history, order, None));
         *last = Some((step, next.clone()));
         next
     }
@@ -238,26 +241,23 @@ impl Scheme {
         weights(nodes, moments)
     }
 
-    /// Takes the step with the newest `order` predictions, and with that at its end if it is known.
+    /// Takes the step with the newest `order` predictions, and with that at its end if it is known:
+    /// the terms of the result.
     fn take<const D: usize>(
         &self,
         step: &Step<D>,
         history: &History<D>,
         order: usize,
         end: Option<Tensor<D>>,
-    ) -> Tensor<D> {
+    ) -> Vec<(f64, Tensor<D>)> {
         let [of_x, of_predictions, of_z] = step.coefficients();
         let nodes: Vec<f64> =
             step.nodes(history, order).into_iter().chain(end.is_some().then_some(1.0)).collect();
-        let weights: Vec<f64> =
-            self.weights(&nodes, step).iter().map(|weight| weight * of_predictions).collect();
-        let mut next = history.add_to(step.x.clone() * of_x, &weights[..order]);
-        if let Some(end) = end {
-            next = next + end * weights[order];
-        }
-        match &step.z {
-            Some(z) if of_z > 0.0 => next + z.clone() * of_z,
-            _ => next,
-        }
+        let weights = self.weights(&nodes, step);
+        let mut terms = vec![(of_x, step.x.clone())];
+        terms.extend(history.terms(&weights[..order], of_predictions));
+        terms.extend(end.map(|end| (weights[order] * of_predictions, end)));
+        terms.extend(step.z.as_ref().filter(|_| of_z > 0.0).map(|z| (of_z, z.clone())));
+        terms
     }
 }

@@ -125,8 +125,8 @@ pub(crate) fn langevin_move<const D: usize>(
     step: f64,
 ) -> Tensor<D> {
     let x0 = cx.denoise(x.clone(), at);
-    let mean = x * (1.0 - step) + x0 * (step * at.alpha);
-    cx.add_noise(mean, (2.0 * step).sqrt() * at.sigma)
+    let noise = (2.0 * step).sqrt() * at.sigma;
+    cx.combine([(1.0 - step, x), (step * at.alpha, x0)], noise)
 }
 
 impl<const D: usize> Sampler<D> for AnnealedLangevin {

@@ -1,7 +1,7 @@
 //! The path between two levels in the angle θ, and the slope along it.
 
 use burn::tensor::Tensor;
-use ddm_denoiser::column;
+use ddm_denoiser::{column, linear_combination_each};
 use ddm_schedule::{NoiseLevel, NoiseSchedule};
 
 use crate::ScoreError;
@@ -81,7 +81,7 @@ pub(crate) fn velocity<const D: usize>(
     x0: Tensor<D>,
     at: &[NoiseLevel],
 ) -> Tensor<D> {
-    let cos = column(y, at.iter().map(|at| at.alpha / at.scale()));
-    let sin = column(y, at.iter().map(|at| at.sigma / at.scale()));
-    (y.clone() * cos - x0) / sin
+    let of_y = at.iter().map(|at| at.alpha / at.sigma).collect();
+    let of_x0 = at.iter().map(|at| -at.scale() / at.sigma).collect();
+    linear_combination_each([(of_y, y.clone()), (of_x0, x0)])
 }

@@ -55,7 +55,7 @@ impl<const D: usize> Sampler<D> for ReverseDiffusion {
         }
         let up = kernel::forward(to, from);
         let score = score(x.clone(), x0, from);
-        cx.add_noise(x * (2.0 - up.x) + score * up.noise.powi(2), up.noise)
+        cx.combine([(2.0 - up.x, x), (up.noise.powi(2), score)], up.noise)
     }
 
     fn is_stochastic(&self) -> bool {
@@ -115,7 +115,7 @@ impl<const D: usize> Sampler<D> for EulerMaruyama {
         let dt = t - cx.time_of(to);
         let (f, g) = (schedule.drift(t), schedule.diffusion(t));
         let score = score(x.clone(), x0, from);
-        cx.add_noise(x * (1.0 - f * dt) + score * (g * g * dt), g * dt.sqrt())
+        cx.combine([(1.0 - f * dt, x), (g * g * dt, score)], g * dt.sqrt())
     }
 
     fn is_stochastic(&self) -> bool {

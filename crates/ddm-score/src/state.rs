@@ -1,7 +1,7 @@
 //! The state of an integrator: tensors that are combined per sample.
 
 use burn::tensor::{Bool, Tensor, TensorData};
-use ddm_denoiser::{column, sum_each};
+use ddm_denoiser::{linear_combination, linear_combination_each, sum_each};
 
 /// A batch of points on the path of an ordinary differential equation, or of slopes there.
 pub(crate) trait State: Clone {
@@ -20,12 +20,11 @@ pub(crate) trait State: Clone {
 
 impl<const D: usize> State for Tensor<D> {
     fn sum(terms: &[(f64, &Self)]) -> Self {
-        let (&(a, first), rest) = terms.split_first().expect("every stage has a slope before it");
-        rest.iter().fold(first.clone() * a, |sum, &(a, k)| sum + k.clone() * a)
+        linear_combination(terms.iter().map(|&(a, k)| (a, k.clone())))
     }
 
     fn advance(&self, h: &[f64], slope: Self) -> Self {
-        self.clone() + slope * column(self, h.iter().copied())
+        linear_combination_each([(vec![1.0], self.clone()), (h.to_vec(), slope)])
     }
 
     fn size(&self, before: &Self, after: &Self) -> Tensor<1> {

@@ -84,7 +84,7 @@ fn encoding_and_decoding_undo_each_other() {
 #[test]
 fn networks_go_the_same_way_as_the_denoiser_that_they_imitate() {
     let (model, schedule) = (mixture(), LinearVp::default());
-    let x = noisy(32, schedule.level(1e-3));
+    let x = noisy(32, schedule.level(1e-3)).cast(DType::F64);
     let known = ProbabilityFlow::new(&model, &schedule).encode(x.clone()).unwrap().x;
     fn goes<P: ddm_denoiser::Parameterization + Copy>(
         parameterization: P,
@@ -98,7 +98,8 @@ fn networks_go_the_same_way_as_the_denoiser_that_they_imitate() {
         let there = flow.encode(x.clone()).unwrap();
         let apart = greatest(host(there.x.clone() - known.clone()));
         let error = greatest(host(flow.decode(there.x).unwrap().x - x.clone()));
-        assert!(apart < 1e-3 && error < 1e-3, "{apart:e} apart, {error:e} after both ways");
+        // In f64 the two differ by rounding alone; the way back has the error of the tolerance.
+        assert!(apart < 1e-9 && error < 1e-3, "{apart:e} apart, {error:e} after both ways");
     }
     goes(EpsilonPrediction, &x, &known);
     goes(VPrediction, &x, &known);

@@ -1,7 +1,10 @@
 //! The training objective: noisy inputs, targets and a weighted loss.
 
 use burn::tensor::{DType, FloatDType, Tensor};
-use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor, Parameterization, column};
+use ddm_denoiser::{
+    ConditionalPredictor, ModelError, NoisePredictor, Parameterization, column,
+    linear_combination_each,
+};
 use ddm_noise::NoiseSource;
 use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
@@ -181,18 +184,22 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         let epsilon = epsilon.cast(x0.dtype());
         let levels: Vec<NoiseLevel> =
             sampled.iter().map(|of| self.schedule.level(of.time)).collect();
-        let factor = |of: &dyn Fn(NoiseLevel) -> f64| column(&x0, levels.iter().map(|&at| of(at)));
+        let factors = |of: &dyn Fn(NoiseLevel) -> f64| -> Vec<f64> {
+            levels.iter().map(|&at| of(at)).collect()
+        };
 
         let seen = |at| self.parameterization.input_scale(at);
-        let x_t = x0.clone() * factor(&|at| at.alpha * seen(at))
-            + epsilon.clone() * factor(&|at| at.sigma * seen(at));
-        let t = factor(&|at| self.parameterization.time(at)).reshape([levels.len()]);
+        let x_t = linear_combination_each([
+            (factors(&|at| at.alpha * seen(at)), x0.clone()),
+            (factors(&|at| at.sigma * seen(at)), epsilon.clone()),
+        ]);
+        let t = column(&x0, factors(&|at| self.parameterization.time(at))).reshape([levels.len()]);
         let weight = |(&at, of): (&NoiseLevel, &Sampled)| {
             self.weighting.weight(at, &self.parameterization) * of.importance
         };
         let weight = column(&x0, levels.iter().zip(&sampled).map(weight)).reshape([levels.len()]);
-        let target = x0.clone() * factor(&|at| self.parameterization.target(at).0)
-            + epsilon * factor(&|at| self.parameterization.target(at).1);
+        let (p, q) = levels.iter().map(|&at| self.parameterization.target(at)).unzip();
+        let target = linear_combination_each([(p, x0), (q, epsilon)]);
         Example { x_t, t, target, weight, sampled }
     }
 

@@ -16,6 +16,7 @@ mod guidance;
 mod guidance_branches;
 mod guidance_gradients;
 mod inpainting;
+mod linear_combinations;
 mod mixture_orders;
 mod noise;
 mod ownership;
