@@ -25,4 +25,4 @@ pub use mlp::{Mlp, MlpConfig};
 pub use prepared::{Network, Prepared};
 pub use unet::{DiffusersError, UNet, UNetConfig};
 pub use vae::{Vae, VaeConfig, VaeLoss};
-pub use weights::{WeightsError, load_weights, save_weights};
+pub use weights::{WeightsError, load_pytorch_weights, load_weights, save_weights};

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::store::SafetensorsStoreError;
 use burn::store::{
     ApplyError, ApplyResult, FloatCastAdapter, IdentityAdapter, KeyRemapper, ModuleAdapter,
-    ModuleStore, SafetensorsStore,
+    ModuleStore, PyTorchToBurnAdapter, SafetensorsStore,
 };
 use burn::tensor::DType;
 use thiserror::Error;
@@ -122,6 +122,21 @@ pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(),
 /// another shape. The module is then dropped, never partly loaded.
 pub fn load_weights<M: Module>(module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
     load_adapted(module, path.as_ref(), KeyRemapper::new(), IdentityAdapter)
+}
+
+/// Loads a safetensors file that PyTorch wrote, whose tensors have the names of the module's fields.
+///
+/// As [`load_weights`], but the layouts are PyTorch's: the weights of linear layers are transposed, and
+/// those of norms are called `weight` and `bias`.
+///
+/// # Errors
+///
+/// As there.
+pub fn load_pytorch_weights<M: Module>(
+    module: M,
+    path: impl AsRef<Path>,
+) -> Result<M, WeightsError> {
+    load_adapted(module, path.as_ref(), KeyRemapper::new(), PyTorchToBurnAdapter)
 }
 
 /// Loads a file of another layout: `names` changes its names, `layouts` its tensors.
