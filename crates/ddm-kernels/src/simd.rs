@@ -78,3 +78,17 @@ pub(crate) fn store<S: Simd>(simd: S, data: &mut [f32], at: usize, len: usize, v
 pub(crate) fn vectors<S: Simd>(_: S, len: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..len).step_by(S::F32_LANES).map(move |at| (at, S::F32_LANES.min(len - at)))
 }
+
+/// Calls `f` with the starts and the lengths of the vectors that `len` numbers fill. For all but the
+/// last, which may be filled in part, the length is a constant to the compiler.
+#[inline(always)]
+pub(crate) fn for_vectors<S: Simd>(_: S, len: usize, mut f: impl FnMut(usize, usize)) {
+    let mut at = 0;
+    while at + S::F32_LANES <= len {
+        f(at, S::F32_LANES);
+        at += S::F32_LANES;
+    }
+    if at < len {
+        f(at, len - at);
+    }
+}

@@ -14,6 +14,8 @@ use crate::gemm::{Block, Matrix, Out, Packed, Panels, Plus, matmul, pack_into};
 const BLOCK: usize = 1 << 17;
 /// The pixels of a chunk of the weights' gradient. Chunks are fixed, so sums do not depend on threads.
 const CHUNK: usize = 2048;
+/// The pixels up to which each weight is read once.
+const FEW: usize = 192;
 
 /// Packs the weights of each group as a matrix `[taps · c_in, c_out]`.
 pub(super) fn pack(conv: &Conv2d, weights: &[f32]) -> Vec<Panels> {
@@ -60,6 +62,13 @@ pub(super) fn forward(
     }
     let pixels = conv.n * conv.out_h * conv.out_w;
     let depth = conv.taps() * conv.c_in / conv.options.groups;
+    if let ([panels], 0..FEW) = (groups, pixels) {
+        // Few pixels: the weights are most of the memory, so tasks share the output channels.
+        return scratch(pixels * depth, |gathered| {
+            gather(conv, x, 0, 0, gathered);
+            matmul(Matrix::new(gathered, depth), panels, out, plus);
+        });
+    }
     // Enough blocks for all threads; an element does not depend on its block.
     let rows = block_rows(depth).min(pixels.div_ceil(2 * rayon::current_num_threads())).max(1);
     let out_group = conv.c_out / conv.options.groups;
@@ -89,8 +98,14 @@ fn block_rows(depth: usize) -> usize {
 fn gather(conv: &Conv2d, x: &[f32], group: usize, first: usize, gathered: &mut [f32]) {
     let channels = conv.c_in / conv.options.groups;
     for (i, row) in gathered.chunks_exact_mut(conv.taps() * channels).enumerate() {
-        for (tap, to) in row.chunks_exact_mut(channels).enumerate() {
-            match source(conv, first + i, tap) {
+        if conv.c_in == 1 {
+            // Copying a slice costs more than a number.
+            let taps = row.iter_mut().zip(conv.sources(first + i));
+            taps.for_each(|(to, pixel)| *to = pixel.map_or(0.0, |pixel| x[pixel]));
+            continue;
+        }
+        for (to, pixel) in row.chunks_exact_mut(channels).zip(conv.sources(first + i)) {
+            match pixel {
                 Some(pixel) => {
                     to.copy_from_slice(&x[pixel * conv.c_in + group * channels..][..channels]);
                 }
@@ -98,22 +113,6 @@ fn gather(conv: &Conv2d, x: &[f32], group: usize, first: usize, gathered: &mut [
             }
         }
     }
-}
-
-/// Returns the input pixel that a tap of an output pixel reads, if it lies in the image.
-#[inline(always)]
-fn source(conv: &Conv2d, pixel: usize, tap: usize) -> Option<usize> {
-    let options = &conv.options;
-    let (n, y, x) =
-        (pixel / (conv.out_h * conv.out_w), pixel / conv.out_w % conv.out_h, pixel % conv.out_w);
-    let at = |axis: usize, place: usize, tap: usize, size: usize| {
-        (place * options.stride[axis] + tap * options.dilation[axis])
-            .checked_sub(options.padding_begin[axis])
-            .filter(|&at| at < size)
-    };
-    let y = at(0, y, tap / conv.kernel[1], conv.h)?;
-    let x = at(1, x, tap % conv.kernel[1], conv.w)?;
-    Some((n * conv.h + y) * conv.w + x)
 }
 
 pub(super) fn backward_input(conv: &Conv2d, dy: &[f32], weights: &[f32], dx: &mut [f32]) {
@@ -168,8 +167,8 @@ pub(super) fn backward_input(conv: &Conv2d, dy: &[f32], weights: &[f32], dx: &mu
 fn scatter(conv: &Conv2d, spread: &[f32], group: usize, first: usize, dx: &mut [f32]) {
     let channels = conv.c_in / conv.options.groups;
     for (i, row) in spread.chunks_exact(conv.taps() * channels).enumerate() {
-        for (tap, from) in row.chunks_exact(channels).enumerate() {
-            if let Some(pixel) = source(conv, first + i, tap) {
+        for (from, pixel) in row.chunks_exact(channels).zip(conv.sources(first + i)) {
+            if let Some(pixel) = pixel {
                 let to = &mut dx[pixel * conv.c_in + group * channels..][..channels];
                 to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
             }

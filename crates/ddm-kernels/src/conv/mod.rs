@@ -1,11 +1,12 @@
 //! Convolutions of channels-last images.
 
 mod direct;
+mod dots;
 mod weights;
 
 use weights::Packing;
 pub(crate) use weights::Taps;
-pub use weights::{ConvMethod, ConvWeights};
+pub use weights::{ConvMethod, ConvWeights, Transform};
 
 use crate::error::ShapeError;
 use crate::gemm::{Matrix, Panels, Plus, matmul, matmul_transposed};
@@ -147,6 +148,24 @@ impl Conv2d {
         self.weights_shape().iter().product()
     }
 
+    /// Returns the input pixels that the taps of an output pixel read, row by row; none outside of
+    /// the image.
+    #[inline(always)]
+    fn sources(&self, pixel: usize) -> impl Iterator<Item = Option<usize>> + use<'_> {
+        let options = &self.options;
+        let (image, rest) = (pixel / (self.out_h * self.out_w), pixel % (self.out_h * self.out_w));
+        let place = [rest / self.out_w, rest % self.out_w];
+        let at = move |axis: usize, tap: usize, size: usize| {
+            (place[axis] * options.stride[axis] + tap * options.dilation[axis])
+                .checked_sub(options.padding_begin[axis])
+                .filter(|&at| at < size)
+        };
+        (0..self.kernel[0]).flat_map(move |i| {
+            let row = at(0, i, self.h).map(|y| (image * self.h + y) * self.w);
+            (0..self.kernel[1]).map(move |j| Some(row? + at(1, j, self.w)?))
+        })
+    }
+
     pub(crate) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
@@ -180,6 +199,7 @@ impl Conv2d {
         weights.check(self);
         match &weights.0 {
             Packing::Direct(panels) => direct::forward(self, x, panels, plus, out),
+            Packing::Dots(weights) => weights.forward(self, x, plus, out),
             Packing::Four(weights) => winograd::forward(self, x, weights, plus, out),
             Packing::Two(weights) => winograd::forward(self, x, weights, plus, out),
         }

@@ -2,8 +2,9 @@
 
 use super::Conv2d;
 use crate::conv::direct;
+use crate::conv::dots::Dots;
 use crate::gemm::Panels;
-use crate::winograd::{F2, F4, Tile, Transformed};
+use crate::winograd::{F2, F4, Transformed, values};
 
 /// The weights of a convolution, transformed and packed for the method that suits its shape.
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub struct ConvWeights(pub(super) Packing);
 pub(super) enum Packing {
     /// A matrix `[taps · c_in, c_out]` for each group.
     Direct(Vec<Panels>),
+    Dots(Dots),
     Two(Transformed<F2>),
     Four(Transformed<F4>),
 }
@@ -24,10 +26,22 @@ pub(super) enum Packing {
 pub enum ConvMethod {
     /// A matrix product of all taps.
     Direct,
-    /// Winograd's F(2×2, 3×3): 16/9 of the weights' memory, 1/2.25 of the multiplications.
-    Two,
-    /// Winograd's F(4×4, 3×3): 4 times the memory, a quarter of the multiplications.
-    Four,
+    /// A dot product for each output, of 3×3 convolutions to at most four channels.
+    Dots,
+    /// Winograd's F(2×2, 3×3): 1/2.25 of the multiplications.
+    Two(Transform),
+    /// Winograd's F(4×4, 3×3): a quarter of the multiplications.
+    Four(Transform),
+}
+
+/// When the weights of Winograd's method are transformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transform {
+    /// Once. They take 16/9 of their memory in F(2×2), and 4 times as much in F(4×4).
+    Once,
+    /// In each call, a part at a time. They take no more memory than they have, and the layer takes
+    /// up to half as long again.
+    InCall,
 }
 
 impl ConvMethod {
@@ -35,16 +49,17 @@ impl ConvMethod {
     /// channels alone, not on the batch, so that a sample does not depend on its batch.
     #[must_use]
     pub fn fastest(conv: &Conv2d) -> Self {
-        let tiles = |side: usize| conv.out_h.div_ceil(side) * conv.out_w.div_ceil(side);
+        let tiles = conv.out_h.div_ceil(4) * conv.out_w.div_ceil(4);
         // With many channels reading the weights takes as long as the products, so on few pixels the
         // methods with fewer weights win.
         let many = conv.c_in * conv.c_out > 128 * 128;
-        match tiles(4) {
+        match tiles {
+            _ if Dots::suits(conv) => Self::Dots,
             _ if !conv.is_winograd() || conv.c_in < 8 => Self::Direct,
             1 if many => Self::Direct,
-            1..=3 => Self::Two,
-            4..=8 if many => Self::Two,
-            _ => Self::Four,
+            1..=3 => Self::Two(Transform::Once),
+            4..=8 if many => Self::Two(Transform::Once),
+            _ => Self::Four(Transform::Once),
         }
     }
 }
@@ -60,8 +75,8 @@ impl ConvWeights {
         Self::with_method(conv, weights, ConvMethod::fastest(conv))
     }
 
-    /// Packs weights `[c_out, c_in/groups, kh, kw]` for a given method. Where Winograd's is not
-    /// possible (another kernel or stride, groups), it is [`ConvMethod::Direct`].
+    /// Packs weights `[c_out, c_in/groups, kh, kw]` for a given method. Where it is
+    /// not possible (another kernel or stride, groups), it is [`ConvMethod::Direct`].
     ///
     /// # Panics
     ///
@@ -71,8 +86,13 @@ impl ConvWeights {
         assert_eq!(weights.len(), conv.weights_len(), "weights");
         let taps = Taps { weights, out_stride: conv.c_in * 9, in_stride: 9, turned: false };
         Self(match method {
-            ConvMethod::Two if conv.is_winograd() => Packing::Two(Transformed::new(conv, taps)),
-            ConvMethod::Four if conv.is_winograd() => Packing::Four(Transformed::new(conv, taps)),
+            ConvMethod::Dots if Dots::suits(conv) => Packing::Dots(Dots::pack(conv, taps)),
+            ConvMethod::Two(when) if conv.is_winograd() => {
+                Packing::Two(Transformed::new(conv, taps, when))
+            }
+            ConvMethod::Four(when) if conv.is_winograd() => {
+                Packing::Four(Transformed::new(conv, taps, when))
+            }
             _ => Packing::Direct(direct::pack(conv, weights)),
         })
     }
@@ -82,8 +102,9 @@ impl ConvWeights {
     pub(crate) fn turned(conv: &Conv2d, weights: &[f32]) -> Self {
         let taps = Taps { weights, out_stride: 9, in_stride: conv.c_out * 9, turned: true };
         Self(match ConvMethod::fastest(conv) {
-            ConvMethod::Two => Packing::Two(Transformed::new(conv, taps)),
-            ConvMethod::Four => Packing::Four(Transformed::new(conv, taps)),
+            ConvMethod::Dots => Packing::Dots(Dots::pack(conv, taps)),
+            ConvMethod::Two(when) => Packing::Two(Transformed::new(conv, taps, when)),
+            ConvMethod::Four(when) => Packing::Four(Transformed::new(conv, taps, when)),
             ConvMethod::Direct => {
                 let mut turned = vec![0.0; weights.len()];
                 for (i, turned) in turned.chunks_exact_mut(9).enumerate() {
@@ -97,11 +118,14 @@ impl ConvWeights {
     /// Returns the bytes in memory of weights packed for a method.
     #[must_use]
     pub fn bytes_of(conv: &Conv2d, method: ConvMethod) -> usize {
+        if method == ConvMethod::Dots && Dots::suits(conv) {
+            return conv.weights_len() * size_of::<f32>();
+        }
         let groups = conv.options.groups;
         let pixel = Panels::packed_len(conv.c_in / groups, conv.c_out / groups) * groups;
         let points = match method {
-            ConvMethod::Two if conv.is_winograd() => F2::POINTS,
-            ConvMethod::Four if conv.is_winograd() => F4::POINTS,
+            ConvMethod::Two(when) if conv.is_winograd() => values::<F2>(when),
+            ConvMethod::Four(when) if conv.is_winograd() => values::<F4>(when),
             _ => conv.taps(),
         };
         points * pixel * size_of::<f32>()
@@ -111,6 +135,7 @@ impl ConvWeights {
     pub(crate) fn unpack(&self, conv: &Conv2d) -> Vec<f32> {
         match &self.0 {
             Packing::Direct(groups) => direct::unpack(conv, groups),
+            Packing::Dots(weights) => weights.unpack(),
             Packing::Two(weights) => weights.unpack(),
             Packing::Four(weights) => weights.unpack(),
         }
@@ -121,6 +146,7 @@ impl ConvWeights {
     pub fn bytes(&self) -> usize {
         match &self.0 {
             Packing::Direct(groups) => groups.iter().map(Panels::bytes).sum(),
+            Packing::Dots(weights) => weights.bytes(),
             Packing::Two(weights) => weights.bytes(),
             Packing::Four(weights) => weights.bytes(),
         }
@@ -136,6 +162,7 @@ impl ConvWeights {
                 groups.len() == count
                     && groups.iter().all(|g| g.rows() == rows && g.cols() == c_out / count)
             }
+            Packing::Dots(weights) => Dots::suits(conv) && weights.channels() == [c_in, c_out],
             Packing::Two(weights) => conv.is_winograd() && weights.channels() == [c_in, c_out],
             Packing::Four(weights) => conv.is_winograd() && weights.channels() == [c_in, c_out],
         };

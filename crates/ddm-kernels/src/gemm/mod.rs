@@ -61,6 +61,11 @@ impl<'a> Matrix<'a> {
         Self { data: &self.data[rows.start * self.row_stride..], rows: rows.len(), ..self }
     }
 
+    /// Returns some of the columns.
+    pub(crate) fn cols(self, cols: std::ops::Range<usize>) -> Self {
+        Self { data: &self.data[cols.start * self.col_stride..], cols: cols.len(), ..self }
+    }
+
     /// Returns the least length of memory that holds all elements.
     pub(crate) fn extent(&self) -> usize {
         if self.rows == 0 || self.cols == 0 {
@@ -86,6 +91,14 @@ impl Plus<'_> {
     #[inline(always)]
     fn is_nothing(&self) -> bool {
         self.bias.is_none() && self.per_group.is_none() && self.residual.is_none()
+    }
+
+    /// Returns what is added to an element, in a matrix of `cols` columns.
+    #[inline(always)]
+    pub(crate) fn of(&self, row: usize, col: usize, cols: usize) -> f32 {
+        let bias = self.bias.map_or(0.0, |bias| bias[col]);
+        let added = self.per_group.map_or(0.0, |(added, group)| added[row / group * cols + col]);
+        bias + added + self.residual.map_or(0.0, |residual| residual[row * cols + col])
     }
 
     /// Adds to `len` elements of a row, in a matrix of `cols` columns.
@@ -116,7 +129,7 @@ impl Plus<'_> {
 /// The rows of a task: enough to use a panel of B often, and few enough to stay in the cache.
 const ROWS: usize = 96;
 /// The columns of a task if there are few rows.
-const COLUMNS: usize = 128;
+const COLUMNS: usize = 64;
 
 /// Writes `out = a b + plus`, row by row, on the threads of the current rayon pool.
 ///

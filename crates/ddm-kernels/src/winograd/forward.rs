@@ -5,26 +5,27 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::grid::{Grid, Planes, Source, transform};
-use super::tiles::{Tile, both_axes};
+use super::grid::{Grid, OfInput, Planes, Source, transform};
+use super::tiles::{Tile, both_axes, six};
 use super::weights::Transformed;
 use crate::buffer::scratch;
 use crate::conv::Conv2d;
 use crate::gemm::{Block, Matrix, Out, Plus};
-use crate::simd::{dispatch, load, store};
+use crate::simd::{dispatch, for_vectors, lanes, load, store};
 
 /// The memory of a block of tiles, in numbers: what stays in a core's own cache.
 const BLOCK: usize = 200_000;
 /// The tiles of a block whose weights do not stay in that cache, so are read again for each block.
 const MANY: usize = 36;
-/// The output channels of a task where there are few tiles.
-const COLUMNS: usize = 64;
-/// The most tiles of such a task.
-const SHARED: usize = 96;
+/// The least tiles for which a thread reads the weights.
+const LEAST: usize = 12;
 /// What is left free between two points, so that they do not fall on the same lines of the cache.
 const GAP: usize = 16;
 
 /// Writes `x * weights + plus`.
+///
+/// A task makes some output channels of a block of tiles, from begin to end: cores that hand tiles to
+/// each other wait for them longer than it takes to transform them again.
 pub(crate) fn forward<T: Tile>(
     conv: &Conv2d,
     x: &[f32],
@@ -33,44 +34,22 @@ pub(crate) fn forward<T: Tile>(
     out: &mut [f32],
 ) {
     let grid = Grid::<T>::new(conv);
-    let tiles = grid.tiles();
-    let threads = rayon::current_num_threads();
+    let (tiles, threads) = (grid.tiles(), rayon::current_num_threads());
     let (tile, all) = (conv.c_in + conv.c_out, conv.c_in * conv.c_out);
-    let least = if T::POINTS * all > 2 * BLOCK { MANY } else { 12 };
+    let least = if T::POINTS * all > 2 * BLOCK { MANY } else { LEAST };
     let most = (BLOCK / (T::POINTS * tile)).clamp(least, 240) / 12 * 12;
+    let blocks = match tiles.div_ceil(most) {
+        blocks if blocks >= threads => blocks.next_multiple_of(threads),
+        blocks => blocks.max(threads.min(tiles / LEAST)),
+    };
+    // Where there are fewer blocks than threads, these share the output channels.
+    let width = conv.c_out.div_ceil(threads.div_ceil(blocks.max(1))).next_multiple_of(2 * lanes());
+    let columns = conv.c_out.div_ceil(width);
     let job = Job { grid, x, weights, plus, out: Out::new(out, conv.c_out) };
-    if tiles >= 2 * threads * most {
-        // Many tiles: each task makes a block of them from begin to end.
-        let blocks = tiles.div_ceil(most).next_multiple_of(threads);
-        (0..blocks).into_par_iter().for_each(|i| {
-            let block = i * tiles / blocks..(i + 1) * tiles / blocks;
-            let planes = job.planes(block.len());
-            scratch(T::POINTS * planes.point, |points| {
-                // SAFETY: the memory is this task's alone.
-                unsafe { job.input(block.clone(), planes, Out::new(points, 1), 0) };
-                job.output(block.clone(), block, points, planes, 0..conv.c_out);
-            });
-        });
-        return;
-    }
-    // Few tiles: the weights are most of the memory, so tasks share the output channels.
-    let planes = job.planes(tiles);
-    scratch(T::POINTS * planes.point, |points| {
-        let parts = tiles.min(4 * threads);
-        let shared = Out::new(points, 1);
-        (0..parts).into_par_iter().for_each(|i| {
-            let part = i * tiles / parts..(i + 1) * tiles / parts;
-            // SAFETY: the tiles of a task are its own.
-            unsafe { job.input(part.clone(), planes, shared, part.start) };
-        });
-        let columns = conv.c_out.div_ceil(COLUMNS);
-        let blocks = tiles.div_ceil(SHARED);
-        (0..columns * blocks).into_par_iter().for_each(|i| {
-            let (column, block) = (i / blocks * COLUMNS, i % blocks);
-            let block = block * tiles / blocks..(block + 1) * tiles / blocks;
-            let cols = column..conv.c_out.min(column + COLUMNS);
-            job.output(0..tiles, block, points, planes, cols);
-        });
+    (0..blocks * columns).into_par_iter().for_each(|i| {
+        let (block, column) = (i / columns, i % columns * width);
+        let block = block * tiles / blocks..(block + 1) * tiles / blocks;
+        job.run(block, column..conv.c_out.min(column + width));
     });
 }
 
@@ -83,57 +62,38 @@ struct Job<'a, T> {
 }
 
 impl<T: Tile> Job<'_, T> {
-    /// Returns how so many tiles lie in memory.
-    fn planes(&self, tiles: usize) -> Planes {
-        let channels = self.grid.conv.c_in;
-        Planes { point: tiles * channels + GAP, tile: channels, panel: (channels, 0) }
-    }
-
-    /// Transforms tiles of the input.
-    ///
-    /// # Safety
-    ///
-    /// As for [`transform`].
-    unsafe fn input(&self, tiles: Range<usize>, planes: Planes, points: Out<'_>, first: usize) {
-        let conv = &self.grid.conv;
+    /// Makes output channels of a block of tiles.
+    fn run(&self, block: Range<usize>, cols: Range<usize>) {
+        let (conv, width, count) = (&self.grid.conv, cols.len(), block.len());
         let source = Source {
             data: self.x,
             size: [conv.h, conv.w],
             channels: conv.c_in,
             used: (0, conv.c_in),
             before: conv.options.padding_begin,
-            reach: T::REACH,
         };
-        // SAFETY: the caller's promise.
-        unsafe { transform(&self.grid, source, tiles, planes, points, first) };
-    }
-
-    /// Makes output channels of the tiles `block`, from the transformed tiles `all`.
-    fn output(
-        &self,
-        all: Range<usize>,
-        block: Range<usize>,
-        points: &[f32],
-        planes: Planes,
-        cols: Range<usize>,
-    ) {
-        let (c_in, width, count) = (self.grid.conv.c_in, cols.len(), block.len());
+        let point = count * conv.c_in + GAP;
+        let planes = Planes { point, tile: conv.c_in, panel: (conv.c_in, 0) };
         let plane = count * width + GAP;
-        scratch(T::POINTS * plane, |products| {
-            for (point, product) in products.chunks_exact_mut(plane).enumerate() {
-                let start = point * planes.point + (block.start - all.start) * c_in;
-                let product = Block {
-                    a: Matrix::new(&points[start..start + count * c_in], c_in),
-                    b: self.weights.at(point, cols.start),
-                    out: Out::new(product, width),
-                    origin: [0, 0],
-                    plus: Plus::default(),
-                    accumulate: false,
-                };
-                // SAFETY: the products are this task's alone.
-                unsafe { product.run_packed(0..count, 0..width) };
-            }
-            dispatch(Output { job: self, block, products, plane, cols });
+        scratch(T::POINTS * point, |points| {
+            transform::<T, OfInput>(&self.grid, source, block.clone(), planes, points);
+            scratch(T::POINTS * plane, |products| {
+                self.weights.parts(cols.clone(), |part| {
+                    let tiles = &points[part.point * point..][..count * conv.c_in];
+                    let product = &mut products[part.point * plane..][..count * width];
+                    let product = Block {
+                        a: Matrix::new(tiles, conv.c_in).cols(part.inputs.clone()),
+                        b: part.matrix,
+                        out: Out::new(product, width),
+                        origin: [0, part.outputs.start - cols.start],
+                        plus: Plus::default(),
+                        accumulate: part.inputs.start > 0,
+                    };
+                    // SAFETY: the products are this task's alone.
+                    unsafe { product.run_packed(0..count, 0..part.outputs.len()) };
+                });
+                dispatch(Output { job: self, block, products, plane, cols });
+            });
         });
     }
 }
@@ -159,34 +119,52 @@ impl<T: Tile> WithSimd for Output<'_, '_, T> {
             let height = T::SIDE.min(conv.out_h - place.y);
             let width = T::SIDE.min(conv.out_w - place.x);
             let pixel = (place.sample * conv.out_h + place.y) * conv.out_w + place.x;
-            for col in cols.clone().step_by(S::F32_LANES) {
-                let len = S::F32_LANES.min(cols.end - col);
-                let first = slot * cols.len() + col - cols.start;
-                both_axes(
-                    #[inline(always)]
-                    |j| {
-                        let mut column = [zero; 6];
-                        for (i, value) in column.iter_mut().enumerate().take(T::REACH) {
-                            let at = (i * T::REACH + j) * plane + first;
-                            *value = load(simd, products, at, len);
-                        }
-                        T::output(simd, column)
-                    },
-                    T::REACH,
-                    height,
-                    #[inline(always)]
-                    |i, row| {
-                        for (j, value) in T::output(simd, row).into_iter().enumerate().take(width) {
-                            let pixel = pixel + i * conv.out_w + j;
-                            let value = job.plus.add(simd, value, pixel, col, conv.c_out, len);
-                            // SAFETY: the tiles and channels of a task are its own.
-                            let out = unsafe { job.out.row(pixel, col, len) };
-                            store(simd, out, 0, len, value);
-                        }
-                    },
-                    zero,
-                );
-            }
+            for_vectors(
+                simd,
+                cols.len(),
+                #[inline(always)]
+                |at: usize, len: usize| {
+                    let (first, col) = (slot * cols.len() + at, cols.start + at);
+                    both_axes(
+                        T::REACH,
+                        #[inline(always)]
+                        |j| {
+                            let column = six(
+                                #[inline(always)]
+                                |i| match i < T::REACH {
+                                    true => load(
+                                        simd,
+                                        products,
+                                        (i * T::REACH + j) * plane + first,
+                                        len,
+                                    ),
+                                    false => zero,
+                                },
+                            );
+                            T::output(simd, column)
+                        },
+                        height,
+                        #[inline(always)]
+                        |i, row| {
+                            let row = T::output(simd, row);
+                            six(
+                                #[inline(always)]
+                                |j| {
+                                    if j < width {
+                                        let pixel = pixel + i * conv.out_w + j;
+                                        let value =
+                                            job.plus.add(simd, row[j], pixel, col, conv.c_out, len);
+                                        // SAFETY: the tiles and channels of a task are its own.
+                                        let out = unsafe { job.out.row(pixel, col, len) };
+                                        store(simd, out, 0, len, value);
+                                    }
+                                },
+                            );
+                        },
+                        zero,
+                    );
+                },
+            );
         }
     }
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::grid::{Grid, Planes, Source, transform};
-use super::tiles::{F4, Tile, both_axes};
+use super::grid::{Grid, OfGradient, OfInput, Planes, Source, transform};
+use super::tiles::{F4, Tile, both_axes, six};
 use crate::buffer::scratch;
 use crate::conv::Conv2d;
 use crate::gemm::{Block, Matrix, Out, Packed, Panels, Plus};
@@ -75,7 +75,6 @@ fn sum_tiles(
         channels: c_in,
         used: (0, c_in),
         before: conv.options.padding_begin,
-        reach: F4::REACH,
     };
     let output = Source {
         data: dy,
@@ -83,7 +82,6 @@ fn sum_tiles(
         channels: conv.c_out,
         used: (cols.start, cols.end),
         before: [0, 0],
-        reach: F4::SIDE,
     };
     if chunk.is_empty() {
         sum.fill(0.0);
@@ -95,11 +93,9 @@ fn sum_tiles(
         let packed = Panels::packed_len(count, width);
         let panels = Planes { point: packed, tile: panel, panel: (panel, panel * count) };
         scratch(F4::POINTS * planes.point, |inputs| {
-            // SAFETY: the memory is this task's alone.
-            unsafe { transform(grid, input, tiles.clone(), planes, Out::new(inputs, 1), 0) };
+            transform::<F4, OfInput>(grid, input, tiles.clone(), planes, inputs);
             scratch(F4::POINTS * packed, |outputs| {
-                // SAFETY: as above.
-                unsafe { transform(grid, output, tiles, panels, Out::new(outputs, 1), 0) };
+                transform::<F4, OfGradient>(grid, output, tiles, panels, outputs);
                 let points = inputs.chunks_exact(count * c_in).zip(outputs.chunks_exact(packed));
                 for ((input, output), sum) in points.zip(sum.chunks_exact_mut(c_in * width)) {
                     let product = Block {
@@ -145,20 +141,21 @@ impl WithSimd for Gather<'_> {
             };
             let mut taps = [[0.0; 16]; 9];
             both_axes(
+                F4::REACH,
                 #[inline(always)]
                 |j| {
-                    let mut column = [zero; 6];
-                    for (i, value) in column.iter_mut().enumerate() {
-                        *value = sum(i * F4::REACH + j);
-                    }
+                    let column = six(
+                        #[inline(always)]
+                        |i| sum(i * F4::REACH + j),
+                    );
                     F4::gather(simd, column)
                 },
-                F4::REACH,
                 3,
                 #[inline(always)]
                 |i, row| {
-                    for (j, value) in F4::gather(simd, row).into_iter().enumerate() {
-                        store(simd, &mut taps[i * 3 + j], 0, len, value);
+                    let row = F4::gather(simd, row);
+                    for (taps, value) in taps[i * 3..][..3].iter_mut().zip(row) {
+                        store(simd, taps, 0, len, value);
                     }
                 },
                 zero,

@@ -5,10 +5,9 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::tiles::{Tile, both_axes};
+use super::tiles::{Six, Tile, both_axes, six};
 use crate::conv::Conv2d;
-use crate::gemm::Out;
-use crate::simd::{dispatch, load, store};
+use crate::simd::{dispatch, for_vectors, load, store};
 
 /// The tiles of the outputs of a convolution, sample by sample and row by row.
 #[derive(Clone, Copy)]
@@ -55,14 +54,6 @@ pub(super) struct Planes {
     pub(super) panel: (usize, usize),
 }
 
-impl Planes {
-    #[inline(always)]
-    fn at(&self, point: usize, tile: usize, channel: usize) -> usize {
-        let (width, stride) = self.panel;
-        point * self.point + tile * self.tile + channel / width * stride + channel % width
-    }
-}
-
 /// The images that a transformation reads, and which of their pixels belong to a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -73,94 +64,128 @@ pub(super) struct Source<'a> {
     pub(super) used: (usize, usize),
     /// The pixels between the first of a tile and that of its output.
     pub(super) before: [usize; 2],
-    /// The pixels of a tile along an axis.
-    pub(super) reach: usize,
 }
 
-/// Writes the transformed tiles of a range, the first of them as number `first` in memory: `Bᵀ d B`
-/// for tiles of the input, `A y Aᵀ` for tiles of the output's gradient.
-///
-/// # Safety
-///
-/// Nothing else uses the elements of these tiles in `out` meanwhile.
-pub(super) unsafe fn transform<T: Tile>(
+/// A transformation of tiles along one axis.
+pub(super) trait Along {
+    /// The pixels of a tile along the axis.
+    fn reach<T: Tile>() -> usize;
+    /// Returns the values at the points of T.
+    fn apply<T: Tile, S: Simd>(simd: S, pixels: Six<S::f32s>) -> Six<S::f32s>;
+}
+
+/// That of the input: `Bᵀ d`.
+pub(super) struct OfInput;
+
+/// That of the output's gradient: `A y`.
+pub(super) struct OfGradient;
+
+impl Along for OfInput {
+    #[inline(always)]
+    fn reach<T: Tile>() -> usize {
+        T::REACH
+    }
+    #[inline(always)]
+    fn apply<T: Tile, S: Simd>(simd: S, pixels: Six<S::f32s>) -> Six<S::f32s> {
+        T::input(simd, pixels)
+    }
+}
+
+impl Along for OfGradient {
+    #[inline(always)]
+    fn reach<T: Tile>() -> usize {
+        T::SIDE
+    }
+    #[inline(always)]
+    fn apply<T: Tile, S: Simd>(simd: S, pixels: Six<S::f32s>) -> Six<S::f32s> {
+        T::spread(simd, pixels)
+    }
+}
+
+/// Writes the transformed tiles of a range: `Bᵀ d B` for tiles of the input, `A y Aᵀ` for tiles of
+/// the output's gradient.
+pub(super) fn transform<T: Tile, A: Along>(
     grid: &Grid<T>,
     source: Source<'_>,
     tiles: Range<usize>,
     planes: Planes,
-    out: Out<'_>,
-    first: usize,
+    out: &mut [f32],
 ) {
-    dispatch(Transform { grid, source, tiles, planes, out, first });
+    dispatch(Transform { grid, source, tiles, planes, out, along: PhantomData::<A> });
 }
 
-struct Transform<'a, T> {
+struct Transform<'a, T, A> {
     grid: &'a Grid<T>,
     source: Source<'a>,
     tiles: Range<usize>,
     planes: Planes,
-    out: Out<'a>,
-    first: usize,
+    out: &'a mut [f32],
+    along: PhantomData<A>,
 }
 
-impl<T: Tile> WithSimd for Transform<'_, T> {
+impl<T: Tile, A: Along> WithSimd for Transform<'_, T, A> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { grid, source, tiles, planes, out, first } = self;
-        let ([height, width], lanes) = (source.size, S::F32_LANES);
+        let Self { grid, source, tiles, planes, out, .. } = self;
+        let ([height, width], zero) = (source.size, simd.splat_f32s(0.0));
         for (slot, tile) in tiles.enumerate() {
             let place = grid.place(tile);
             // The offset of each row and column of the tile, if it lies in the image.
-            let mut rows = [None; 6];
-            let mut cols = [None; 6];
-            for i in 0..source.reach {
-                let inside = |at: usize, before: usize, size: usize| {
-                    (at + i).checked_sub(before).filter(|&at| at < size)
-                };
-                rows[i] = inside(place.y, source.before[0], height)
-                    .map(|y| (place.sample * height + y) * width * source.channels);
-                cols[i] = inside(place.x, source.before[1], width).map(|x| x * source.channels);
-            }
-            for channel in (source.used.0..source.used.1).step_by(lanes) {
-                let len = lanes.min(source.used.1 - channel);
-                let pixel = |i: usize, j: usize| match (rows[i], cols[j]) {
-                    (Some(row), Some(col)) => load(simd, source.data, row + col + channel, len),
-                    _ => simd.splat_f32s(0.0),
-                };
-                let zero = simd.splat_f32s(0.0);
-                both_axes(
-                    #[inline(always)]
-                    |j| {
-                        let mut column = [zero; 6];
-                        for (i, value) in column.iter_mut().enumerate().take(source.reach) {
-                            *value = pixel(i, j);
-                        }
-                        along::<T, S>(simd, source.reach, column)
-                    },
-                    source.reach,
-                    T::REACH,
-                    #[inline(always)]
-                    |i, row| {
-                        let row = along::<T, S>(simd, source.reach, row);
-                        for (j, value) in row.into_iter().enumerate().take(T::REACH) {
-                            let point = i * T::REACH + j;
-                            let at = planes.at(point, first + slot, channel - source.used.0);
-                            // SAFETY: `transform`'s caller excludes others.
-                            let out = unsafe { out.row(at, 0, len) };
-                            store(simd, out, 0, len, value);
-                        }
-                    },
-                    zero,
-                );
-            }
+            let offset = |at: usize, before: usize, size: usize| {
+                at.checked_sub(before).filter(|&at| at < size)
+            };
+            let rows = six(|i| {
+                let y = offset(place.y + i, source.before[0], height);
+                y.map(|y| (place.sample * height + y) * width * source.channels)
+            });
+            let cols = six(|j| {
+                let x = offset(place.x + j, source.before[1], width);
+                x.map(|x| x * source.channels)
+            });
+            for_vectors(
+                simd,
+                source.used.1 - source.used.0,
+                #[inline(always)]
+                |at: usize, len: usize| {
+                    let channel = source.used.0 + at;
+                    let first = slot * planes.tile
+                        + at / planes.panel.0 * planes.panel.1
+                        + at % planes.panel.0;
+                    both_axes(
+                        A::reach::<T>(),
+                        #[inline(always)]
+                        |j| {
+                            let column = six(
+                                #[inline(always)]
+                                |i| match (rows[i], cols[j]) {
+                                    (Some(row), Some(col)) if i < A::reach::<T>() => {
+                                        load(simd, source.data, row + col + channel, len)
+                                    }
+                                    _ => zero,
+                                },
+                            );
+                            A::apply::<T, S>(simd, column)
+                        },
+                        T::REACH,
+                        #[inline(always)]
+                        |i, row| {
+                            let row = A::apply::<T, S>(simd, row);
+                            six(
+                                #[inline(always)]
+                                |j| {
+                                    if j < T::REACH {
+                                        let at = first + (i * T::REACH + j) * planes.point;
+                                        store(simd, out, at, len, row[j]);
+                                    }
+                                },
+                            );
+                        },
+                        zero,
+                    );
+                },
+            );
         }
     }
-}
-
-/// The transformation along one axis: of the input if the tile is that wide, else of the gradient.
-#[inline(always)]
-fn along<T: Tile, S: Simd>(simd: S, reach: usize, values: [S::f32s; 6]) -> [S::f32s; 6] {
-    if reach == T::REACH { T::input(simd, values) } else { T::spread(simd, values) }
 }

@@ -16,5 +16,5 @@ mod weights;
 
 pub(crate) use forward::forward;
 pub(crate) use gradient::{backward_weights, pays_for_weights};
-pub(crate) use tiles::{F2, F4, Tile};
-pub(crate) use weights::Transformed;
+pub(crate) use tiles::{F2, F4};
+pub(crate) use weights::{Transformed, values};

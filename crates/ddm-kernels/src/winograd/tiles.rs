@@ -31,8 +31,8 @@ pub(crate) trait Tile: Copy + Debug + Send + Sync + 'static {
     fn kernel<S: Simd>(simd: S, g: [S::f32s; 3]) -> Six<S::f32s>;
     /// The first entry of G, at the point 0, and what `(G g)₁ − (G g)₂` is as a multiple of g₁.
     const G: [f32; 2];
-    /// Returns `Gᵀ u`, the adjoint of [`kernel`](Self::kernel).
-    fn gather<S: Simd>(simd: S, u: Six<S::f32s>) -> [S::f32s; 3];
+    /// Returns `Gᵀ u`, the adjoint of [`kernel`](Self::kernel), and zeros.
+    fn gather<S: Simd>(simd: S, u: Six<S::f32s>) -> Six<S::f32s>;
 }
 
 /// F(2×2, 3×3), with the points 0, ±1 and ∞: M = x³ − x.
@@ -78,11 +78,11 @@ impl Tile for F2 {
     }
 
     #[inline(always)]
-    fn gather<S: Simd>(simd: S, [u0, u1, u2, u3, ..]: Six<S::f32s>) -> [S::f32s; 3] {
-        let half = simd.splat_f32s(0.5);
+    fn gather<S: Simd>(simd: S, [u0, u1, u2, u3, ..]: Six<S::f32s>) -> Six<S::f32s> {
+        let (zero, half) = (simd.splat_f32s(0.0), simd.splat_f32s(0.5));
         let even = simd.mul_f32s(half, simd.add_f32s(u1, u2));
         let odd = simd.mul_f32s(half, simd.sub_f32s(u1, u2));
-        [simd.sub_f32s(even, u0), odd, simd.add_f32s(even, u3)]
+        [simd.sub_f32s(even, u0), odd, simd.add_f32s(even, u3), zero, zero, zero]
     }
 }
 
@@ -167,39 +167,52 @@ impl Tile for F4 {
     }
 
     #[inline(always)]
-    fn gather<S: Simd>(simd: S, [u0, u1, u2, u3, u4, u5]: Six<S::f32s>) -> [S::f32s; 3] {
+    fn gather<S: Simd>(simd: S, [u0, u1, u2, u3, u4, u5]: Six<S::f32s>) -> Six<S::f32s> {
         let number = |x| simd.splat_f32s(x);
         let fma = |a, b, c| simd.mul_add_e_f32s(a, b, c);
         let even1 = simd.mul_f32s(number(-1.0 / 1.5), simd.add_f32s(u1, u2));
         let odd1 = simd.mul_f32s(number(-FRAC_1_SQRT_2 / 1.5), simd.sub_f32s(u1, u2));
         let even2 = simd.mul_f32s(number(1.0 / 6.0), simd.add_f32s(u3, u4));
         let odd2 = simd.mul_f32s(number(SQRT_2 / 6.0), simd.sub_f32s(u3, u4));
+        let zero = number(0.0);
         [
             simd.add_f32s(u0, simd.add_f32s(even1, even2)),
             simd.add_f32s(odd1, odd2),
             fma(number(2.0), even2, fma(number(0.5), even1, u5)),
+            zero,
+            zero,
+            zero,
         ]
     }
+}
+
+/// Returns `f` of 0 to 5, written out: vectors in a loop would be in memory instead of registers.
+#[inline(always)]
+pub(crate) fn six<V>(mut f: impl FnMut(usize) -> V) -> Six<V> {
+    [f(0), f(1), f(2), f(3), f(4), f(5)]
 }
 
 /// Applies a transformation along both axes of a tile of vectors: to the columns, each of which
 /// `column` gives transformed, then to the rows, each of which is given to `row`.
 #[inline(always)]
-pub(crate) fn both_axes<V: Copy, const A: usize, const B: usize>(
-    mut column: impl FnMut(usize) -> [V; B],
+pub(crate) fn both_axes<V: Copy>(
     columns: usize,
+    mut column: impl FnMut(usize) -> Six<V>,
     rows: usize,
-    mut row: impl FnMut(usize, [V; A]),
+    mut row: impl FnMut(usize, Six<V>),
     zero: V,
 ) {
-    let mut half = [[zero; A]; B];
-    for j in 0..columns {
-        let transformed = column(j);
-        for (half, value) in half.iter_mut().zip(transformed) {
-            half[j] = value;
-        }
-    }
-    for (i, half) in half.iter().enumerate().take(rows) {
-        row(i, *half);
-    }
+    let half = six(
+        #[inline(always)]
+        |j| if j < columns { column(j) } else { [zero; 6] },
+    );
+    six(
+        #[inline(always)]
+        |i| {
+            if i < rows {
+                let [c0, c1, c2, c3, c4, c5] = &half;
+                row(i, [c0[i], c1[i], c2[i], c3[i], c4[i], c5[i]]);
+            }
+        },
+    );
 }

@@ -1,11 +1,18 @@
 //! Convolutions and their gradients.
 
 use ddm_kernels::ShapeError;
-use ddm_kernels::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights};
+use ddm_kernels::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights, Transform};
 use ddm_kernels::gemm::Plus;
 use proptest::prelude::*;
 
 use crate::compare::{assert_near, assert_same_bits, numbers, on_any_threads, wide};
+
+const WINOGRAD: &[ConvMethod] = &[
+    ConvMethod::Two(Transform::Once),
+    ConvMethod::Four(Transform::Once),
+    ConvMethod::Two(Transform::InCall),
+    ConvMethod::Four(Transform::InCall),
+];
 
 /// Calls `visit(output, input, weight)` for each product of a convolution, by their indices.
 fn products(
@@ -124,9 +131,29 @@ proptest! {
             ConvOptions { padding_begin: begin, padding_end: end, ..ConvOptions::default() };
         let case =
             Case { input: [n, h, w, c_in], weights: [c_out, c_in, 3, 3], options, seed };
-        for method in [ConvMethod::Direct, ConvMethod::Two, ConvMethod::Four] {
+        for method in [&[ConvMethod::Direct, ConvMethod::Dots], WINOGRAD].concat() {
             case.check(method);
         }
+    }
+
+    #[test]
+    fn three_by_three_to_few_channels(
+        (n, h, w) in (0usize..4, 1usize..20, 1usize..20),
+        (c_in, c_out) in (16usize..40, 1usize..5),
+        (stride, dilation) in ([1usize..3, 1usize..3], [1usize..3, 1usize..3]),
+        seed: u64,
+    ) {
+        let pad = [2; 2];
+        let options = ConvOptions {
+            stride,
+            dilation,
+            padding_begin: pad,
+            padding_end: pad,
+            ..ConvOptions::default()
+        };
+        let case =
+            Case { input: [n, h, w, c_in], weights: [c_out, c_in, 3, 3], options, seed };
+        case.check(ConvMethod::Dots);
     }
 
     #[test]
@@ -139,7 +166,7 @@ proptest! {
             ConvOptions { padding_begin: [1; 2], padding_end: [1; 2], ..ConvOptions::default() };
         let case =
             Case { input: [n, h, w, c_in], weights: [c_out, c_in, 3, 3], options, seed };
-        for method in [ConvMethod::Two, ConvMethod::Four] {
+        for &method in WINOGRAD {
             case.check(method);
         }
     }
