@@ -4,7 +4,10 @@
 use burn::tensor::module;
 use burn::tensor::ops::{ConvTransposeOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Distribution, Tensor, activation};
-use ddm_kernels::burn::{AttentionOptions, attention, conv_transpose2d, resize_bilinear};
+use ddm_kernels::burn::{
+    AttentionOptions, PackedLinear, attention, conv_transpose2d, linear_packed, linear_remembered,
+    resize_bilinear,
+};
 use ddm_kernels::conv::ConvOptions;
 
 fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -102,5 +105,22 @@ fn bilinear_resizing_is_burns() {
                 .with_output_size(size),
         );
         compare(resize_bilinear(scaled(), size), burns.permute([0, 2, 3, 1]), &x, &parameter);
+    }
+}
+
+/// More rows than are remembered, some of them in several batches and twice in one.
+#[test]
+fn remembered_products_are_those_that_are_computed() {
+    let weights = PackedLinear::new(random([24, 40]).inner());
+    let (rows, bias) = (random([200, 24]), random([40]));
+    for (first, count) in [(0, 100), (50, 100), (60, 3), (0, 200), (199, 1)] {
+        let x = || {
+            let batch = rows.clone().narrow(0, first, count);
+            Tensor::cat(vec![batch.clone(), batch], 0)
+        };
+        let ours = linear_remembered(x(), &weights, Some(bias.clone()));
+        let computed = linear_packed(x(), &weights, Some(bias.clone()), None);
+        assert_eq!(ours.to_data(), computed.to_data(), "rows from {first}");
+        compare(ours, computed, &rows, &bias);
     }
 }

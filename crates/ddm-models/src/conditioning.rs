@@ -68,7 +68,8 @@ impl Conditioning {
         let sinusoids = self.sinusoids.forward(t);
         let dtype = ops.dtype(self.dtype(), &sinusoids);
         let sinusoids = sinusoids.cast(dtype);
-        let time = ops.linear(&self.second, ops.silu(ops.linear(&self.first, sinusoids)));
+        let time = ops.silu(ops.linear_remembered(&self.first, sinusoids));
+        let time = ops.linear_remembered(&self.second, time);
         let Some(class) = &self.class else {
             return ops.silu(time);
         };

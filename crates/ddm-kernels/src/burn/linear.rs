@@ -8,12 +8,19 @@ use burn::tensor::Tensor;
 
 use super::memory::Memory;
 use super::operation::{BackwardPass, Operation, absent, apply, numbers, present, tensor, value};
+use super::remembered::Remembered;
 use crate::gemm::{Matrix, Panels, Plus, matmul, matmul_transposed};
 use crate::sums;
 
 /// The weights of a linear layer, packed once for many inputs.
 #[derive(Clone, Debug)]
-pub struct PackedLinear(Arc<Panels>);
+pub struct PackedLinear(Arc<Weights>);
+
+#[derive(Debug)]
+struct Weights {
+    panels: Panels,
+    remembered: Remembered,
+}
 
 impl PackedLinear {
     /// Packs weights `[in, out]`.
@@ -24,13 +31,14 @@ impl PackedLinear {
     #[must_use]
     pub fn new(weight: Tensor<2>) -> Self {
         let [_, outputs] = weight.dims();
-        Self(Arc::new(Panels::pack(Matrix::new(numbers(&value(weight)), outputs))))
+        let panels = Panels::pack(Matrix::new(numbers(&value(weight)), outputs));
+        Self(Arc::new(Weights { panels, remembered: Remembered::default() }))
     }
 
     /// Returns the bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.0.panels.bytes()
     }
 }
 
@@ -47,7 +55,8 @@ pub fn linear<const D: usize>(
     residual: Option<Tensor<D>>,
 ) -> Tensor<D> {
     let [inputs, outputs] = weight.dims();
-    apply_to(x, weight.into_dispatch(), Product { inputs, outputs, packed: None }, bias, residual)
+    let product = Product { inputs, outputs, packed: None, remember: false };
+    apply_to(x, weight.into_dispatch(), product, bias, residual)
 }
 
 /// As [`linear`], with packed weights. These get no gradient; all other inputs do.
@@ -62,9 +71,27 @@ pub fn linear_packed<const D: usize>(
     bias: Option<Tensor<1>>,
     residual: Option<Tensor<D>>,
 ) -> Tensor<D> {
-    let panels = weight.0.clone();
-    let (inputs, outputs) = (panels.rows(), panels.cols());
-    apply_to(x, absent(), Product { inputs, outputs, packed: Some(panels) }, bias, residual)
+    apply_to(x, absent(), Product::packed(weight), bias, residual)
+}
+
+/// As [`linear_packed`], for rows that come again, such as the embeddings of timesteps: the products of
+/// a hundred rows are remembered with the weights, and not computed again.
+///
+/// # Panics
+///
+/// As there.
+#[must_use]
+pub fn linear_remembered(
+    x: Tensor<2>,
+    weight: &PackedLinear,
+    bias: Option<Tensor<1>>,
+) -> Tensor<2> {
+    let product = Product { remember: true, ..Product::packed(weight) };
+    let product = apply_to(x, absent(), product, None, None);
+    match bias {
+        Some(bias) => product + bias.unsqueeze(),
+        None => product,
+    }
 }
 
 fn apply_to<const D: usize>(
@@ -95,7 +122,17 @@ struct Product {
     inputs: usize,
     outputs: usize,
     /// The weights, if they are no input.
-    packed: Option<Arc<Panels>>,
+    packed: Option<Arc<Weights>>,
+    /// Whether rows are remembered: with packed weights, and where nothing is added.
+    remember: bool,
+}
+
+impl Product {
+    fn packed(weight: &PackedLinear) -> Self {
+        let weights = weight.0.clone();
+        let (inputs, outputs) = (weights.panels.rows(), weights.panels.cols());
+        Self { inputs, outputs, packed: Some(weights), remember: false }
+    }
 }
 
 impl Operation<4> for Product {
@@ -107,7 +144,10 @@ impl Operation<4> for Product {
         let mut out = Memory::new(x.rows * self.outputs);
         let plus = Plus { bias: present(bias), per_group: None, residual: present(residual) };
         match &self.packed {
-            Some(panels) => matmul(x, panels, &mut out, plus),
+            Some(weights) if self.remember => {
+                weights.remembered.product(x, &weights.panels, &mut out);
+            }
+            Some(weights) => matmul(x, &weights.panels, &mut out, plus),
             None => {
                 let panels = Panels::pack(Matrix::new(numbers(weight), self.outputs));
                 matmul(x, &panels, &mut out, plus);
@@ -120,7 +160,7 @@ impl Operation<4> for Product {
         let [x, weight, bias, residual] = pass.wanted;
         let dy = Matrix::new(numbers(&pass.gradient), self.outputs);
         let dx = x.then(|| {
-            let unpacked = self.packed.as_ref().map(|panels| panels.unpack());
+            let unpacked = self.packed.as_ref().map(|weights| weights.panels.unpack());
             let weight = unpacked.as_deref().unwrap_or_else(|| numbers(pass.input(1)));
             let weight = Matrix::new(weight, self.outputs);
             let mut dx = Memory::new(dy.rows * self.inputs);

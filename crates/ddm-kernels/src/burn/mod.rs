@@ -12,12 +12,13 @@ mod linear_combination;
 mod memory;
 mod norm;
 mod operation;
+mod remembered;
 
 pub use attention::{AttentionOptions, attention};
 pub use conv::{ConvPlus, PackedConv, conv2d, conv2d_packed};
 pub use conv_transpose::conv_transpose2d;
 pub use elementwise::{concat, resize_bilinear, silu, upsample_nearest};
-pub use linear::{PackedLinear, linear, linear_packed};
+pub use linear::{PackedLinear, linear, linear_packed, linear_remembered};
 pub use linear_combination::linear_combination;
 pub use norm::{GroupNormOptions, group_norm, layer_norm};
 pub use operation::{is_on_flex, supports};

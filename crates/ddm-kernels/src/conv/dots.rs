@@ -11,8 +11,8 @@ use crate::simd::{dispatch, for_vectors, load};
 
 /// The most output channels.
 const MOST: usize = 4;
-/// The pixels of a task.
-const PIXELS: usize = 256;
+/// The least rows of a task.
+const ROWS: usize = 4;
 
 /// The weights `[c_out, taps, c_in]`.
 #[derive(Clone, Debug)]
@@ -54,11 +54,9 @@ impl Dots {
     }
 
     pub(super) fn forward(&self, conv: &Conv2d, x: &[f32], plus: Plus<'_>, out: &mut [f32]) {
-        let pixels = conv.n * conv.out_h * conv.out_w;
         let out = Out::new(out, conv.c_out);
-        (0..pixels.div_ceil(PIXELS)).into_par_iter().for_each(|i| {
-            let pixels = i * PIXELS..pixels.min((i + 1) * PIXELS);
-            dispatch(Op { conv, x, weights: &self.data, plus, out, pixels });
+        (0..conv.n * conv.out_h).into_par_iter().with_min_len(ROWS).for_each(|row| {
+            dispatch(Op { conv, x, weights: &self.data, plus, out, row });
         });
     }
 }
@@ -69,7 +67,8 @@ struct Op<'a> {
     weights: &'a [f32],
     plus: Plus<'a>,
     out: Out<'a>,
-    pixels: std::ops::Range<usize>,
+    /// The row of pixels, counted over all images.
+    row: usize,
 }
 
 impl WithSimd for Op<'_> {
@@ -77,32 +76,48 @@ impl WithSimd for Op<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { conv, x, weights, plus, out, pixels } = self;
-        let (c_in, c_out) = (conv.c_in, conv.c_out);
-        for pixel in pixels {
-            let mut sums = [simd.splat_f32s(0.0); MOST];
-            for (tap, source) in conv.sources(pixel).enumerate() {
-                let Some(source) = source else { continue };
+        match self.conv.c_out {
+            1 => self.run::<S, 1>(simd),
+            2 => self.run::<S, 2>(simd),
+            3 => self.run::<S, 3>(simd),
+            _ => self.run::<S, MOST>(simd),
+        }
+    }
+}
+
+impl Op<'_> {
+    /// Makes the pixels of a row, of K channels.
+    #[inline(always)]
+    fn run<S: Simd, const K: usize>(self, simd: S) {
+        let Self { conv, x, weights, plus, out, row } = self;
+        let (c_in, image) = (conv.c_in, row / conv.out_h * conv.h);
+        let rows =
+            [0, 1, 2].map(|i| conv.source(0, row % conv.out_h, i).map(|y| (image + y) * conv.w));
+        for col in 0..conv.out_w {
+            let cols = [0, 1, 2].map(|j| conv.source(1, col, j));
+            let mut sums = [simd.splat_f32s(0.0); K];
+            for tap in 0..9 {
+                let (Some(y), Some(x_at)) = (rows[tap / 3], cols[tap % 3]) else { continue };
+                let source = (y + x_at) * c_in;
                 for_vectors(
                     simd,
                     c_in,
                     #[inline(always)]
                     |at, len| {
-                        let x = load(simd, x, source * c_in + at, len);
-                        for (output, sum) in sums.iter_mut().enumerate() {
-                            if output < c_out {
-                                let weight = (output * 9 + tap) * c_in + at;
-                                let weight = load(simd, weights, weight, len);
-                                *sum = simd.mul_add_e_f32s(x, weight, *sum);
-                            }
+                        let x = load(simd, x, source + at, len);
+                        for output in 0..K {
+                            let weight = (output * 9 + tap) * c_in + at;
+                            let weight = load(simd, weights, weight, len);
+                            sums[output] = simd.mul_add_e_f32s(x, weight, sums[output]);
                         }
                     },
                 );
             }
+            let pixel = row * conv.out_w + col;
             // SAFETY: the pixels of a task are its own.
-            let out = unsafe { out.row(pixel, 0, c_out) };
-            for ((output, out), sum) in out.iter_mut().enumerate().zip(sums) {
-                *out = simd.reduce_sum_f32s(sum) + plus.of(pixel, output, c_out);
+            let out = unsafe { out.row(pixel, 0, K) };
+            for output in 0..K {
+                out[output] = simd.reduce_sum_f32s(sums[output]) + plus.of(pixel, output, K);
             }
         }
     }

@@ -148,21 +148,25 @@ impl Conv2d {
         self.weights_shape().iter().product()
     }
 
+    /// Returns the row (axis 0) or column (axis 1) of the input that a tap of an output's row or
+    /// column reads, if it lies in the image.
+    #[inline(always)]
+    fn source(&self, axis: usize, place: usize, tap: usize) -> Option<usize> {
+        let ConvOptions { stride, dilation, padding_begin, .. } = self.options;
+        (place * stride[axis] + tap * dilation[axis])
+            .checked_sub(padding_begin[axis])
+            .filter(|&at| at < [self.h, self.w][axis])
+    }
+
     /// Returns the input pixels that the taps of an output pixel read, row by row; none outside of
     /// the image.
     #[inline(always)]
     fn sources(&self, pixel: usize) -> impl Iterator<Item = Option<usize>> + use<'_> {
-        let options = &self.options;
-        let (image, rest) = (pixel / (self.out_h * self.out_w), pixel % (self.out_h * self.out_w));
-        let place = [rest / self.out_w, rest % self.out_w];
-        let at = move |axis: usize, tap: usize, size: usize| {
-            (place[axis] * options.stride[axis] + tap * options.dilation[axis])
-                .checked_sub(options.padding_begin[axis])
-                .filter(|&at| at < size)
-        };
+        let (row, x) = (pixel / self.out_w, pixel % self.out_w);
+        let (image, y) = (row / self.out_h, row % self.out_h);
         (0..self.kernel[0]).flat_map(move |i| {
-            let row = at(0, i, self.h).map(|y| (image * self.h + y) * self.w);
-            (0..self.kernel[1]).map(move |j| Some(row? + at(1, j, self.w)?))
+            let row = self.source(0, y, i).map(|y| (image * self.h + y) * self.w);
+            (0..self.kernel[1]).map(move |j| Some(row? + self.source(1, x, j)?))
         })
     }
 

@@ -76,6 +76,16 @@ pub(super) fn linear_add<const D: usize>(
     }
 }
 
+pub(super) fn linear_remembered(weights: &Weights, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+    match weights.linear(layer.weight.id) {
+        Some(packed) => {
+            let bias = layer.bias.as_ref().map(|bias| parameter(bias, &x));
+            kernels::linear_remembered(x, packed, bias)
+        }
+        None => linear_add(weights, layer, x, None),
+    }
+}
+
 pub(super) fn group_norm(layer: &GroupNorm, x: Tensor<4>, silu: bool) -> Tensor<4> {
     let [gamma, beta] =
         [&layer.gamma, &layer.beta].map(|param| param.as_ref().map(|param| parameter(param, &x)));

@@ -123,6 +123,15 @@ impl Ops {
         residual + plain::linear(layer, x)
     }
 
+    /// As [`linear`](Self::linear), for rows that come again from sample to sample and from run to run:
+    /// those that depend on the timestep and the class alone. Of a network that is prepared for sampling
+    /// the results of the last hundred rows are kept.
+    #[must_use]
+    pub fn linear_remembered(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+        kernel!(x, fast::linear_remembered(&self.weights, layer, x));
+        plain::linear(layer, x)
+    }
+
     /// Normalizes each group of channels of each sample to mean 0 and variance 1, then applies a
     /// gain and a bias per channel.
     ///

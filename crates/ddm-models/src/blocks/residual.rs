@@ -82,7 +82,8 @@ impl Residual {
     /// (`[batch or 1, size]`) if the block has a conditioning vector.
     pub fn forward(&self, ops: &Ops, x: Tensor<4>, condition: Option<&Tensor<2>>) -> Tensor<4> {
         let shift = self.condition.as_ref().zip(condition);
-        let shift = shift.map(|(project, condition)| ops.linear(project, condition.clone()));
+        let shift =
+            shift.map(|(project, condition)| ops.linear_remembered(project, condition.clone()));
         let h = ops.group_norm_silu(&self.norm1, x.clone());
         let h = ops.conv2d_add(&self.conv1, h, shift, None);
         let h = self.dropout.forward(ops.group_norm_silu(&self.norm2, h));
