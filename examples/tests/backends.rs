@@ -1,10 +1,7 @@
 //! One code path: the same training and sampling on every backend of the machine.
 //!
 //! The environment variable `DDM_TEST_DEVICES` names the devices, separated by commas (default:
-//! `flex`), so that a missing driver is a failure and not a silent gap. `DDM_TEST_NETWORK_DEVICES`
-//! (default: the same) names those on which networks are held to the precision of f32: on software
-//! Vulkan, burn's kernels that use shared memory are wrong, and whether the autotuner picks one of them
-//! for a matrix product is chance (`docs/devices.md`).
+//! `flex`), so that a missing driver is a failure and not a silent gap.
 
 use ddm_core::burn::module::Module;
 use ddm_core::burn::optim::AdamWConfig;
@@ -19,14 +16,7 @@ use ddm_examples::tensors::numbers;
 use ddm_testkit::GaussianMixture;
 
 fn devices() -> Vec<(String, Device)> {
-    parse(&std::env::var("DDM_TEST_DEVICES").unwrap_or_else(|_| "flex".into()))
-}
-
-fn network_devices() -> Vec<(String, Device)> {
-    std::env::var("DDM_TEST_NETWORK_DEVICES").map_or_else(|_| devices(), |names| parse(&names))
-}
-
-fn parse(names: &str) -> Vec<(String, Device)> {
+    let names = std::env::var("DDM_TEST_DEVICES").unwrap_or_else(|_| "flex".into());
     names
         .split(',')
         .map(|name| (name.to_owned(), parse_device(name).unwrap_or_else(|e| panic!("{e}"))))
@@ -62,7 +52,7 @@ fn samples_agree_between_backends() {
         numbers(sampling.steps(6).seed(1).sample([3, 1, 8, 8], device).unwrap())
     };
     let expected = paint(&reference);
-    for (name, device) in network_devices() {
+    for (name, device) in devices() {
         close(&paint(&device), &expected, 2e-3, &name);
     }
 }
@@ -125,7 +115,7 @@ fn training_agrees_between_backends() {
     let network = config.with_classes(Some(3)).init(&reference).unwrap();
     let (_, expected) = few_steps(network.clone(), &reference);
     assert!(expected.last() < expected.first(), "{expected:?}");
-    for (name, device) in network_devices() {
+    for (name, device) in devices() {
         let (_, losses) = few_steps(network.clone(), &device);
         close(&losses, &expected, 1e-2, &name);
     }

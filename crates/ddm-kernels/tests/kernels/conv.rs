@@ -111,7 +111,7 @@ impl Case {
     }
 }
 
-/// How many cases of each kind: `DDM_FUZZ=25000` makes 10⁵ of all four.
+/// How many cases of each kind: `DDM_FUZZ=20000` makes 10⁵ of all five.
 fn cases() -> ProptestConfig {
     let cases = std::env::var("DDM_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
     ProptestConfig::with_cases(cases)
