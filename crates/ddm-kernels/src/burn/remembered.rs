@@ -8,9 +8,12 @@ use crate::gemm::{Matrix, Panels, Plus, matmul};
 /// The most rows that are remembered.
 const MOST: usize = 128;
 
-/// The products of rows with one matrix, by the bits of the row.
+/// The bits of a row.
+type Row = Box<[u32]>;
+
+/// The products of rows with one matrix.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(Mutex<HashMap<Box<[u32]>, Box<[f32]>>>);
+pub(super) struct Remembered(Mutex<HashMap<Row, Box<[f32]>>>);
 
 impl Remembered {
     /// Writes `x weights`, as [`matmul`] does, and computes only the rows that are new.

@@ -105,10 +105,10 @@ impl Op<'_> {
                     #[inline(always)]
                     |at, len| {
                         let x = load(simd, x, source + at, len);
-                        for output in 0..K {
+                        for (output, sum) in sums.iter_mut().enumerate() {
                             let weight = (output * 9 + tap) * c_in + at;
                             let weight = load(simd, weights, weight, len);
-                            sums[output] = simd.mul_add_e_f32s(x, weight, sums[output]);
+                            *sum = simd.mul_add_e_f32s(x, weight, *sum);
                         }
                     },
                 );
@@ -116,8 +116,8 @@ impl Op<'_> {
             let pixel = row * conv.out_w + col;
             // SAFETY: the pixels of a task are its own.
             let out = unsafe { out.row(pixel, 0, K) };
-            for output in 0..K {
-                out[output] = simd.reduce_sum_f32s(sums[output]) + plus.of(pixel, output, K);
+            for (output, (out, sum)) in out.iter_mut().zip(&sums).enumerate() {
+                *out = simd.reduce_sum_f32s(*sum) + plus.of(pixel, output, K);
             }
         }
     }
