@@ -101,10 +101,7 @@ impl AutoencoderKlConfig {
             channels,
             blocks: settings.take("layers_per_block", "a size", 1)?,
             attention_down: settings.attention("down_block_types", levels, down)?,
-            attention_up: coarsest_first(
-                settings.attention("up_block_types", levels, up)?,
-                levels,
-            ),
+            attention_up: coarsest_first(settings.attention("up_block_types", levels, up)?, levels),
             middle_attention: settings.take("mid_block_add_attention", yes, true)?,
             norm_groups: settings.take("norm_num_groups", "a size", 32)?,
             quant_conv: settings.take("use_quant_conv", yes, true)?,
@@ -122,7 +119,7 @@ impl AutoencoderKlConfig {
     /// # Errors
     ///
     /// Returns an error if a size is 0, the channels of a level are not a multiple of the norm
-    /// groups, or a level with attention does not exist.
+    /// groups, a level with attention does not exist, or there are more than 16 levels.
     pub fn init(&self, device: &Device) -> Result<AutoencoderKl, NetworkConfigError> {
         let sizes = self.sizes();
         sizes.validate()?;
@@ -164,6 +161,21 @@ pub(super) fn coarsest_first(levels: Vec<usize>, count: usize) -> Vec<usize> {
 ///
 /// Encoder and decoder are those of DDPM's U-Net without the skips and the timestep. The names of the
 /// weights are those of diffusers' `AutoencoderKL`.
+///
+/// # Precision
+///
+/// It computes in the dtype of its weights, and returns that of its input. In half precision, the
+/// statistics of the group norms, and attention from the product of queries and keys to that with the
+/// values, are in f32 all the same. That does not suffice for every checkpoint: in SDXL's decoder the
+/// features themselves exceed the range of f16. With
+/// [`force_upcast`](AutoencoderKlConfig::force_upcast), all features are in f32. The weights stay in
+/// half precision in memory, and those of a layer are widened while it computes.
+///
+/// # Memory
+///
+/// The features of the decoder's last level take most: 4 bytes times its channels, for each pixel of
+/// the image and several tensors. [`Sliced`](ddm_latent::Sliced) decodes a batch sample by sample, and
+/// [`Tiled`](ddm_latent::Tiled) an image in tiles.
 ///
 /// Sources: Kingma & Welling, *Auto-Encoding Variational Bayes*, arXiv 1312.6114; Rombach et al.,
 /// *High-Resolution Image Synthesis with Latent Diffusion Models*, arXiv 2112.10752; with 16 latent
@@ -225,9 +237,10 @@ impl AutoencoderKl {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        load(directory.as_ref(), |json| {
-            Ok(AutoencoderKlConfig::from_diffusers(json)?.init(device)?)
-        })
+        load(
+            directory.as_ref(),
+            |json| Ok(AutoencoderKlConfig::from_diffusers(json)?.init(device)?),
+        )
     }
 
     /// Returns the autoencoder with the shift and the scale of its latents for diffusion.

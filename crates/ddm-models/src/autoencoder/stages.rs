@@ -4,11 +4,12 @@ use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
+use ddm_schedule::Invalid;
 
 use crate::NetworkConfigError;
 use crate::blocks::{
-    Downsample, Ops, Residual, ResidualConfig, SelfAttention, SelfAttentionConfig, Upsample, conv3x3,
-    group_norm,
+    Downsample, Ops, Residual, ResidualConfig, SelfAttention, SelfAttentionConfig, Upsample,
+    conv3x3, group_norm,
 };
 
 /// What all group norms add to the variance.
@@ -79,6 +80,7 @@ impl Sizes<'_> {
         NetworkConfigError::require_some("latent_channels", self.latent_channels)?;
         NetworkConfigError::require_some("blocks", self.blocks)?;
         NetworkConfigError::require_channels("channels", self.channels, self.norm_groups)?;
+        require_levels(self.channels.len())?;
         let last = self.channels.len() - 1;
         for (what, levels) in
             [("attention_down", self.attention_down), ("attention_up", self.attention_up)]
@@ -135,6 +137,12 @@ impl Sizes<'_> {
     fn last(&self) -> usize {
         self.channels[self.channels.len() - 1]
     }
+}
+
+/// Checks the number of levels, each of which halves an image.
+pub(super) fn require_levels(levels: usize) -> Result<(), NetworkConfigError> {
+    let what = "the number of levels";
+    Ok(Invalid::require(levels <= 16, what, levels as f64, "at most 16")?)
 }
 
 /// Applies residual blocks, each followed by attention where there is one.

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, certain, features, inside};
 use super::settings::{Settings, load};
+use super::stages::require_levels;
 use crate::blocks::{Ops, conv3x3};
 use crate::error::require_image;
 use crate::{DiffusersError, NetworkConfigError};
@@ -96,8 +97,8 @@ impl AutoencoderTinyConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if a size is 0, a list of blocks is empty, or `latent_magnitude` is not above
-    /// 0.
+    /// Returns an error if a size is 0, a list of blocks is empty or longer than 16, or
+    /// `latent_magnitude` is not above 0.
     pub fn init(&self, device: &Device) -> Result<AutoencoderTiny, NetworkConfigError> {
         NetworkConfigError::require_some("in_channels", self.in_channels)?;
         NetworkConfigError::require_some("out_channels", self.out_channels)?;
@@ -110,6 +111,7 @@ impl AutoencoderTinyConfig {
             if blocks.is_empty() {
                 return Err(NetworkConfigError::Empty { what });
             }
+            require_levels(blocks.len())?;
         }
         let magnitude = self.latent_magnitude;
         let usable = magnitude > 0.0 && magnitude.is_finite();

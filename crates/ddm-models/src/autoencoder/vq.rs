@@ -92,10 +92,7 @@ impl VqModelConfig {
             channels,
             blocks: settings.take("layers_per_block", "a size", 1)?,
             attention_down: settings.attention("down_block_types", levels, down)?,
-            attention_up: coarsest_first(
-                settings.attention("up_block_types", levels, up)?,
-                levels,
-            ),
+            attention_up: coarsest_first(settings.attention("up_block_types", levels, up)?, levels),
             middle_attention: settings.take("mid_block_add_attention", yes, true)?,
             norm_groups: settings.take("norm_num_groups", "a size", 32)?,
             scaling_factor: settings.take("scaling_factor", "a number", 0.18215)?,
@@ -111,7 +108,7 @@ impl VqModelConfig {
     /// # Errors
     ///
     /// Returns an error if a size is 0, the channels of a level are not a multiple of the norm
-    /// groups, or a level with attention does not exist.
+    /// groups, a level with attention does not exist, or there are more than 16 levels.
     pub fn init(&self, device: &Device) -> Result<VqModel, NetworkConfigError> {
         let sizes = self.sizes();
         sizes.validate()?;

@@ -252,6 +252,7 @@ fn configs_that_are_not_covered_are_refused() {
         config.clone().with_channels(vec![]),
         config.clone().with_channels(vec![32, 48]),
         config.clone().with_blocks(0),
+        config.clone().with_channels(vec![32; 17]),
         config.clone().with_attention_up(vec![4]),
     ] {
         assert!(wrong.init(&device).is_err(), "{wrong:?}");
