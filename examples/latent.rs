@@ -86,10 +86,8 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     // The latents with the mean 0 and the variance 1 that a schedule assumes.
     let space = LatentSpace::fitted(&vae, vae.encode(seen.images.clone()).mode())?;
-    let latents = LabelledImages {
-        images: space.encode(seen.images.clone()),
-        labels: seen.labels.clone(),
-    };
+    let latents =
+        LabelledImages { images: space.encode(seen.images.clone()), labels: seen.labels.clone() };
     let clock = Instant::now();
     let trained = train_unet(&unet, &objective, &latents, args.epochs, args.seed)?;
     println!("training    {:6.1} s", clock.elapsed().as_secs_f64());

@@ -1,8 +1,8 @@
 //! Diffusion in the latent space of a small convolutional VAE: every sampler and the objective work
 //! there as they do on pixels.
 
-use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::burn::module::Module;
+use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::latent::{Autoencoder, LatentSpace, Sliced, Tiled};
 use ddm_core::models::{Vae, VaeConfig};
 use ddm_core::prelude::*;

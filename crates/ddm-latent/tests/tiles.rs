@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use burn::tensor::module::{avg_pool2d, conv2d};
+use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::ModelError;
@@ -36,7 +36,10 @@ fn blur(x: Tensor<4>, radius: usize) -> Tensor<4> {
 impl Autoencoder<4> for Blur {
     fn encode(&self, x: Tensor<4>) -> Posterior<4> {
         self.note(&x);
-        let half = avg_pool2d(blur(x, 2 * RADIUS), [2, 2], [2, 2], [0, 0], true, false);
+        let [batch, channels, height, width] = x.dims();
+        let blurred = blur(x, 2 * RADIUS).reshape([batch, channels, height / 2, 2, width / 2, 2]);
+        let half = blurred.mean_dim(3).mean_dim(5);
+        let half = half.reshape([batch, channels, height / 2, width / 2]);
         Posterior::new(half.clone(), half * 3.0)
     }
     fn decode(&self, z: Tensor<4>) -> Tensor<4> {
