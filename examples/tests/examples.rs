@@ -110,6 +110,24 @@ fn score_digits_runs_and_repeats_itself() {
 }
 
 #[test]
+fn latent_runs_and_repeats_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let arguments = ["--autoencoder-epochs", "1", "--epochs", "1", "--steps", "3", "--seed", "5"];
+    let said = succeeds("latent", &arguments, &first);
+    for words in ["64 numbers, its latent 32", "% of the samples", "when reconstructed"] {
+        assert!(said.contains(words), "{said} does not say {words}");
+    }
+    succeeds("latent", &arguments, &second);
+    let (first, second) = (files(&first), files(&second));
+    let names: Vec<_> = first.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+    let weights = ["autoencoder.safetensors", "unet.safetensors"];
+    assert_eq!(names, [weights[0], "reconstructions.png", "samples.png", weights[1]]);
+    // Of the weights the ids differ, as above.
+    assert!(first[1..3] == second[1..3], "two runs of one seed differ");
+}
+
+#[test]
 fn points_runs() {
     let folder = tempfile::tempdir().unwrap();
     succeeds("points", &["--training-steps", "3", "--steps", "4"], folder.path());
@@ -191,6 +209,12 @@ fn bad_input_is_one_sentence() {
     refuses("score_digits", &["--moves", "0"], &["times"]);
     refuses("score_digits", &["--steps", "0"], &["0 steps"]);
     refuses("score_digits", &["--guidance", "NaN"], &["guidance scale", "NaN"]);
+
+    refuses("latent", &["--device", "abacus"], &["abacus", "flex"]);
+    refuses("latent", &["--autoencoder-epochs", "0"], &["training steps is 0"]);
+    refuses("latent", &["--autoencoder-epochs", "1", "--epochs", "0"], &["training steps is 0"]);
+    refuses("latent", &["--steps", "0"], &["0 steps"]);
+    refuses("latent", &["--guidance", "NaN"], &["guidance scale", "NaN"]);
 
     // A file that was cut off.
     let folder = tempfile::tempdir().unwrap();

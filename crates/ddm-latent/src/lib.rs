@@ -6,11 +6,16 @@
 //! * [`Autoencoder`]: the trait to implement.
 //! * [`Posterior`]: the output of an encoder, a Gaussian `N(μ, σ²)`.
 //! * [`LatentSpace`]: an autoencoder with the shift and scale that make its latents fit a schedule.
+//! * [`Sliced`] and [`Tiled`]: an autoencoder in less memory, sample by sample and tile by tile.
 
 mod autoencoder;
 mod latent;
 mod posterior;
+mod sliced;
+mod tiled;
 
 pub use autoencoder::Autoencoder;
 pub use latent::LatentSpace;
 pub use posterior::Posterior;
+pub use sliced::Sliced;
+pub use tiled::Tiled;

@@ -2,12 +2,14 @@
 //!
 //! * [`Mlp`] for `[batch, dim]`, [`UNet`] for `[batch, channels, height, width]`: networks
 //!   `F(x, t)`, optionally with classes. They implement the traits of [`ddm_denoiser`].
-//! * [`Vae`]: an [`Autoencoder`](ddm_latent::Autoencoder) for diffusion in its latent space.
+//! * [`AutoencoderKl`], of which [`Vae`] is a small one, [`AutoencoderTiny`] and [`VqModel`]: an
+//!   [`Autoencoder`](ddm_latent::Autoencoder) each, for diffusion in its latent space.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
 //! * [`save_weights`] and [`load_weights`]: safetensors files; [`UNet::from_diffusers`]: a directory of
 //!   diffusers.
 
+mod autoencoder;
 pub mod blocks;
 mod conditioning;
 mod embedding;
@@ -18,11 +20,15 @@ mod unet;
 mod vae;
 mod weights;
 
+pub use autoencoder::{
+    AutoencoderKl, AutoencoderKlConfig, AutoencoderNetwork, AutoencoderTiny, AutoencoderTinyConfig,
+    Quantized, VaeLoss, VqModel, VqModelConfig,
+};
 pub use conditioning::{Conditioning, ConditioningConfig};
 pub use embedding::TimestepEmbedding;
 pub use error::NetworkConfigError;
 pub use mlp::{Mlp, MlpConfig};
 pub use prepared::{Network, Prepared};
 pub use unet::{DiffusersError, UNet, UNetConfig};
-pub use vae::{Vae, VaeConfig, VaeLoss};
+pub use vae::{Vae, VaeConfig};
 pub use weights::{WeightsError, load_pytorch_weights, load_weights, save_weights};

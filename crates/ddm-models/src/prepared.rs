@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device, Int, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 use ddm_latent::{Autoencoder, Posterior};
 
-use crate::Vae;
+use crate::AutoencoderNetwork;
 use crate::blocks::{Ops, pack};
 
 /// A network of this crate whose operations can be replaced.
@@ -129,24 +129,23 @@ impl<const D: usize, N: Network<D>> ConditionalPredictor<D> for Prepared<N> {
     }
 }
 
-impl Vae {
-    /// Returns the autoencoder with its weights packed for images of `shape`, `[batch, channels,
-    /// height, width]`; as [`Network::prepare`], with all the memory that it takes.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the autoencoder does not take images of `shape`.
-    pub fn prepare(self, shape: [usize; 4]) -> Result<Prepared<Self>, ModelError> {
+impl<N: AutoencoderNetwork> Prepared<N> {
+    /// Packs the weights of an autoencoder for images of `shape`.
+    pub(crate) fn autoencoder(
+        network: N,
+        shape: [usize; 4],
+        memory: Option<usize>,
+    ) -> Result<Self, ModelError> {
         let [_, channels, height, width] = shape;
-        self.check_image(shape)?;
-        Ok(Prepared::new(self, None, |vae: &Self, ops: &Ops, device: &Device| {
+        network.check_image(shape)?;
+        Ok(Self::new(network, memory, |network: &N, ops: &Ops, device: &Device| {
             let image = Tensor::zeros([1, channels, height, width], (device, DType::F32));
-            vae.decode_with(ops, vae.encode_with(ops, image).mode());
+            network.decode_with(ops, network.encode_with(ops, image).mode());
         }))
     }
 }
 
-impl Autoencoder<4> for Prepared<Vae> {
+impl<N: AutoencoderNetwork> Autoencoder<4> for Prepared<N> {
     fn encode(&self, x: Tensor<4>) -> Posterior<4> {
         Ops::pass(&x.clone(), || self.network.encode_with(&self.ops, x))
     }

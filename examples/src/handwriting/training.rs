@@ -28,13 +28,28 @@ pub fn train(
     epochs: usize,
     seed: u64,
 ) -> Result<Trained<UNet>, Box<dyn Error>> {
+    train_unet(&unet(), objective, digits, epochs, seed)
+}
+
+/// As [`train`], with a U-Net of this config; the digits may be latents.
+///
+/// # Errors
+///
+/// Returns an error if the config is invalid, and as there.
+pub fn train_unet(
+    config: &UNetConfig,
+    objective: &Objective<impl NoiseSchedule, impl Parameterization, impl Weighting>,
+    digits: &LabelledImages,
+    epochs: usize,
+    seed: u64,
+) -> Result<Trained<UNet>, Box<dyn Error>> {
     let device = digits.images.device().autodiff();
     let digits = digits.to_device(&device);
     let steps = epochs * digits.len().div_ceil(BATCH);
     let training = Training { steps, ema_decay: 0.995, seed };
     let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
     let dropout = ConditionDropout::new(0.1)?;
-    let network = unet().init(&device)?;
+    let network = config.init(&device)?;
     let null = network.null_classes(BATCH, &device);
     let loss = |network: &UNet, noise: &mut HostNoise| {
         let batch = digits.batch(BATCH, noise);

@@ -31,13 +31,21 @@ pub struct SelfAttentionConfig {
 /// Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239.
 #[derive(Module, Debug)]
 pub struct SelfAttention {
-    norm: GroupNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
+    group_norm: GroupNorm,
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: [Linear; 1],
     heads: usize,
 }
+
+/// The names that old checkpoints of diffusers have for the matrices of attention, and ours.
+pub(crate) const OLD_ATTENTION_NAMES: [(&str, &str); 4] = [
+    (r"\.query\.(weight|bias)$", ".to_q.$1"),
+    (r"\.key\.(weight|bias)$", ".to_k.$1"),
+    (r"\.value\.(weight|bias)$", ".to_v.$1"),
+    (r"\.proj_attn\.(weight|bias)$", ".to_out.0.$1"),
+];
 
 impl SelfAttentionConfig {
     /// Creates the block on `device`.
@@ -55,11 +63,11 @@ impl SelfAttentionConfig {
         NetworkConfigError::require_multiple(what, channels, head_size, of)?;
         let square = LinearConfig::new(channels, channels);
         Ok(SelfAttention {
-            norm: group_norm(self.norm_groups, channels, self.norm_eps, device)?,
-            query: square.init(device),
-            key: square.init(device),
-            value: square.init(device),
-            output: square.with_initializer(Initializer::Zeros).init(device),
+            group_norm: group_norm(self.norm_groups, channels, self.norm_eps, device)?,
+            to_q: square.init(device),
+            to_k: square.init(device),
+            to_v: square.init(device),
+            to_out: [square.with_initializer(Initializer::Zeros).init(device)],
             heads: channels / head_size,
         })
     }
@@ -70,11 +78,11 @@ impl SelfAttention {
     pub fn forward(&self, ops: &Ops, x: Tensor<4>) -> Tensor<4> {
         let shape @ [batch, height, width, channels] = x.dims();
         let pixels = [batch, height * width, channels];
-        let rows = ops.group_norm(&self.norm, x.clone()).reshape(pixels);
-        let q = ops.linear(&self.query, rows.clone());
-        let k = ops.linear(&self.key, rows.clone());
-        let v = ops.linear(&self.value, rows);
+        let rows = ops.group_norm(&self.group_norm, x.clone()).reshape(pixels);
+        let q = ops.linear(&self.to_q, rows.clone());
+        let k = ops.linear(&self.to_k, rows.clone());
+        let v = ops.linear(&self.to_v, rows);
         let mixed = ops.attention(q, k, v, self.heads);
-        ops.linear_add(&self.output, mixed, x.reshape(pixels)).reshape(shape)
+        ops.linear_add(&self.to_out[0], mixed, x.reshape(pixels)).reshape(shape)
     }
 }

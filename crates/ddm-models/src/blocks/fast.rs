@@ -1,6 +1,5 @@
 //! The operations by the kernels of `ddm-kernels`, for tensors on burn's flex.
 
-use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
@@ -8,6 +7,7 @@ use ddm_kernels::burn::{self as kernels, AttentionOptions, ConvPlus, GroupNormOp
 use ddm_kernels::conv::ConvOptions;
 
 use super::packing::Weights;
+use super::plain::parameter;
 
 /// Returns the settings of a layer for an image of this height and width.
 fn options(layer: &Conv2d, size: [usize; 2]) -> ConvOptions {
@@ -30,12 +30,6 @@ fn options(layer: &Conv2d, size: [usize; 2]) -> ConvOptions {
         dilation: layer.dilation,
         groups: layer.groups,
     }
-}
-
-/// Returns a parameter in the dtype of the input: half-precision weights are widened here.
-fn parameter<const D: usize, const E: usize>(param: &Param<Tensor<D>>, x: &Tensor<E>) -> Tensor<D> {
-    let (value, dtype) = (param.val(), x.dtype());
-    if value.dtype() == dtype { value } else { value.cast(dtype) }
 }
 
 pub(super) fn conv2d_add(

@@ -15,6 +15,7 @@ pub mod plain;
 mod resample;
 mod residual;
 
+pub(crate) use attention::OLD_ATTENTION_NAMES;
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use ops::Ops;
 #[cfg(not(feature = "kernels"))]

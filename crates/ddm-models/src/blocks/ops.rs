@@ -198,4 +198,10 @@ impl Ops {
         kernel!(a, ddm_kernels::burn::concat(a, b));
         plain::concat(a, b)
     }
+
+    /// Returns `max(x, 0)`.
+    #[must_use]
+    pub fn relu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        plain::relu(x)
+    }
 }

@@ -1,12 +1,27 @@
 //! The operations as burn's own, on every backend; the reference for kernels.
 //!
 //! Images are `[batch, height, width, channels]`. Each function takes the burn layer with its
-//! parameters, and an input of their dtype. Weights have burn's layouts: `[out, in/groups, height,
+//! parameters, and an input of their dtype, or of a wider one. Weights have burn's layouts: `[out, in/groups, height,
 //! width]` for convolutions, `[in, out]` for linear layers.
 
+use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d};
 use burn::tensor::{DType, Tensor, activation, module};
+
+/// Returns a parameter in the dtype of the input: half-precision weights are widened here.
+pub(super) fn parameter<const D: usize, const E: usize>(
+    param: &Param<Tensor<D>>,
+    x: &Tensor<E>,
+) -> Tensor<D> {
+    let (value, dtype) = (param.val(), x.dtype());
+    if value.dtype() == dtype { value } else { value.cast(dtype) }
+}
+
+/// Returns whether numbers of this type overflow early or are coarse, so that sums are wider.
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
 
 /// Moves the channels last: `[batch, channels, height, width]` → `[batch, height, width, channels]`.
 #[must_use]
@@ -25,10 +40,22 @@ pub fn to_channels_first(x: Tensor<4>) -> Tensor<4> {
 pub fn conv2d(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     if is_pointwise(layer) {
         let [channels_out, channels_in, _, _] = layer.weight.dims();
-        let weight = layer.weight.val().reshape([channels_out, channels_in]).swap_dims(0, 1);
-        return module::linear(x, weight, layer.bias.as_ref().map(|bias| bias.val()));
+        let weight = parameter(&layer.weight, &x);
+        let weight = weight.reshape([channels_out, channels_in]).swap_dims(0, 1);
+        let bias = layer.bias.as_ref().map(|bias| parameter(bias, &x));
+        return module::linear(x, weight, bias);
     }
-    to_channels_last(layer.forward(to_channels_first(x)))
+    let x = to_channels_first(x);
+    if layer.weight.val().dtype() == x.dtype() {
+        return to_channels_last(layer.forward(x));
+    }
+    let wide = |bias: &Param<Tensor<1>>| Param::initialized(bias.id, parameter(bias, &x));
+    let layer = Conv2d {
+        weight: Param::initialized(layer.weight.id, parameter(&layer.weight, &x)),
+        bias: layer.bias.as_ref().map(wide),
+        ..layer.clone()
+    };
+    to_channels_last(layer.forward(x))
 }
 
 /// Returns whether each output pixel depends on one input pixel only, the one in its place.
@@ -80,7 +107,9 @@ pub fn upsample_nearest(x: Tensor<4>) -> Tensor<4> {
 /// Returns `x W + b` along the last axis.
 #[must_use]
 pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-    layer.forward(x)
+    let weight = parameter(&layer.weight, &x);
+    let bias = layer.bias.as_ref().map(|bias| parameter(bias, &x));
+    module::linear(x, weight, bias)
 }
 
 /// Normalizes each group of channels of each sample to mean 0 and variance 1, then applies a gain
@@ -92,7 +121,7 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 pub fn group_norm(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let shape @ [batch, height, width, channels] = x.dims();
     let dtype = x.dtype();
-    let wide = if matches!(dtype, DType::F16 | DType::BF16) { DType::F32 } else { dtype };
+    let wide = if is_half(dtype) { DType::F32 } else { dtype };
     let groups = layer.num_groups;
     let x = x.cast(wide).reshape([batch, height * width, groups, channels / groups]);
     let mean = |x: Tensor<4>| x.mean_dim(1).mean_dim(3);
@@ -100,10 +129,12 @@ pub fn group_norm(layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
     let variance = mean(centered.clone().square());
     let mut y = (centered / (variance + layer.epsilon).sqrt()).reshape(shape).cast(dtype);
     if let Some(gamma) = &layer.gamma {
-        y = y * gamma.val().reshape([1, 1, 1, channels]);
+        let gamma = parameter(gamma, &y).reshape([1, 1, 1, channels]);
+        y = y * gamma;
     }
     if let Some(beta) = &layer.beta {
-        y = y + beta.val().reshape([1, 1, 1, channels]);
+        let beta = parameter(beta, &y).reshape([1, 1, 1, channels]);
+        y = y + beta;
     }
     y
 }
@@ -125,24 +156,34 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// Returns `softmax(q kᵀ/√d) v` for each head; see [`Ops::attention`](super::Ops::attention).
+///
+/// In f32 if q is in half precision, where q kᵀ may overflow.
 #[must_use]
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
     // Explicit, since burn 0.22's `attention` is no faster on the CPU, and its kernel for GPUs uses
     // shared memory, which is wrong on the software Vulkan that the tests run on (docs/devices.md).
     let [batch, queries, width] = q.dims();
     let [_, _, width_out] = v.dims();
+    let dtype = q.dtype();
     let split = |x: Tensor<3>| {
         let [batch, length, width] = x.dims();
+        let x = if is_half(dtype) { x.cast(DType::F32) } else { x };
         x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2)
     };
     let scale = ((width / heads) as f64).sqrt();
     let likeness = split(q).matmul(split(k).swap_dims(2, 3)) / scale;
     let mixed = activation::softmax(likeness, 3).matmul(split(v));
-    mixed.swap_dims(1, 2).reshape([batch, queries, width_out])
+    mixed.swap_dims(1, 2).reshape([batch, queries, width_out]).cast(dtype)
 }
 
 /// Joins two images of the same size along their channels.
 #[must_use]
 pub fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     Tensor::cat(vec![a, b], 3)
+}
+
+/// Returns `max(x, 0)`.
+#[must_use]
+pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::relu(x)
 }

@@ -41,11 +41,11 @@ pub struct ResidualConfig {
 pub struct Residual {
     norm1: GroupNorm,
     conv1: Conv2d,
-    condition: Option<Linear>,
+    time_emb_proj: Option<Linear>,
     norm2: GroupNorm,
     dropout: Dropout,
     conv2: Conv2d,
-    shortcut: Option<Conv2d>,
+    conv_shortcut: Option<Conv2d>,
 }
 
 impl ResidualConfig {
@@ -68,11 +68,11 @@ impl ResidualConfig {
         Ok(Residual {
             norm1: norm(c_in)?,
             conv1: conv3x3(c_in, c_out).init(device),
-            condition: self.condition.map(|size| LinearConfig::new(size, c_out).init(device)),
+            time_emb_proj: self.condition.map(|size| LinearConfig::new(size, c_out).init(device)),
             norm2: norm(c_out)?,
             dropout: DropoutConfig::new(self.dropout).init(),
             conv2: zero_conv3x3(c_out, c_out, device),
-            shortcut: (c_in != c_out).then(shortcut),
+            conv_shortcut: (c_in != c_out).then(shortcut),
         })
     }
 }
@@ -81,13 +81,13 @@ impl Residual {
     /// Maps `[batch, h, w, channels_in]` → `[batch, h, w, channels_out]`, with `condition`
     /// (`[batch or 1, size]`) if the block has a conditioning vector.
     pub fn forward(&self, ops: &Ops, x: Tensor<4>, condition: Option<&Tensor<2>>) -> Tensor<4> {
-        let shift = self.condition.as_ref().zip(condition);
+        let shift = self.time_emb_proj.as_ref().zip(condition);
         let shift =
             shift.map(|(project, condition)| ops.linear_remembered(project, condition.clone()));
         let h = ops.group_norm_silu(&self.norm1, x.clone());
         let h = ops.conv2d_add(&self.conv1, h, shift, None);
         let h = self.dropout.forward(ops.group_norm_silu(&self.norm2, h));
-        let shortcut = match &self.shortcut {
+        let shortcut = match &self.conv_shortcut {
             Some(shortcut) => ops.conv2d(shortcut, x),
             None => x,
         };

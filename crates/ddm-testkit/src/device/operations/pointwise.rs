@@ -1,7 +1,7 @@
 //! Operations on single elements, alone and in chains.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, sigmoid, silu, softmax, tanh};
+use burn::tensor::activation::{gelu, relu, sigmoid, silu, softmax, tanh};
 
 use super::operation;
 use crate::device::{Operation, Pass};
@@ -11,6 +11,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let mut all = Vec::new();
     for shape in [image, odd] {
         all.push(operation("SiLU", &[&shape], |x| silu(x.get::<4>(0))));
+        all.push(operation("ReLU", &[&shape], |x| relu(x.get::<4>(0))));
         all.push(operation("tanh and sigmoid", &[&shape], |x| {
             tanh(x.get::<4>(0)) * sigmoid(x.get(0))
         }));
