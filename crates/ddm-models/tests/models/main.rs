@@ -8,12 +8,15 @@ use ddm_latent::Autoencoder;
 use ddm_models::*;
 
 mod diffusers;
+mod golden;
 #[cfg(feature = "kernels")]
 mod kernels;
 mod networks;
 mod operations;
 mod prepared;
 mod refused;
+mod text;
+mod transformers;
 mod vae;
 mod weights;
 
