@@ -3,6 +3,8 @@
 //! * [`Mlp`] for `[batch, dim]`, [`UNet`] for `[batch, channels, height, width]`: networks
 //!   `F(x, t)`, optionally with classes. They implement the traits of [`ddm_denoiser`].
 //! * [`Vae`]: an [`Autoencoder`](ddm_latent::Autoencoder) for diffusion in its latent space.
+//! * [`text`]: CLIP's and T5's text encoders, as transformers has them.
+//! * [`transformer`]: DiT, PixArt, and the networks of Stable Diffusion 3 and Flux, as diffusers has them.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
 //! * [`save_weights`] and [`load_weights`]: safetensors files; [`UNet::from_diffusers`]: a directory of

@@ -124,6 +124,6 @@ pub(super) fn attention_with(
 }
 
 pub(super) fn normalize<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
-    let gain = Tensor::ones([x.dims()[D - 1]], &x.device());
+    let gain = Tensor::ones([x.dims()[D - 1]], (&x.device(), x.dtype()));
     kernels::layer_norm(x, gain, None, epsilon)
 }

@@ -100,9 +100,12 @@ pub(super) struct Attention {
 impl Attention {
     /// Returns what each row of x sees of x, with its positions turned by `rope`.
     pub(super) fn of_itself(&self, ops: &Ops, x: Tensor<3>, rope: Option<&Rope>) -> Tensor<3> {
-        let turned = |x| rope.map_or_else(|| x.clone(), |rope| rope.turn(x.clone(), self.heads));
-        let q = turned(&self.projected(ops, &self.to_q, self.norm_q.as_ref(), x.clone()));
-        let k = turned(&self.projected(ops, &self.to_k, self.norm_k.as_ref(), x.clone()));
+        let turned = |x: Tensor<3>| match rope {
+            Some(rope) => rope.turn(x, self.heads),
+            None => x,
+        };
+        let q = turned(self.projected(ops, &self.to_q, self.norm_q.as_ref(), x.clone()));
+        let k = turned(self.projected(ops, &self.to_k, self.norm_k.as_ref(), x.clone()));
         let v = ops.linear(&self.to_v, x);
         self.output(ops, ops.attention(q, k, v, self.heads))
     }

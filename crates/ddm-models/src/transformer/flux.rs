@@ -34,6 +34,7 @@ pub struct FluxTransformer {
     pub(super) norm_out: Modulation,
     pub(super) proj_out: Linear,
     /// The channels of a head that each axis of the positions turns.
+    #[module(skip)]
     pub(super) axes: Vec<usize>,
     /// The width of the pooled texts.
     pub(super) pooled_width: usize,

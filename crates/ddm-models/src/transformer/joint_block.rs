@@ -76,7 +76,18 @@ impl JointBlock {
         };
         let [shift, scale, gate, ff_parts @ ..] = parts;
         let normal = modulated(ops, x.clone(), EPSILON, shift, scale);
-        let (shift, scale, of_text) = self.text_parts(ops, condition.clone());
+        let (shift, scale, of_text) = match &self.ff_context {
+            None => {
+                // The scale comes first here.
+                let [scale, shift] = self.norm1_context.parts(ops, condition.clone());
+                (shift, scale, None)
+            }
+            Some(ff) => {
+                let parts = self.norm1_context.parts::<6>(ops, condition.clone());
+                let [shift, scale, gate, parts @ ..] = parts;
+                (shift, scale, Some((ff, gate, parts)))
+            }
+        };
         let normal_text = modulated(ops, text.clone(), EPSILON, shift, scale);
 
         let (seen, seen_by_text) = self.attn.of_both(ops, normal, normal_text, rope);
@@ -90,23 +101,6 @@ impl JointBlock {
             return (h, text);
         };
         (h, in_range(feed(ops, ff, text + gate * seen, parts)))
-    }
-
-    /// Returns the shift and the scale of the text before the attention, and for what is after it the
-    /// feed-forward network, the gate of the attention, and shift, scale and gate of the network.
-    #[expect(clippy::type_complexity, reason = "used once, and named by its documentation")]
-    fn text_parts(
-        &self,
-        ops: &Ops,
-        condition: Tensor<2>,
-    ) -> (Tensor<3>, Tensor<3>, Option<(&FeedForward, Tensor<3>, [Tensor<3>; 3])>) {
-        let Some(ff) = &self.ff_context else {
-            // The scale comes first here.
-            let [scale, shift] = self.norm1_context.parts(ops, condition);
-            return (shift, scale, None);
-        };
-        let [shift, scale, gate, parts @ ..] = self.norm1_context.parts::<6>(ops, condition);
-        (shift, scale, Some((ff, gate, parts)))
     }
 }
 

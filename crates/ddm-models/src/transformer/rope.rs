@@ -23,7 +23,7 @@ impl Rope {
         });
         let (cos, sin): (Vec<_>, Vec<_>) = angles.unzip();
         let pairs = sizes.iter().sum::<usize>() / 2;
-        let join = |parts| Tensor::cat(parts, 1).cast(dtype).reshape([1, length, 1, pairs, 1]);
+        let join = |parts: Vec<Tensor<2>>| Tensor::cat(parts, 1).cast(dtype).reshape([1, length, 1, pairs, 1]);
         Self { cos: join(cos), sin: join(sin) }
     }
 

@@ -8,27 +8,27 @@ use safetensors::{Dtype, SafeTensors};
 use super::distance;
 
 /// Returns the directory of a recorded network.
-pub fn directory(name: &str) -> PathBuf {
+pub(super) fn directory(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models").join(name)
 }
 
 /// The tensors of a `reference.safetensors`.
-pub struct Reference {
+pub(super) struct Reference {
     bytes: Vec<u8>,
     device: Device,
 }
 
 impl Reference {
-    pub fn of(name: &str, device: &Device) -> Self {
+    pub(super) fn of(name: &str, device: &Device) -> Self {
         let bytes = std::fs::read(directory(name).join("reference.safetensors")).unwrap();
         Self { bytes, device: device.clone() }
     }
 
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).is_ok()
     }
 
-    pub fn floats<const D: usize>(&self, name: &str) -> Tensor<D> {
+    pub(super) fn floats<const D: usize>(&self, name: &str) -> Tensor<D> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).unwrap();
         assert_eq!(view.dtype(), Dtype::F32, "{name}");
@@ -38,7 +38,7 @@ impl Reference {
         Tensor::from_data(data, &self.device)
     }
 
-    pub fn ints<const D: usize>(&self, name: &str) -> Tensor<D, Int> {
+    pub(super) fn ints<const D: usize>(&self, name: &str) -> Tensor<D, Int> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).unwrap();
         assert_eq!(view.dtype(), Dtype::I64, "{name}");
@@ -49,7 +49,7 @@ impl Reference {
     }
 
     /// Checks an output: its largest error, relative to the largest recorded number, is at most 1e-5.
-    pub fn check<const D: usize>(&self, name: &str, found: Tensor<D>) {
+    pub(super) fn check<const D: usize>(&self, name: &str, found: Tensor<D>) {
         let expected = self.floats::<D>(name);
         assert_eq!(found.dims(), expected.dims(), "{name}");
         let size: f32 = expected.clone().abs().max().into_scalar();

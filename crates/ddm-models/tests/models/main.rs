@@ -7,6 +7,7 @@ use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 use ddm_latent::Autoencoder;
 use ddm_models::*;
 
+mod attention;
 mod diffusers;
 mod golden;
 #[cfg(feature = "kernels")]

@@ -1,6 +1,5 @@
 //! The text encoders, against those of transformers.
 
-use burn::tensor::DType;
 use ddm_models::blocks::{Activation, Ops};
 use ddm_models::text::{ClipText, ClipTextConfig, T5Encoder, T5EncoderConfig};
 

@@ -1,6 +1,5 @@
 //! The transformers, against those of diffusers.
 
-use burn::tensor::DType;
 use ddm_denoiser::Condition;
 use ddm_models::transformer::*;
 
