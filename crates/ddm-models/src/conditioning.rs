@@ -100,27 +100,37 @@ impl Conditioning {
     /// invalid labels, and [`ModelError::Read`] if the labels cannot be read.
     pub fn check(&self, labels: &Tensor<1, Int>, batch: usize) -> Result<(), ModelError> {
         let classes = self.classes().ok_or(ModelError::NoCondition)?;
-        ModelError::require_batch("the class", labels.dims()[0], batch)?;
-        // In a browser a read must not block, so labels are not checked.
-        if cfg!(target_family = "wasm") || batch == 0 {
-            return Ok(());
-        }
-        for end in [labels.clone().min(), labels.clone().max()] {
-            let label = end.try_into_scalar::<i64>().map_err(|error| ModelError::Read {
-                what: "the class labels",
-                reason: error.to_string(),
-            })?;
-            if !(0..=classes as i64).contains(&label) {
-                let found = label.to_string();
-                let expected = format!("0 to {}, or {classes} for no class", classes - 1);
-                return Err(ModelError::Shape { what: "a class label", found, expected });
-            }
-        }
-        Ok(())
+        check_labels(labels, batch, classes)
     }
 
     /// Returns the dtype of the weights, in which the network computes.
     pub fn dtype(&self) -> FloatDType {
         self.first.weight.val().dtype().into()
     }
+}
+
+/// Checks that there is one label per sample, and that each is in 0 … classes. Reads the least and the
+/// greatest label from the device.
+pub(crate) fn check_labels(
+    labels: &Tensor<1, Int>,
+    batch: usize,
+    classes: usize,
+) -> Result<(), ModelError> {
+    ModelError::require_batch("the class", labels.dims()[0], batch)?;
+    // In a browser a read must not block, so labels are not checked.
+    if cfg!(target_family = "wasm") || batch == 0 {
+        return Ok(());
+    }
+    for end in [labels.clone().min(), labels.clone().max()] {
+        let label = end.try_into_scalar::<i64>().map_err(|error| ModelError::Read {
+            what: "the class labels",
+            reason: error.to_string(),
+        })?;
+        if !(0..=classes as i64).contains(&label) {
+            let found = label.to_string();
+            let expected = format!("0 to {}, or {classes} for no class", classes - 1);
+            return Err(ModelError::Shape { what: "a class label", found, expected });
+        }
+    }
+    Ok(())
 }

@@ -29,6 +29,18 @@ pub enum NetworkConfigError {
         /// The meaning of the divisor.
         divisor_of: &'static str,
     },
+    /// A size that must be another.
+    #[error("{what} is {found}, but must be {expected}, the {expected_of}")]
+    Equal {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        found: usize,
+        /// The value that it must have.
+        expected: usize,
+        /// The meaning of that value.
+        expected_of: &'static str,
+    },
     /// A level that the network does not have.
     #[error(
         "{what} contains level {found}, but the levels are 0 to {last}; remove it or add levels"
@@ -65,6 +77,19 @@ impl NetworkConfigError {
             Self::require_multiple(what, found, groups, "number of norm groups")?;
         }
         Ok(())
+    }
+
+    /// Returns an error if a size is not `expected`.
+    pub(crate) fn require_equal(
+        what: &'static str,
+        found: usize,
+        expected: usize,
+        expected_of: &'static str,
+    ) -> Result<(), Self> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Self::Equal { what, found, expected, expected_of })
     }
 
     /// Returns an error if a size is not a multiple of `divisor`, which must not be 0.

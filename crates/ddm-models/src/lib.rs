@@ -4,6 +4,8 @@
 //!   `F(x, t)`, optionally with classes. They implement the traits of [`ddm_denoiser`].
 //! * [`AutoencoderKl`], of which [`Vae`] is a small one, [`AutoencoderTiny`] and [`VqModel`]: an
 //!   [`Autoencoder`](ddm_latent::Autoencoder) each, for diffusion in its latent space.
+//! * [`text`]: CLIP's and T5's text encoders, as transformers has them.
+//! * [`transformer`]: DiT, PixArt, and the networks of Stable Diffusion 3 and Flux, as diffusers has them.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
 //! * [`save_weights`] and [`load_weights`]: safetensors files; [`UNet::from_diffusers`]: a directory of
@@ -16,6 +18,9 @@ mod embedding;
 mod error;
 mod mlp;
 mod prepared;
+mod settings;
+pub mod text;
+pub mod transformer;
 mod unet;
 mod vae;
 mod weights;

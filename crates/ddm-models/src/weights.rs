@@ -141,10 +141,22 @@ pub fn load_pytorch_weights<M: Module>(
 
 /// Loads a file of another layout: `names` changes its names, `layouts` its tensors.
 pub(crate) fn load_adapted<M: Module>(
+    module: M,
+    path: &Path,
+    names: KeyRemapper,
+    layouts: impl ModuleAdapter + Clone + 'static,
+) -> Result<M, WeightsError> {
+    load_without(module, path, names, layouts, |_| false)
+}
+
+/// As [`load_adapted`], but the file may have tensors that the module does not have, where `extra` is
+/// true of their changed names.
+pub(crate) fn load_without<M: Module>(
     mut module: M,
     path: &Path,
     names: KeyRemapper,
     layouts: impl ModuleAdapter + Clone + 'static,
+    extra: impl Fn(&str) -> bool,
 ) -> Result<M, WeightsError> {
     let store = SafetensorsStore::from_file(path).remap(names).with_from_adapter(layouts.clone());
     // The result is checked below, where the error can name the fault.
@@ -160,7 +172,8 @@ pub(crate) fn load_adapted<M: Module>(
     if floats.any(|dtype| Some(dtype) != first) {
         store = store.with_from_adapter(layouts.chain(FloatCastAdapter::to(DType::F32)));
     }
-    let result = store.apply_to(&mut module).map_err(failed)?;
+    let mut result = store.apply_to(&mut module).map_err(failed)?;
+    result.unused.retain(|tensor| !extra(tensor));
     judge(path, result).map(|()| module)
 }
 

@@ -5,7 +5,9 @@
 //! by [`to_channels_last`](plain::to_channels_last) and
 //! [`to_channels_first`](plain::to_channels_first).
 
+mod activation;
 mod attention;
+mod attention_options;
 #[cfg(feature = "kernels")]
 mod fast;
 mod ops;
@@ -15,8 +17,10 @@ pub mod plain;
 mod resample;
 mod residual;
 
+pub use activation::Activation;
 pub(crate) use attention::OLD_ATTENTION_NAMES;
 pub use attention::{SelfAttention, SelfAttentionConfig};
+pub use attention_options::AttentionOptions;
 pub use ops::Ops;
 #[cfg(not(feature = "kernels"))]
 pub(crate) use ops::pack;

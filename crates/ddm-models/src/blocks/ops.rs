@@ -2,12 +2,12 @@
 //! kernel can be replaced in one place.
 
 use burn::nn::conv::Conv2d;
-use burn::nn::{GroupNorm, LayerNorm, Linear};
+use burn::nn::{GroupNorm, LayerNorm, Linear, RmsNorm};
 use burn::tensor::{FloatDType, Tensor};
 
 #[cfg(feature = "kernels")]
 use super::fast;
-use super::plain;
+use super::{AttentionOptions, plain};
 
 /// Returns from the method with the kernel's result, if there are kernels for the tensor.
 macro_rules! kernel {
@@ -203,5 +203,45 @@ impl Ops {
     #[must_use]
     pub fn relu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         plain::relu(x)
+    }
+
+    /// Returns `softmax(s q kᵀ + bias) v` for each head, with the scale s, the bias and the causal mask
+    /// of the options; shapes as in [`attention`](Self::attention).
+    ///
+    /// With a bias and with gradients burn's own operations compute it on every device, so that the
+    /// bias gets a gradient too.
+    #[must_use]
+    pub fn attention_with(
+        &self,
+        q: Tensor<3>,
+        k: Tensor<3>,
+        v: Tensor<3>,
+        heads: usize,
+        options: AttentionOptions,
+    ) -> Tensor<3> {
+        #[cfg(feature = "kernels")]
+        if ddm_kernels::burn::supports(&q) && (options.bias.is_none() || !q.device().is_autodiff())
+        {
+            return fast::attention_with(q, k, v, heads, options);
+        }
+        plain::attention_with(q, k, v, heads, options)
+    }
+
+    /// Normalizes the last axis to mean 0 and variance 1: a layer norm without gain and bias.
+    ///
+    /// Source: Ba et al., *Layer Normalization*, eq. 4, arXiv 1607.06450.
+    #[must_use]
+    pub fn normalize<const D: usize>(&self, x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+        kernel!(x, fast::normalize(x, epsilon));
+        plain::normalize(x, epsilon)
+    }
+
+    /// Divides the last axis by its root mean square, then applies a gain per element. The mean is in
+    /// f32 if x is in half precision.
+    ///
+    /// Source: Zhang & Sennrich, *Root Mean Square Layer Normalization*, eq. 4, arXiv 1910.07467.
+    #[must_use]
+    pub fn rms_norm<const D: usize>(&self, layer: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
+        plain::rms_norm(layer, x)
     }
 }

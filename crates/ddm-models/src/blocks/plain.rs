@@ -6,8 +6,10 @@
 
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
-use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d};
-use burn::tensor::{DType, Tensor, activation, module};
+use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d, RmsNorm};
+use burn::tensor::{Bool, DType, Tensor, activation, module};
+
+use super::AttentionOptions;
 
 /// Returns a parameter in the dtype of the input: half-precision weights are widened here.
 pub(super) fn parameter<const D: usize, const E: usize>(
@@ -160,18 +162,39 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// In f32 if q is in half precision, where q kᵀ may overflow.
 #[must_use]
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
+    attention_with(q, k, v, heads, AttentionOptions::default())
+}
+
+/// Returns `softmax(s q kᵀ + bias) v` for each head; see
+/// [`Ops::attention_with`](super::Ops::attention_with).
+#[must_use]
+pub fn attention_with(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    options: AttentionOptions,
+) -> Tensor<3> {
     // Explicit, since burn 0.22's `attention` is no faster on the CPU, and its kernel for GPUs uses
     // shared memory, which is wrong on the software Vulkan that the tests run on (docs/devices.md).
     let [batch, queries, width] = q.dims();
-    let [_, _, width_out] = v.dims();
+    let [_, keys, width_out] = v.dims();
     let dtype = q.dtype();
     let split = |x: Tensor<3>| {
         let [batch, length, width] = x.dims();
         let x = if is_half(dtype) { x.cast(DType::F32) } else { x };
         x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2)
     };
-    let scale = ((width / heads) as f64).sqrt();
-    let likeness = split(q).matmul(split(k).swap_dims(2, 3)) / scale;
+    let divisor = options.scale.map_or(((width / heads) as f64).sqrt(), f64::recip);
+    let mut likeness = split(q).matmul(split(k).swap_dims(2, 3)) / divisor;
+    if let Some(bias) = options.bias {
+        likeness = likeness + bias;
+    }
+    if options.causal {
+        let shape = likeness.dims();
+        let later = Tensor::<2, Bool>::tril_mask([queries, keys], 0, &likeness.device());
+        likeness = likeness.mask_fill(later.unsqueeze::<4>().expand(shape), f64::NEG_INFINITY);
+    }
     let mixed = activation::softmax(likeness, 3).matmul(split(v));
     mixed.swap_dims(1, 2).reshape([batch, queries, width_out]).cast(dtype)
 }
@@ -186,4 +209,29 @@ pub fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
 #[must_use]
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::relu(x)
+}
+
+/// Normalizes the last axis to mean 0 and variance 1.
+#[must_use]
+pub fn normalize<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let dtype = x.dtype();
+    let x = widened(x);
+    let centered = x.clone() - x.mean_dim(D - 1);
+    let variance = centered.clone().square().mean_dim(D - 1);
+    (centered / (variance + epsilon).sqrt()).cast(dtype)
+}
+
+/// Divides the last axis by its root mean square, then applies a gain per element.
+#[must_use]
+pub fn rms_norm<const D: usize>(layer: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
+    let dtype = x.dtype();
+    let x = widened(x);
+    let mean_square = x.clone().square().mean_dim(D - 1);
+    let normal = (x / (mean_square + layer.epsilon).sqrt()).cast(dtype);
+    normal * layer.gamma.val().cast(dtype).unsqueeze()
+}
+
+/// Returns x in f32 if it is in half precision: sums of squares overflow there.
+fn widened<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if is_half(x.dtype()) { x.cast(DType::F32) } else { x }
 }

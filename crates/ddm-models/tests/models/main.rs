@@ -7,14 +7,18 @@ use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 use ddm_latent::Autoencoder;
 use ddm_models::*;
 
+mod attention;
 mod autoencoders;
 mod diffusers;
+mod golden;
 #[cfg(feature = "kernels")]
 mod kernels;
 mod networks;
 mod operations;
 mod prepared;
 mod refused;
+mod text;
+mod transformers;
 mod vae;
 mod weights;
 
