@@ -14,6 +14,7 @@ mod embedding;
 mod error;
 mod mlp;
 mod prepared;
+mod settings;
 mod unet;
 mod vae;
 mod weights;

@@ -104,7 +104,7 @@ fn and_more(more: usize) -> String {
 pub fn save_weights<M: Module>(module: &M, path: impl AsRef<Path>) -> Result<(), WeightsError> {
     let path = path.as_ref();
     // burn's store writes under another name and renames.
-    let mut store = SafetensorsStore::from_file(path).overwrite(true);
+    let mut store = SafetensorsStore::from_file(path).overwrite(true).skip_enum_variants(true);
     store
         .collect_from(module)
         .map_err(|error| WeightsError::Write { path: path.to_owned(), reason: error.to_string() })
@@ -148,7 +148,8 @@ pub(crate) fn load_adapted<M: Module>(
 ) -> Result<M, WeightsError> {
     let store = SafetensorsStore::from_file(path).remap(names).with_from_adapter(layouts.clone());
     // The result is checked below, where the error can name the fault.
-    let mut store = store.allow_partial(true).validate(false);
+    // The variant of an enum is no part of a name, as a file does not have it either.
+    let mut store = store.allow_partial(true).validate(false).skip_enum_variants(true);
     let failed = |error| match error {
         SafetensorsStoreError::Io(source) => WeightsError::Read { path: path.to_owned(), source },
         SafetensorsStoreError::Safetensors(error) => format(path, error.to_string()),

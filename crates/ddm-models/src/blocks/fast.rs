@@ -4,9 +4,10 @@ use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
-use ddm_kernels::burn::{self as kernels, AttentionOptions, ConvPlus, GroupNormOptions};
+use ddm_kernels::burn::{self as kernels, ConvPlus, GroupNormOptions};
 use ddm_kernels::conv::ConvOptions;
 
+use super::AttentionOptions;
 use super::packing::Weights;
 
 /// Returns the settings of a layer for an image of this height and width.
@@ -84,5 +85,40 @@ pub(super) fn group_norm(layer: &GroupNorm, x: Tensor<4>, silu: bool) -> Tensor<
 }
 
 pub(super) fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
-    kernels::attention(q, k, v, heads, AttentionOptions::default())
+    kernels::attention(q, k, v, heads, kernels::AttentionOptions::default())
+}
+
+pub(super) fn attention_with(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    options: AttentionOptions,
+) -> Tensor<3> {
+    let AttentionOptions { bias, causal, scale } = options;
+    let ([batch, queries, width], [_, keys, _]) = (q.dims(), k.dims());
+    let size = width / heads;
+    let q = match scale {
+        Some(scale) => q * (scale * (size as f64).sqrt()), // the kernel divides by √d
+        None => q,
+    };
+    let Some(bias) = bias else {
+        let options = kernels::AttentionOptions { mask: None, causal };
+        return kernels::attention(q, k, v, heads, options);
+    };
+    let [samples, of_heads, _, _] = bias.dims();
+    if of_heads == 1 {
+        let mask = bias.expand([samples, 1, queries, keys]).reshape([samples, queries, keys]);
+        let options = kernels::AttentionOptions { mask: Some(mask), causal };
+        return kernels::attention(q, k, v, heads, options);
+    }
+    // The kernel's mask is the same for all heads: so each head is a sample.
+    let mask = bias.expand([batch, heads, queries, keys]).reshape([batch * heads, queries, keys]);
+    let split = |x: Tensor<3>, length| {
+        let x = x.reshape([batch, length, heads, size]).swap_dims(1, 2);
+        x.reshape([batch * heads, length, size])
+    };
+    let options = kernels::AttentionOptions { mask: Some(mask), causal };
+    let mixed = kernels::attention(split(q, queries), split(k, keys), split(v, keys), 1, options);
+    mixed.reshape([batch, heads, queries, size]).swap_dims(1, 2).reshape([batch, queries, width])
 }

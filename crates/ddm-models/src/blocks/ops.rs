@@ -7,7 +7,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 #[cfg(feature = "kernels")]
 use super::fast;
-use super::plain;
+use super::{Activation, AttentionOptions, plain};
 
 /// Returns from the method with the kernel's result, if there are kernels for the tensor.
 macro_rules! kernel {
@@ -188,5 +188,50 @@ impl Ops {
     pub fn concat(&self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
         kernel!(a, ddm_kernels::burn::concat(a, b));
         plain::concat(a, b)
+    }
+
+    /// Returns `softmax(s q kᵀ + bias) v` for each head, with the scale s, the bias and the causal mask
+    /// of the options; shapes as in [`attention`](Self::attention).
+    ///
+    /// With a bias and with gradients burn's own operations compute it on every device, so that the
+    /// bias gets a gradient too.
+    #[must_use]
+    pub fn attention_with(
+        &self,
+        q: Tensor<3>,
+        k: Tensor<3>,
+        v: Tensor<3>,
+        heads: usize,
+        options: AttentionOptions,
+    ) -> Tensor<3> {
+        #[cfg(feature = "kernels")]
+        if ddm_kernels::burn::supports(&q) && (options.bias.is_none() || !q.device().is_autodiff())
+        {
+            return fast::attention_with(q, k, v, heads, options);
+        }
+        plain::attention_with(q, k, v, heads, options)
+    }
+
+    /// Returns the activation of each element.
+    #[must_use]
+    pub fn activate<const D: usize>(&self, activation: Activation, x: Tensor<D>) -> Tensor<D> {
+        match activation {
+            Activation::Silu => self.silu(x),
+            other => other.forward(x),
+        }
+    }
+
+    /// Returns the activation of the [`group_norm`](Self::group_norm).
+    #[must_use]
+    pub fn group_norm_activate(
+        &self,
+        activation: Activation,
+        layer: &GroupNorm,
+        x: Tensor<4>,
+    ) -> Tensor<4> {
+        match activation {
+            Activation::Silu => self.group_norm_silu(layer, x),
+            other => other.forward(self.group_norm(layer, x)),
+        }
     }
 }

@@ -6,7 +6,9 @@
 
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, LayerNorm, Linear, PaddingConfig2d};
-use burn::tensor::{DType, Tensor, activation, module};
+use burn::tensor::{Bool, DType, Tensor, activation, module};
+
+use super::AttentionOptions;
 
 /// Moves the channels last: `[batch, channels, height, width]` → `[batch, height, width, channels]`.
 #[must_use]
@@ -127,16 +129,37 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// Returns `softmax(q kᵀ/√d) v` for each head; see [`Ops::attention`](super::Ops::attention).
 #[must_use]
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
+    attention_with(q, k, v, heads, AttentionOptions::default())
+}
+
+/// Returns `softmax(s q kᵀ + bias) v` for each head; see
+/// [`Ops::attention_with`](super::Ops::attention_with).
+#[must_use]
+pub fn attention_with(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    heads: usize,
+    options: AttentionOptions,
+) -> Tensor<3> {
     // Explicit, since burn 0.22's `attention` is no faster on the CPU, and its kernel for GPUs uses
     // shared memory, which is wrong on the software Vulkan that the tests run on (docs/devices.md).
     let [batch, queries, width] = q.dims();
-    let [_, _, width_out] = v.dims();
+    let [_, keys, width_out] = v.dims();
     let split = |x: Tensor<3>| {
         let [batch, length, width] = x.dims();
         x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2)
     };
-    let scale = ((width / heads) as f64).sqrt();
-    let likeness = split(q).matmul(split(k).swap_dims(2, 3)) / scale;
+    let divisor = options.scale.map_or(((width / heads) as f64).sqrt(), f64::recip);
+    let mut likeness = split(q).matmul(split(k).swap_dims(2, 3)) / divisor;
+    if let Some(bias) = options.bias {
+        likeness = likeness + bias;
+    }
+    if options.causal {
+        let shape = likeness.dims();
+        let later = Tensor::<2, Bool>::tril_mask([queries, keys], 0, &likeness.device());
+        likeness = likeness.mask_fill(later.unsqueeze::<4>().expand(shape), f64::NEG_INFINITY);
+    }
     let mixed = activation::softmax(likeness, 3).matmul(split(v));
     mixed.swap_dims(1, 2).reshape([batch, queries, width_out])
 }

@@ -10,6 +10,7 @@ use burn::tensor::{Device, TensorData, shape};
 use thiserror::Error;
 
 use super::{UNet, UNetConfig};
+use crate::blocks::OLD_ATTENTION_NAMES;
 use crate::weights::load_adapted;
 use crate::{NetworkConfigError, WeightsError};
 
@@ -87,7 +88,7 @@ impl UNet {
 /// The attention of old checkpoints has other names. In `down_blocks.1.resnets.0`, 1 is the level and
 /// 0 the block.
 fn names() -> KeyRemapper {
-    let patterns = vec![
+    let patterns = [
         (r"^time_embedding\.linear_1\.", "conditioning.first."),
         (r"^time_embedding\.linear_2\.", "conditioning.second."),
         (r"^class_embedding\.", "conditioning.class."),
@@ -100,14 +101,8 @@ fn names() -> KeyRemapper {
         (r"^mid_block\.resnets\.0\.", "middle.residual."),
         (r"^mid_block\.resnets\.1\.", "middle_end."),
         (r"^mid_block\.attentions\.0\.", "middle.attention."),
-        (r"\.time_emb_proj\.", ".condition."),
-        (r"\.conv_shortcut\.", ".shortcut."),
-        (r"\.group_norm\.", ".norm."),
-        (r"\.to_q\.", ".query."),
-        (r"\.to_k\.", ".key."),
-        (r"\.to_v\.", ".value."),
-        (r"\.(to_out\.0|proj_attn)\.", ".output."),
     ];
+    let patterns = patterns.into_iter().chain(OLD_ATTENTION_NAMES).collect();
     KeyRemapper::from_patterns(patterns).expect("the patterns are valid")
 }
 

@@ -1,0 +1,83 @@
+//! A `config.json`, setting by setting.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::DiffusersError;
+
+/// The settings of a `config.json` of diffusers or transformers.
+#[derive(Debug)]
+pub(crate) struct Settings(Map<String, Value>);
+
+impl Settings {
+    /// Reads a JSON object.
+    pub(crate) fn parse(json: &str) -> Result<Self, DiffusersError> {
+        match serde_json::from_str::<Map<String, Value>>(json) {
+            Ok(settings) => Ok(Self(settings)),
+            Err(error) => Err(DiffusersError::NotJson { reason: error.to_string() }),
+        }
+    }
+
+    /// Returns the value of a setting, or `default` if it is absent.
+    pub(crate) fn get<T: DeserializeOwned>(
+        &self,
+        setting: &str,
+        allowed: &str,
+        default: T,
+    ) -> Result<T, DiffusersError> {
+        let Some(value) = self.0.get(setting) else { return Ok(default) };
+        serde_json::from_value(value.clone()).map_err(|_| self.error(setting, allowed))
+    }
+
+    /// Returns what a setting's name stands for in `choices`; the first if it is absent.
+    pub(crate) fn choose<T: Copy>(
+        &self,
+        setting: &str,
+        choices: &[(&str, T)],
+    ) -> Result<T, DiffusersError> {
+        let found = match self.0.get(setting) {
+            None => choices.first(),
+            Some(value) => choices.iter().find(|(name, _)| value.as_str() == Some(name)),
+        };
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+        found.map(|&(_, choice)| choice).ok_or_else(|| self.error(setting, &names.join(" or ")))
+    }
+
+    /// Checks a setting that must have one of these values, or be absent.
+    pub(crate) fn require(&self, setting: &str, allowed: &[Value]) -> Result<(), DiffusersError> {
+        if self.0.get(setting).is_none_or(|value| allowed.contains(value)) {
+            return Ok(());
+        }
+        let allowed: Vec<_> = allowed.iter().map(Value::to_string).collect();
+        Err(self.error(setting, &allowed.join(" or ")))
+    }
+
+    /// Checks that there are no settings beside `known` and those that start with an underscore.
+    pub(crate) fn require_known(&self, known: &[&[&str]]) -> Result<(), DiffusersError> {
+        let known = |name: &str| name.starts_with('_') || known.concat().contains(&name);
+        match self.0.keys().find(|name| !known(name)) {
+            Some(unknown) => Err(self.error(unknown, "absent: it is not known")),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the error that names a setting of the file.
+    pub(crate) fn error(&self, setting: &str, allowed: &str) -> DiffusersError {
+        let found = self.0.get(setting).map_or_else(|| "(absent)".to_owned(), Value::to_string);
+        DiffusersError::Setting { setting: setting.to_owned(), found, allowed: allowed.to_owned() }
+    }
+}
+
+/// Returns the text of a directory's `config.json`, and the path of the weights beside it.
+pub(crate) fn read_directory(
+    directory: &Path,
+    weights: &str,
+) -> Result<(String, PathBuf), DiffusersError> {
+    let path = directory.join("config.json");
+    match std::fs::read_to_string(&path) {
+        Ok(json) => Ok((json, directory.join(weights))),
+        Err(source) => Err(DiffusersError::Read { path, source }),
+    }
+}
