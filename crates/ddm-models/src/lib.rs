@@ -16,6 +16,7 @@ mod mlp;
 mod prepared;
 mod settings;
 mod unet;
+mod unets;
 mod vae;
 mod weights;
 
@@ -25,5 +26,9 @@ pub use error::NetworkConfigError;
 pub use mlp::{Mlp, MlpConfig};
 pub use prepared::{Network, Prepared};
 pub use unet::{DiffusersError, UNet, UNetConfig};
+pub use unets::{
+    AddedConditions, AdditionEmbed, BlockType, ClassEmbed, ClassLabels, ControlResiduals,
+    MidBlockType, PerLevel, UNet2dCondition, UNet2dConditionConfig, UNetCondition,
+};
 pub use vae::{Vae, VaeConfig, VaeLoss};
 pub use weights::{WeightsError, load_pytorch_weights, load_weights, save_weights};

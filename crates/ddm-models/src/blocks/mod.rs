@@ -6,6 +6,7 @@
 //! [`to_channels_first`](plain::to_channels_first).
 
 mod activation;
+mod added_attention;
 mod attention;
 mod attention_options;
 mod cross_attention;
@@ -22,6 +23,7 @@ mod spatial_transformer;
 mod transformer;
 
 pub use activation::Activation;
+pub use added_attention::{AddedAttention, AddedAttentionConfig, ContextNorm};
 pub(crate) use attention::OLD_ATTENTION_NAMES;
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use attention_options::AttentionOptions;

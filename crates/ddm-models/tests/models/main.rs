@@ -14,6 +14,7 @@ mod networks;
 mod operations;
 mod prepared;
 mod refused;
+mod unets;
 mod vae;
 mod weights;
 

@@ -1,0 +1,237 @@
+//! The small networks that make a U-Net's conditioning vector.
+
+use burn::module::{Module, Param};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Distribution, FloatDType, Tensor};
+
+use super::ClassLabels;
+use crate::blocks::{Activation, Ops};
+use crate::{NetworkConfigError, TimestepEmbedding};
+
+/// Two linear layers with an activation between: `W₂ f(W₁ (x + P c))`, with P for networks that take a
+/// second vector c, the guidance scale of a distilled network.
+#[derive(Module, Debug)]
+pub(super) struct EmbeddingMlp {
+    linear_1: Linear,
+    cond_proj: Option<Linear>,
+    linear_2: Linear,
+    #[module(skip)]
+    activation: Activation,
+    #[module(skip)]
+    activation_out: Option<Activation>,
+}
+
+impl EmbeddingMlp {
+    pub(super) fn new(
+        channels_in: usize,
+        channels_out: usize,
+        device: &Device,
+    ) -> Result<Self, NetworkConfigError> {
+        NetworkConfigError::require_some("the size of an embedded vector", channels_in)?;
+        NetworkConfigError::require_some("the size of the conditioning vector", channels_out)?;
+        Ok(Self {
+            linear_1: LinearConfig::new(channels_in, channels_out).init(device),
+            cond_proj: None,
+            linear_2: LinearConfig::new(channels_out, channels_out).init(device),
+            activation: Activation::Silu,
+            activation_out: None,
+        })
+    }
+
+    /// With another activation between the layers, and one at the end.
+    pub(super) fn activated(self, activation: Activation, out: Option<Activation>) -> Self {
+        Self { activation, activation_out: out, ..self }
+    }
+
+    /// With a second vector of this size.
+    pub(super) fn with_second(
+        self,
+        size: Option<usize>,
+        device: &Device,
+    ) -> Result<Self, NetworkConfigError> {
+        let [channels_in, _] = self.linear_1.weight.dims();
+        if let Some(size) = size {
+            NetworkConfigError::require_some("time_cond_proj_dim", size)?;
+        }
+        let project = |size| LinearConfig::new(size, channels_in).with_bias(false).init(device);
+        Ok(Self { cond_proj: size.map(project), ..self })
+    }
+
+    /// Returns the size of x, and that of the second vector.
+    pub(super) fn sizes(&self) -> (usize, Option<usize>) {
+        let size = |linear: &Linear| linear.weight.dims()[0];
+        (size(&self.linear_1), self.cond_proj.as_ref().map(size))
+    }
+
+    pub(super) fn dtype(&self) -> FloatDType {
+        self.linear_1.weight.val().dtype().into()
+    }
+
+    pub(super) fn forward(&self, ops: &Ops, x: Tensor<2>, second: Option<Tensor<2>>) -> Tensor<2> {
+        let x = match (&self.cond_proj, second) {
+            (Some(project), Some(second)) => ops.linear_add(project, second, x),
+            _ => x,
+        };
+        let h = ops.activate(self.activation, ops.linear(&self.linear_1, x));
+        let h = ops.linear(&self.linear_2, h);
+        match self.activation_out {
+            Some(activation) => ops.activate(activation, h),
+            None => h,
+        }
+    }
+}
+
+/// What a network makes of class labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClassEmbed {
+    /// A learned vector for each of this many labels.
+    Table(usize),
+    /// The sinusoids of a number, and two layers.
+    Timestep,
+    /// The vector as it is given, of the size of the conditioning vector.
+    Identity,
+    /// Two layers of a vector of this size.
+    Projection(usize),
+    /// One layer of a vector of this size.
+    SimpleProjection(usize),
+}
+
+/// The layers of a [`ClassEmbed`].
+#[derive(Module, Debug)]
+pub(super) enum ClassEmbedding {
+    Table(Embedding),
+    Layers(EmbeddingMlp),
+    Layer(Linear),
+}
+
+impl ClassEmbed {
+    /// Creates the layers; `None` if there are none. `sinusoids` is the size of those of t, `size` that
+    /// of the conditioning vector.
+    pub(super) fn init(
+        self,
+        sinusoids: usize,
+        size: usize,
+        activation: Activation,
+        device: &Device,
+    ) -> Result<Option<ClassEmbedding>, NetworkConfigError> {
+        Ok(Some(match self {
+            Self::Identity => return Ok(None),
+            Self::Table(classes) => {
+                NetworkConfigError::require_some("num_class_embeds", classes)?;
+                ClassEmbedding::Table(EmbeddingConfig::new(classes, size).init(device))
+            }
+            Self::Timestep => {
+                let layers = EmbeddingMlp::new(sinusoids, size, device)?;
+                ClassEmbedding::Layers(layers.activated(activation, None))
+            }
+            Self::Projection(from) => {
+                ClassEmbedding::Layers(EmbeddingMlp::new(from, size, device)?)
+            }
+            Self::SimpleProjection(from) => {
+                let what = "projection_class_embeddings_input_dim";
+                NetworkConfigError::require_some(what, from)?;
+                ClassEmbedding::Layer(LinearConfig::new(from, size).init(device))
+            }
+        }))
+    }
+}
+
+/// Returns the class vector in this dtype; `None` for labels of another kind than the layers take.
+pub(super) fn class_vector(
+    ops: &Ops,
+    layers: Option<&ClassEmbedding>,
+    sinusoids: &TimestepEmbedding,
+    labels: ClassLabels,
+    dtype: FloatDType,
+) -> Option<Tensor<2>> {
+    Some(match (layers, labels) {
+        (Some(ClassEmbedding::Table(table)), ClassLabels::Class(labels)) => {
+            table.weight.val().cast(dtype).select(0, labels)
+        }
+        (Some(ClassEmbedding::Layers(layers)), ClassLabels::Number(number)) => {
+            layers.forward(ops, sinusoids.forward(number).cast(dtype), None)
+        }
+        (Some(ClassEmbedding::Layers(layers)), ClassLabels::Vector(vector)) => {
+            layers.forward(ops, vector.cast(dtype), None)
+        }
+        (Some(ClassEmbedding::Layer(layer)), ClassLabels::Vector(vector)) => {
+            ops.linear(layer, vector.cast(dtype))
+        }
+        (None, ClassLabels::Vector(vector)) => vector.cast(dtype),
+        _ => return None,
+    })
+}
+
+/// A vector of a text: `norm(W a(norm(e)))`, where a is attention to the text by the mean of its
+/// vectors plus a learned one.
+///
+/// Source: Saharia et al., *Photorealistic Text-to-Image Diffusion Models with Deep Language
+/// Understanding*, appendix B, arXiv 2205.11487.
+#[derive(Module, Debug)]
+pub(super) struct TextEmbedding {
+    norm1: LayerNorm,
+    pool: Pool,
+    proj: Linear,
+    norm2: LayerNorm,
+}
+
+#[derive(Module, Debug)]
+struct Pool {
+    positional_embedding: Param<Tensor<2>>,
+    k_proj: Linear,
+    q_proj: Linear,
+    v_proj: Linear,
+    heads: usize,
+}
+
+impl TextEmbedding {
+    pub(super) fn new(
+        channels: usize,
+        size: usize,
+        heads: usize,
+        device: &Device,
+    ) -> Result<Self, NetworkConfigError> {
+        let what = "the channels of the text";
+        NetworkConfigError::require_some(what, channels)?;
+        NetworkConfigError::require_some("addition_embed_type_num_heads", heads)?;
+        NetworkConfigError::require_multiple(what, channels, heads, "number of heads")?;
+        let square = || LinearConfig::new(channels, channels).init(device);
+        let spread = Distribution::Normal(0.0, (channels as f64).powf(-0.5));
+        Ok(Self {
+            norm1: LayerNormConfig::new(channels).init(device),
+            pool: Pool {
+                positional_embedding: Param::from_tensor(Tensor::random(
+                    [1, channels],
+                    spread,
+                    device,
+                )),
+                k_proj: square(),
+                q_proj: square(),
+                v_proj: square(),
+                heads,
+            },
+            proj: LinearConfig::new(channels, size).init(device),
+            norm2: LayerNormConfig::new(size).init(device),
+        })
+    }
+
+    /// Maps `[batch, length, channels]` → `[batch, size]`.
+    pub(super) fn forward(&self, ops: &Ops, text: Tensor<3>) -> Tensor<2> {
+        let text = ops.layer_norm(&self.norm1, text);
+        let pooled = self.pool.forward(ops, text);
+        ops.layer_norm(&self.norm2, ops.linear(&self.proj, pooled))
+    }
+}
+
+impl Pool {
+    fn forward(&self, ops: &Ops, text: Tensor<3>) -> Tensor<2> {
+        let position = self.positional_embedding.val().cast(text.dtype());
+        let mean = text.clone().mean_dim(1) + position.unsqueeze_dim::<3>(0);
+        let all = Tensor::cat(vec![mean.clone(), text], 1);
+        let q = ops.linear(&self.q_proj, mean);
+        let k = ops.linear(&self.k_proj, all.clone());
+        let v = ops.linear(&self.v_proj, all);
+        ops.attention(q, k, v, self.heads).squeeze_dim::<2>(1)
+    }
+}
