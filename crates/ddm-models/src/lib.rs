@@ -2,6 +2,8 @@
 //!
 //! * [`Mlp`] for `[batch, dim]`, [`UNet`] for `[batch, channels, height, width]`: networks
 //!   `F(x, t)`, optionally with classes. They implement the traits of [`ddm_denoiser`].
+//! * [`UNet2dCondition`], [`ControlNet`], [`UNet2d`]: the U-Nets of diffusers by its names, with a text
+//!   (Stable Diffusion 1 and 2, SDXL and their kin), its control by images, and without a text.
 //! * [`Vae`]: an [`Autoencoder`](ddm_latent::Autoencoder) for diffusion in its latent space.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
@@ -27,8 +29,9 @@ pub use mlp::{Mlp, MlpConfig};
 pub use prepared::{Network, Prepared};
 pub use unet::{DiffusersError, UNet, UNetConfig};
 pub use unets::{
-    AddedConditions, AdditionEmbed, BlockType, ClassEmbed, ClassLabels, ControlResiduals,
-    MidBlockType, PerLevel, UNet2dCondition, UNet2dConditionConfig, UNetCondition,
+    AddedConditions, AdditionEmbed, BlockType, ClassEmbed, ClassLabels, Control, ControlNet,
+    ControlNetConfig, ControlResiduals, MidBlockType, PerLevel, TimeEmbedding, UNet2d,
+    UNet2dCondition, UNet2dConditionConfig, UNet2dConfig, UNetCondition,
 };
 pub use vae::{Vae, VaeConfig, VaeLoss};
 pub use weights::{WeightsError, load_pytorch_weights, load_weights, save_weights};

@@ -63,6 +63,11 @@ impl BlockType {
         matches!(self, Self::Resnet | Self::SimpleCrossAttention)
     }
 
+    /// Whether the level takes or gives images of its resolution.
+    pub(super) fn is_beside_pyramid(self) -> bool {
+        matches!(self, Self::Skip | Self::AttentionSkip)
+    }
+
     /// Reads a list of names, one a level, each of `known`; `name` gives their names.
     pub(super) fn read(
         settings: &Settings,

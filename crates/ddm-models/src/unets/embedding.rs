@@ -5,8 +5,8 @@ use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, L
 use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 
 use super::ClassLabels;
+use crate::NetworkConfigError;
 use crate::blocks::{Activation, Ops};
-use crate::{NetworkConfigError, TimestepEmbedding};
 
 /// Two linear layers with an activation between: `W₂ f(W₁ (x + P c))`, with P for networks that take a
 /// second vector c, the guidance scale of a distilled network.
@@ -138,10 +138,11 @@ impl ClassEmbed {
 }
 
 /// Returns the class vector in this dtype; `None` for labels of another kind than the layers take.
+/// `project` makes sinusoids of numbers.
 pub(super) fn class_vector(
     ops: &Ops,
     layers: Option<&ClassEmbedding>,
-    sinusoids: &TimestepEmbedding,
+    project: &dyn Fn(Tensor<1>) -> Tensor<2>,
     labels: ClassLabels,
     dtype: FloatDType,
 ) -> Option<Tensor<2>> {
@@ -150,7 +151,7 @@ pub(super) fn class_vector(
             table.weight.val().cast(dtype).select(0, labels)
         }
         (Some(ClassEmbedding::Layers(layers)), ClassLabels::Number(number)) => {
-            layers.forward(ops, sinusoids.forward(number).cast(dtype), None)
+            layers.forward(ops, project(number).cast(dtype), None)
         }
         (Some(ClassEmbedding::Layers(layers)), ClassLabels::Vector(vector)) => {
             layers.forward(ops, vector.cast(dtype), None)

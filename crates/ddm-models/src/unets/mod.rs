@@ -2,8 +2,10 @@
 
 mod block_type;
 mod condition;
+mod controlnet;
 mod down;
 mod embedding;
+mod image;
 mod input;
 mod layer;
 mod middle;
@@ -13,6 +15,9 @@ mod up;
 pub use block_type::BlockType;
 pub use condition::UNet2dCondition;
 pub use condition::config::{AdditionEmbed, MidBlockType, UNet2dConditionConfig};
+pub use controlnet::{Control, ControlNet, ControlNetConfig};
 pub use embedding::ClassEmbed;
+pub use image::UNet2d;
+pub use image::config::{TimeEmbedding, UNet2dConfig};
 pub use input::{AddedConditions, ClassLabels, ControlResiduals, UNetCondition};
 pub use per_level::PerLevel;

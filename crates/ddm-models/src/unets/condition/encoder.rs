@@ -93,11 +93,12 @@ impl Encoder<'_> {
     ) -> Tensor<2> {
         let sinusoids = self.config.sinusoids();
         let second = condition.timestep_cond.clone().map(|vector| vector.cast(dtype));
-        let t = sinusoids.forward(t).cast(dtype);
+        let project = |t| sinusoids.forward(t);
+        let t = project(t).cast(dtype);
         let mut time = self.time_embedding.forward(ops, t, second);
         let labels = self.config.class_embed.and(condition.class_labels.clone());
         let class = labels
-            .and_then(|labels| class_vector(ops, self.class_embedding, &sinusoids, labels, dtype));
+            .and_then(|labels| class_vector(ops, self.class_embedding, &project, labels, dtype));
         if let Some(class) = class {
             time = match self.config.class_embeddings_concat {
                 true => Tensor::cat(vec![time, class], 1),

@@ -1,7 +1,7 @@
 //! Text-conditional U-Nets.
 
 pub(super) mod build;
-mod check;
+pub(super) mod check;
 pub(super) mod config;
 pub(super) mod encoder;
 pub(super) mod read;

@@ -27,7 +27,7 @@ const BLOCKS: [BlockType; 5] = [
 ];
 
 /// The settings that are read, and the size of the training images, which has no effect.
-const READ: [&str; 42] = [
+pub(in crate::unets) const READ: [&str; 42] = [
     "sample_size",
     "in_channels",
     "out_channels",
