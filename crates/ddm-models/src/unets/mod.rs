@@ -1,15 +1,18 @@
 //! U-Nets as diffusers has them, by its names.
 
 mod block_type;
+mod choices;
 mod condition;
 mod controlnet;
 mod down;
 mod embedding;
 mod image;
 mod input;
+mod join;
 mod layer;
 mod middle;
 mod per_level;
+mod text_embedding;
 mod up;
 
 pub use block_type::BlockType;

@@ -15,6 +15,7 @@ mod operations;
 mod prepared;
 mod refused;
 mod unets;
+mod unets_refused;
 mod vae;
 mod weights;
 

@@ -4,6 +4,7 @@ pub(super) mod build;
 pub(super) mod check;
 pub(super) mod config;
 pub(super) mod encoder;
+mod levels;
 pub(super) mod read;
 
 use std::path::Path;
@@ -18,8 +19,9 @@ use self::config::UNet2dConditionConfig;
 use self::encoder::{Encoded, Encoder};
 use super::UNetCondition;
 use super::down::Down;
-use super::embedding::{ClassEmbedding, EmbeddingMlp, TextEmbedding};
+use super::embedding::{ClassEmbedding, EmbeddingMlp};
 use super::middle::Middle;
+use super::text_embedding::TextEmbedding;
 use super::up::Up;
 use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};

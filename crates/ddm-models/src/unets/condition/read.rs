@@ -1,22 +1,15 @@
 //! The config of a `UNet2DConditionModel` of diffusers.
 
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::config::{AdditionEmbed, MidBlockType, UNet2dConditionConfig};
+use super::config::UNet2dConditionConfig;
 use crate::DiffusersError;
-use crate::blocks::{Activation, ContextNorm};
+use crate::blocks::ContextNorm;
 use crate::settings::{OF_TRAINING, Settings};
-use crate::unets::{BlockType, ClassEmbed};
-
-/// The activations, by diffusers' names.
-pub(in crate::unets) const ACTIVATIONS: [(&str, Activation); 5] = [
-    ("silu", Activation::Silu),
-    ("swish", Activation::Silu),
-    ("gelu", Activation::Gelu),
-    ("mish", Activation::Mish),
-    ("relu", Activation::Relu),
-];
+use crate::unets::BlockType;
+use crate::unets::choices::{
+    ACTIVATIONS, addition_embed, class_embed, encoder_hid_dim, mid_block, optional, scale_shift,
+};
 
 const BLOCKS: [BlockType; 5] = [
     BlockType::CrossAttention,
@@ -148,7 +141,11 @@ impl UNet2dConditionConfig {
                 "null, true or false",
                 None,
             )?,
-            block_out_channels: sizes(settings, "block_out_channels", default.block_out_channels)?,
+            block_out_channels: settings.get(
+                "block_out_channels",
+                "a list of sizes",
+                default.block_out_channels,
+            )?,
             layers_per_block: settings.get(
                 "layers_per_block",
                 per_level,
@@ -209,102 +206,4 @@ impl UNet2dConditionConfig {
         };
         Ok(config)
     }
-}
-
-/// Reads the channels of the levels.
-pub(in crate::unets) fn sizes(
-    settings: &Settings,
-    setting: &str,
-    default: Vec<usize>,
-) -> Result<Vec<usize>, DiffusersError> {
-    settings.get(setting, "a list of sizes", default)
-}
-
-/// Reads whether the conditioning vector scales and shifts.
-pub(in crate::unets) fn scale_shift(settings: &Settings) -> Result<bool, DiffusersError> {
-    settings.choose("resnet_time_scale_shift", &[("default", false), ("scale_shift", true)])
-}
-
-/// Reads a choice that may be null, which is the default.
-fn optional<T: Copy>(
-    settings: &Settings,
-    setting: &str,
-    choices: &[(&str, T)],
-) -> Result<Option<T>, DiffusersError> {
-    if settings.get(setting, "", Some(Value::Null))?.is_none_or(|value: Value| value.is_null()) {
-        return Ok(None);
-    }
-    settings.choose(setting, choices).map(Some)
-}
-
-fn mid_block(
-    settings: &Settings,
-    default: Option<MidBlockType>,
-) -> Result<Option<MidBlockType>, DiffusersError> {
-    let setting = "mid_block_type";
-    let absent = json!("");
-    if settings.get(setting, "", absent.clone())? == absent {
-        return Ok(default);
-    }
-    let choices = [
-        ("UNetMidBlock2DCrossAttn", MidBlockType::CrossAttention),
-        ("UNetMidBlock2D", MidBlockType::Plain),
-        ("UNetMidBlock2DSimpleCrossAttn", MidBlockType::SimpleCrossAttention),
-    ];
-    optional(settings, setting, &choices)
-}
-
-/// Returns a size that another setting makes necessary.
-fn necessary<T: DeserializeOwned>(settings: &Settings, setting: &str) -> Result<T, DiffusersError> {
-    match settings.get::<Option<T>>(setting, "a size", None)? {
-        Some(value) => Ok(value),
-        None => Err(settings.error(setting, "a size")),
-    }
-}
-
-fn encoder_hid_dim(settings: &Settings) -> Result<Option<usize>, DiffusersError> {
-    match optional(settings, "encoder_hid_dim_type", &[("text_proj", ())])? {
-        Some(()) => necessary(settings, "encoder_hid_dim").map(Some),
-        None => settings.get("encoder_hid_dim", "null or a size", None),
-    }
-}
-
-/// Reads the class labels; projections are of text-conditional networks only.
-pub(in crate::unets) fn class_embed(
-    settings: &Settings,
-    projections: bool,
-) -> Result<Option<ClassEmbed>, DiffusersError> {
-    let choices = [
-        ("timestep", ClassEmbed::Timestep),
-        ("identity", ClassEmbed::Identity),
-        ("projection", ClassEmbed::Projection(0)),
-        ("simple_projection", ClassEmbed::SimpleProjection(0)),
-    ];
-    let choices = if projections { &choices[..] } else { &choices[..2] };
-    let size = "projection_class_embeddings_input_dim";
-    Ok(match optional(settings, "class_embed_type", choices)? {
-        None => settings
-            .get::<Option<usize>>("num_class_embeds", "null or a size", None)?
-            .map(ClassEmbed::Table),
-        Some(ClassEmbed::Projection(_)) => Some(ClassEmbed::Projection(necessary(settings, size)?)),
-        Some(ClassEmbed::SimpleProjection(_)) => {
-            Some(ClassEmbed::SimpleProjection(necessary(settings, size)?))
-        }
-        other => other,
-    })
-}
-
-fn addition_embed(settings: &Settings) -> Result<Option<AdditionEmbed>, DiffusersError> {
-    let choices = [("text", false), ("text_time", true)];
-    Ok(match optional(settings, "addition_embed_type", &choices)? {
-        None => None,
-        Some(false) => {
-            let heads = settings.get("addition_embed_type_num_heads", "a size", 64)?;
-            Some(AdditionEmbed::Text { heads })
-        }
-        Some(true) => Some(AdditionEmbed::TextTime {
-            sinusoids: necessary(settings, "addition_time_embed_dim")?,
-            size: necessary(settings, "projection_class_embeddings_input_dim")?,
-        }),
-    })
 }

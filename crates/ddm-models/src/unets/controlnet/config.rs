@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde_json::{Value, json};
 
 use super::ControlNet;
-use crate::blocks::{Ops, conv3x3, zero_conv3x3};
+use super::hint::Hint;
 use crate::settings::{OF_TRAINING, Settings};
 use crate::unets::condition::config::UNet2dConditionConfig;
 use crate::unets::condition::read::READ;
@@ -129,7 +129,12 @@ impl ControlNetConfig {
             time_embedding: parts.time_embedding,
             class_embedding: parts.class_embedding,
             add_embedding: parts.add_embedding,
-            controlnet_cond_embedding: self.hint(parts.skips[0], device)?,
+            controlnet_cond_embedding: Hint::new(
+                self.conditioning_channels,
+                &self.conditioning_embedding_out_channels,
+                parts.skips[0],
+                device,
+            )?,
             down_blocks: parts.down_blocks,
             controlnet_down_blocks: parts.skips.into_iter().map(zero).collect(),
             mid_block,
@@ -141,40 +146,5 @@ impl ControlNetConfig {
     /// Returns the ratio of the sides of the control image and of x.
     pub(super) fn factor(&self) -> usize {
         1 << self.conditioning_embedding_out_channels.len().saturating_sub(1)
-    }
-
-    fn hint(&self, channels: usize, device: &Device) -> Result<Hint, NetworkConfigError> {
-        let widths = &self.conditioning_embedding_out_channels;
-        let what = "conditioning_embedding_out_channels";
-        NetworkConfigError::require_some("conditioning_channels", self.conditioning_channels)?;
-        NetworkConfigError::require_channels(what, widths, 1)?;
-        let mut blocks = Vec::new();
-        for pair in widths.windows(2) {
-            blocks.push(conv3x3(pair[0], pair[0]).init(device));
-            blocks.push(conv3x3(pair[0], pair[1]).with_stride([2, 2]).init(device));
-        }
-        Ok(Hint {
-            conv_in: conv3x3(self.conditioning_channels, widths[0]).init(device),
-            blocks,
-            conv_out: zero_conv3x3(widths[widths.len() - 1], channels, device),
-        })
-    }
-}
-
-/// The layers of the control image: `[batch, f h, f w, channels]` → `[batch, h, w, first channels]`.
-#[derive(Module, Debug)]
-pub(super) struct Hint {
-    conv_in: Conv2d,
-    blocks: Vec<Conv2d>,
-    conv_out: Conv2d,
-}
-
-impl Hint {
-    pub(super) fn forward(&self, ops: &Ops, image: Tensor<4>) -> Tensor<4> {
-        let mut h = ops.silu(ops.conv2d(&self.conv_in, image));
-        for block in &self.blocks {
-            h = ops.silu(ops.conv2d(block, h));
-        }
-        ops.conv2d(&self.conv_out, h)
     }
 }

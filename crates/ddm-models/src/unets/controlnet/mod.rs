@@ -1,6 +1,7 @@
 //! Networks that control a text-conditional U-Net by an image.
 
 mod config;
+mod hint;
 
 pub use config::ControlNetConfig;
 
@@ -12,7 +13,7 @@ use burn::tensor::{DType, Device, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_schedule::Invalid;
 
-use self::config::Hint;
+use self::hint::Hint;
 use super::condition::AddEmbedding;
 use super::condition::check::require_shape;
 use super::condition::encoder::{Encoded, Encoder};

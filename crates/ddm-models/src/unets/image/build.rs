@@ -7,7 +7,8 @@ use ddm_schedule::Invalid;
 
 use super::config::{TimeEmbedding, UNet2dConfig};
 use super::skip::SkipConfig;
-use super::{DownLevel, Fourier, TimeProjection, UNet2d, UpLevel};
+use super::time::{Fourier, TimeProjection};
+use super::{DownLevel, UNet2d, UpLevel};
 use crate::blocks::{
     Activation, ResidualConfig, SelfAttentionConfig, conv3x3, group_norm, zero_conv3x3,
 };

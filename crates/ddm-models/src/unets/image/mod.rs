@@ -2,21 +2,24 @@
 
 mod build;
 pub(super) mod config;
+mod predict;
+mod read;
 mod skip;
+mod time;
 
 use std::path::Path;
 
-use burn::module::{Module, Param};
+use burn::module::Module;
+use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::nn::{Embedding, GroupNorm};
 use burn::store::{KeyRemapper, PyTorchToBurnAdapter};
 use burn::tensor::{DType, Device, FloatDType, Tensor};
-use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
+use ddm_denoiser::ModelError;
 
 use self::config::{TimeEmbedding, UNet2dConfig};
 use self::skip::{SkipDown, SkipUp};
+use self::time::TimeProjection;
 use super::ClassLabels;
-use super::condition::check::require_labels;
 use super::down::Down;
 use super::embedding::{ClassEmbedding, EmbeddingMlp, class_vector};
 use super::layer::Pass;
@@ -24,7 +27,6 @@ use super::middle::Middle;
 use super::up::Up;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
 use crate::blocks::{OLD_ATTENTION_NAMES, Ops};
-use crate::error::require_image;
 use crate::settings::read_directory;
 use crate::weights::load_adapted;
 use crate::{DiffusersError, Prepared};
@@ -71,19 +73,6 @@ pub struct UNet2d {
     config: UNet2dConfig,
 }
 
-/// An embedding of t with weights.
-#[derive(Module, Debug)]
-enum TimeProjection {
-    Fourier(Fourier),
-    Learned(Embedding),
-}
-
-/// Frequencies of ln t.
-#[derive(Module, Debug)]
-struct Fourier {
-    weight: Param<Tensor<1>>,
-}
-
 #[derive(Module, Debug)]
 enum DownLevel {
     Plain(Down),
@@ -94,25 +83,6 @@ enum DownLevel {
 enum UpLevel {
     Plain(Up),
     Skip(SkipUp),
-}
-
-impl TimeProjection {
-    /// Maps `[batch]` → `[batch, size]`, in f32.
-    fn forward(&self, t: Tensor<1>) -> Tensor<2> {
-        match self {
-            Self::Fourier(Fourier { weight }) => {
-                let frequencies = weight.val().cast(DType::F32).unsqueeze_dim::<2>(0);
-                let angles = t.cast(DType::F32).log().unsqueeze_dim::<2>(1) * frequencies;
-                let angles = angles * (2.0 * std::f64::consts::PI);
-                Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1)
-            }
-            Self::Learned(table) => {
-                let table = table.weight.val();
-                let last = table.dims()[0] - 1;
-                table.select(0, t.clamp(0.0, last as f64).int()).cast(DType::F32)
-            }
-        }
-    }
 }
 
 impl UNet2d {
@@ -231,74 +201,5 @@ impl UNet2d {
             let x = Tensor::<4>::zeros([1, channels, height, width], (device, DType::F32));
             network.forward_with(ops, x, Tensor::ones([1], device), None);
         }))
-    }
-
-    fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {
-        require_image("x", shape, self.config.in_channels, 1 << (self.down_blocks.len() - 1))
-    }
-
-    fn check_inputs(
-        &self,
-        shape: [usize; 4],
-        labels: Option<&ClassLabels>,
-    ) -> Result<(), ModelError> {
-        self.check_shape(shape)?;
-        require_labels(self.config.class_embed, labels, shape[0], self.config.time_size())
-    }
-
-    fn predicted(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
-        [batch, self.config.out_channels, height, width]
-    }
-}
-
-impl NoisePredictor<4> for UNet2d {
-    fn predict(&self, x: Tensor<4>, t: Tensor<1>) -> Tensor<4> {
-        Ops::pass(&x.clone(), || self.forward_with(&Ops::default(), x, t, None))
-    }
-    fn check(&self, shape: [usize; 4]) -> Result<(), ModelError> {
-        self.check_inputs(shape, None)
-    }
-    fn output_shape(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        Some(self.predicted(shape))
-    }
-}
-
-impl ConditionalPredictor<4> for UNet2d {
-    type Condition = ClassLabels;
-    fn predict_with(&self, x: Tensor<4>, t: Tensor<1>, labels: ClassLabels) -> Tensor<4> {
-        Ops::pass(&x.clone(), || self.forward_with(&Ops::default(), x, t, Some(labels)))
-    }
-    fn check_with(&self, shape: [usize; 4], labels: &ClassLabels) -> Result<(), ModelError> {
-        self.check_inputs(shape, Some(labels))
-    }
-    fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        Some(self.predicted(shape))
-    }
-}
-
-impl NoisePredictor<4> for Prepared<UNet2d> {
-    fn predict(&self, x: Tensor<4>, t: Tensor<1>) -> Tensor<4> {
-        let (network, ops) = self.parts();
-        Ops::pass(&x.clone(), || network.forward_with(ops, x, t, None))
-    }
-    fn check(&self, shape: [usize; 4]) -> Result<(), ModelError> {
-        self.parts().0.check(shape)
-    }
-    fn output_shape(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        self.parts().0.output_shape(shape)
-    }
-}
-
-impl ConditionalPredictor<4> for Prepared<UNet2d> {
-    type Condition = ClassLabels;
-    fn predict_with(&self, x: Tensor<4>, t: Tensor<1>, labels: ClassLabels) -> Tensor<4> {
-        let (network, ops) = self.parts();
-        Ops::pass(&x.clone(), || network.forward_with(ops, x, t, Some(labels)))
-    }
-    fn check_with(&self, shape: [usize; 4], labels: &ClassLabels) -> Result<(), ModelError> {
-        self.parts().0.check_with(shape, labels)
-    }
-    fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        self.parts().0.output_shape_with(shape)
     }
 }
