@@ -1,8 +1,7 @@
 //! The configuration of a ControlNet.
 
-use burn::module::Module;
 use burn::nn::Initializer;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::Conv2dConfig;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 
