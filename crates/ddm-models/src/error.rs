@@ -53,12 +53,49 @@ pub enum NetworkConfigError {
         /// The last level of the network.
         last: usize,
     },
+    /// A list that has not one entry per level.
+    #[error("{what} has {found} entries, but must have {levels}, one per level")]
+    Levels {
+        /// The setting.
+        what: &'static str,
+        /// The number of its entries.
+        found: usize,
+        /// The number of levels.
+        levels: usize,
+    },
+    /// A list that is too short for the blocks of a level.
+    #[error("{what} has {found} entries for a level of {blocks} blocks; one per block is needed")]
+    Layers {
+        /// The setting.
+        what: &'static str,
+        /// The number of entries.
+        found: usize,
+        /// The number of blocks of the level.
+        blocks: usize,
+    },
+    /// A setting that needs another.
+    #[error("{what} needs {allowed}")]
+    Needs {
+        /// The setting.
+        what: &'static str,
+        /// What it needs.
+        allowed: &'static str,
+    },
 }
 
 impl NetworkConfigError {
     /// Returns an error if `found` is 0.
     pub(crate) fn require_some(what: &'static str, found: usize) -> Result<(), Self> {
         Ok(Invalid::require(found > 0, what, found as f64, "at least 1")?)
+    }
+
+    /// Returns an error if a list has not one entry per level.
+    pub(crate) fn require_levels(
+        what: &'static str,
+        found: usize,
+        levels: usize,
+    ) -> Result<(), Self> {
+        if found == levels { Ok(()) } else { Err(Self::Levels { what, found, levels }) }
     }
 
     /// Returns an error if the list of channels is empty, or an entry is not a multiple of

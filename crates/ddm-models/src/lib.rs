@@ -6,6 +6,8 @@
 //!   [`Autoencoder`](ddm_latent::Autoencoder) each, for diffusion in its latent space.
 //! * [`text`]: CLIP's and T5's text encoders, as transformers has them.
 //! * [`transformer`]: DiT, PixArt, and the networks of Stable Diffusion 3 and Flux, as diffusers has them.
+//! * [`UNet2dCondition`], [`ControlNet`], [`UNet2d`]: the U-Nets of diffusers by its names, with a text
+//!   (Stable Diffusion 1 and 2, SDXL and their kin), its control by images, and without a text.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
 //! * [`save_weights`] and [`load_weights`]: safetensors files; [`UNet::from_diffusers`]: a directory of
@@ -22,6 +24,7 @@ mod settings;
 pub mod text;
 pub mod transformer;
 mod unet;
+mod unets;
 mod vae;
 mod weights;
 
@@ -35,5 +38,10 @@ pub use error::NetworkConfigError;
 pub use mlp::{Mlp, MlpConfig};
 pub use prepared::{Network, Prepared};
 pub use unet::{DiffusersError, UNet, UNetConfig};
+pub use unets::{
+    AddedConditions, AdditionEmbed, BlockType, ClassEmbed, ClassLabels, Control, ControlNet,
+    ControlNetConfig, ControlResiduals, MidBlockType, PerLevel, TimeEmbedding, UNet2d,
+    UNet2dCondition, UNet2dConditionConfig, UNet2dConfig, UNetCondition,
+};
 pub use vae::{Vae, VaeConfig};
 pub use weights::{WeightsError, load_pytorch_weights, load_weights, save_weights};

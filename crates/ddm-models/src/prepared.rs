@@ -88,8 +88,17 @@ pub struct Prepared<N> {
 }
 
 impl<N: Module> Prepared<N> {
+    /// Returns the network and the operations that have its weights.
+    pub(crate) fn parts(&self) -> (&N, &Ops) {
+        (&self.network, &self.ops)
+    }
+
     /// Packs the weights that `trial`, a pass through the network, uses.
-    fn new(network: N, memory: Option<usize>, trial: impl FnOnce(&N, &Ops, &Device)) -> Self {
+    pub(crate) fn new(
+        network: N,
+        memory: Option<usize>,
+        trial: impl FnOnce(&N, &Ops, &Device),
+    ) -> Self {
         let without_tape = network.valid();
         drop(network); // or its weights would stay beside the packed ones
         let network = without_tape;

@@ -81,3 +81,14 @@ pub(crate) fn read_directory(
         Err(source) => Err(DiffusersError::Read { path, source }),
     }
 }
+
+/// Settings of the average of weights that diffusers' training saves beside a network's own.
+pub(crate) const OF_TRAINING: [&str; 7] = [
+    "decay",
+    "inv_gamma",
+    "min_decay",
+    "optimization_step",
+    "power",
+    "update_after_step",
+    "use_ema_warmup",
+];

@@ -160,6 +160,7 @@ pub(crate) fn load_without<M: Module>(
 ) -> Result<M, WeightsError> {
     let store = SafetensorsStore::from_file(path).remap(names).with_from_adapter(layouts.clone());
     // The result is checked below, where the error can name the fault.
+    // The variant of an enum is no part of a name, as a file does not have it either.
     let mut store = store.allow_partial(true).validate(false).skip_enum_variants(true);
     let failed = |error| match error {
         SafetensorsStoreError::Io(source) => WeightsError::Read { path: path.to_owned(), source },

@@ -1,9 +1,10 @@
 //! Activation functions.
 
 use burn::tensor::{Tensor, activation};
+use serde::{Deserialize, Serialize};
 
 /// An activation function, applied to each element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Activation {
     /// max(x, 0).
@@ -20,6 +21,10 @@ pub enum Activation {
     GeluTanh,
     /// [`Gelu`](Self::Gelu) with Φ(x) ≈ 1/(1 + e^(−1.702 x)); the same source. CLIP has it.
     QuickGelu,
+    /// x tanh(ln(1 + e^x)).
+    ///
+    /// Source: Misra, *Mish: A Self Regularized Non-Monotonic Activation Function*, arXiv 1908.08681.
+    Mish,
 }
 
 impl Activation {
@@ -45,6 +50,7 @@ impl Activation {
                 activation::sigmoid(cubic * x.clone()) * x
             }
             Self::QuickGelu => activation::sigmoid(x.clone() * 1.702) * x,
+            Self::Mish => activation::mish(x),
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::{GroupNorm, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::{Ops, group_norm};
+use super::{Ops, group_norm, require_scale, scaled};
 use crate::NetworkConfigError;
 
 /// The configuration of [`SelfAttention`].
@@ -21,10 +21,13 @@ pub struct SelfAttentionConfig {
     /// What the group norm adds to the variance.
     #[config(default = 1e-5)]
     pub norm_eps: f64,
+    /// What the sum of x and the attention is divided by.
+    #[config(default = 1.0)]
+    pub output_scale: f64,
 }
 
-/// Residual self-attention over all pixels: `x + W_o softmax(q kᵀ/√d) v`, with q, k, v linear in
-/// `norm(x)`, in heads of d channels.
+/// Residual self-attention over all pixels: `(x + W_o softmax(q kᵀ/√d) v)/c`, with q, k, v linear in
+/// `norm(x)`, in heads of d channels; the scale c is 1 in most networks.
 ///
 /// The last matrix is initialized to 0, so the block is initially the identity. Sources: Vaswani et
 /// al., *Attention Is All You Need*, eq. 1, arXiv 1706.03762; in a U-Net: Ho et al., *Denoising
@@ -37,6 +40,7 @@ pub struct SelfAttention {
     to_v: Linear,
     to_out: [Linear; 1],
     heads: usize,
+    output_scale: f64,
 }
 
 /// The names that old checkpoints of diffusers have for the matrices of attention, and ours.
@@ -53,7 +57,7 @@ impl SelfAttentionConfig {
     /// # Errors
     ///
     /// Returns an error if the number of channels is 0, or not a multiple of the head size and of
-    /// the norm groups, or `norm_eps` is not above 0.
+    /// the norm groups, or `norm_eps` or the scale is not above 0.
     pub fn init(&self, device: &Device) -> Result<SelfAttention, NetworkConfigError> {
         let (what, channels) = ("channels with attention", self.channels);
         NetworkConfigError::require_channels(what, &[channels], self.norm_groups)?;
@@ -61,6 +65,7 @@ impl SelfAttentionConfig {
         NetworkConfigError::require_some("head_size", head_size)?;
         let of = "size of an attention head";
         NetworkConfigError::require_multiple(what, channels, head_size, of)?;
+        require_scale(self.output_scale)?;
         let square = LinearConfig::new(channels, channels);
         Ok(SelfAttention {
             group_norm: group_norm(self.norm_groups, channels, self.norm_eps, device)?,
@@ -69,6 +74,7 @@ impl SelfAttentionConfig {
             to_v: square.init(device),
             to_out: [square.with_initializer(Initializer::Zeros).init(device)],
             heads: channels / head_size,
+            output_scale: self.output_scale,
         })
     }
 }
@@ -83,6 +89,7 @@ impl SelfAttention {
         let k = ops.linear(&self.to_k, rows.clone());
         let v = ops.linear(&self.to_v, rows);
         let mixed = ops.attention(q, k, v, self.heads);
-        ops.linear_add(&self.to_out[0], mixed, x.reshape(pixels)).reshape(shape)
+        let sum = ops.linear_add(&self.to_out[0], mixed, x.reshape(pixels)).reshape(shape);
+        scaled(sum, self.output_scale)
     }
 }

@@ -6,21 +6,29 @@
 //! [`to_channels_first`](plain::to_channels_first).
 
 mod activation;
+mod added_attention;
 mod attention;
 mod attention_options;
+mod cross_attention;
 #[cfg(feature = "kernels")]
 mod fast;
+mod fir;
 mod ops;
 #[cfg(feature = "kernels")]
 mod packing;
 pub mod plain;
 mod resample;
 mod residual;
+mod spatial_transformer;
+mod transformer;
 
 pub use activation::Activation;
+pub use added_attention::{AddedAttention, AddedAttentionConfig, ContextNorm};
 pub(crate) use attention::OLD_ATTENTION_NAMES;
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use attention_options::AttentionOptions;
+pub use cross_attention::{Context, CrossAttention, CrossAttentionConfig};
+pub use fir::Resample;
 pub use ops::Ops;
 #[cfg(not(feature = "kernels"))]
 pub(crate) use ops::pack;
@@ -28,10 +36,12 @@ pub(crate) use ops::pack;
 pub(crate) use packing::pack;
 pub use resample::{Downsample, Upsample};
 pub use residual::{Residual, ResidualConfig};
+pub use spatial_transformer::{SpatialTransformer, SpatialTransformerConfig};
+pub use transformer::{FeedForward, TransformerBlock, TransformerBlockConfig};
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, Initializer, PaddingConfig2d};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use ddm_schedule::Invalid;
 
 use crate::NetworkConfigError;
@@ -60,4 +70,15 @@ pub(crate) fn group_norm(
     let valid = epsilon > 0.0 && epsilon.is_finite();
     Invalid::require(valid, "norm_eps", epsilon, "finite and above 0")?;
     Ok(GroupNormConfig::new(groups, channels).with_epsilon(epsilon).init(device))
+}
+
+/// Checks what a block divides its sum by.
+pub(crate) fn require_scale(scale: f64) -> Result<(), NetworkConfigError> {
+    let valid = scale > 0.0 && scale.is_finite();
+    Ok(Invalid::require(valid, "output_scale", scale, "finite and above 0")?)
+}
+
+/// Returns `x/scale`.
+pub(crate) fn scaled<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
+    if scale == 1.0 { x } else { x / scale }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 #[cfg(feature = "kernels")]
 use super::fast;
-use super::{AttentionOptions, plain};
+use super::{Activation, AttentionOptions, plain};
 
 /// Returns from the method with the kernel's result, if there are kernels for the tensor.
 macro_rules! kernel {
@@ -243,5 +243,28 @@ impl Ops {
     #[must_use]
     pub fn rms_norm<const D: usize>(&self, layer: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
         plain::rms_norm(layer, x)
+    }
+
+    /// Returns the activation of each element.
+    #[must_use]
+    pub fn activate<const D: usize>(&self, activation: Activation, x: Tensor<D>) -> Tensor<D> {
+        match activation {
+            Activation::Silu => self.silu(x),
+            other => other.forward(x),
+        }
+    }
+
+    /// Returns the activation of the [`group_norm`](Self::group_norm).
+    #[must_use]
+    pub fn group_norm_activate(
+        &self,
+        activation: Activation,
+        layer: &GroupNorm,
+        x: Tensor<4>,
+    ) -> Tensor<4> {
+        match activation {
+            Activation::Silu => self.group_norm_silu(layer, x),
+            other => other.forward(self.group_norm(layer, x)),
+        }
     }
 }

@@ -123,11 +123,11 @@ fn choose(uses: Vec<(ParamId, Use)>, memory: Option<usize>) -> HashMap<ParamId, 
     };
     let memory = memory.unwrap_or(usize::MAX);
     let mut total: usize = methods.iter().map(|(_, method)| bytes(method)).sum();
-    for smaller in [Some(ConvMethod::Four(Transform::InCall)), None] {
+    for in_call in [true, false] {
         methods.sort_by_key(|(_, method)| std::cmp::Reverse(bytes(method)));
         for (_, method) in &mut methods {
-            let Some((used @ Use::Conv(_), _)) = *method else { continue };
-            let next = smaller.map(|smaller| (used, smaller));
+            let Some((used @ Use::Conv(_), packed)) = *method else { continue };
+            let next = in_call.then(|| (used, transformed_in_call(packed)));
             if total > memory && bytes(&next) < bytes(method) {
                 total = total - bytes(method) + bytes(&next);
                 *method = next;
@@ -135,6 +135,15 @@ fn choose(uses: Vec<(ParamId, Use)>, memory: Option<usize>) -> HashMap<ParamId, 
         }
     }
     methods.into_iter().collect()
+}
+
+/// Returns the method that takes no more memory than the weights.
+fn transformed_in_call(method: ConvMethod) -> ConvMethod {
+    match method {
+        ConvMethod::Two(_) => ConvMethod::Two(Transform::InCall),
+        ConvMethod::Four(_) => ConvMethod::Four(Transform::InCall),
+        other => other,
+    }
 }
 
 struct Packer {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::{Ops, conv3x3};
 
@@ -50,5 +50,22 @@ impl Upsample {
     /// Maps `[batch, h, w, channels_in]` → `[batch, 2h, 2w, channels_out]`.
     pub fn forward(&self, ops: &Ops, x: Tensor<4>) -> Tensor<4> {
         ops.upsample_conv2d(&self.conv, x)
+    }
+
+    /// Maps `[batch, h, w, channels_in]` to this height and width, which are twice those of x or
+    /// nearly so: each pixel is that of x in its place.
+    pub fn forward_to(&self, ops: &Ops, x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+        let [_, height, width, _] = x.dims();
+        if size == [2 * height, 2 * width] {
+            return self.forward(ops, x);
+        }
+        let mut x = x;
+        for axis in [1, 2] {
+            let (from, to) = ([height, width][axis - 1], size[axis - 1]);
+            let places: Vec<i64> = (0..to).map(|place| (place * from / to) as i64).collect();
+            let places = Tensor::<1, Int>::from_ints(places.as_slice(), &x.device());
+            x = x.select(axis, places);
+        }
+        ops.conv2d(&self.conv, x)
     }
 }

@@ -19,6 +19,8 @@ mod prepared;
 mod refused;
 mod text;
 mod transformers;
+mod unets;
+mod unets_refused;
 mod vae;
 mod weights;
 

@@ -1,10 +1,10 @@
 //! The config of a `UNet2DModel` of diffusers.
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::DiffusersError;
 use crate::UNetConfig;
+use crate::settings::Settings;
 
 /// The settings that act on the numbers and have one value here, with what is allowed. The first
 /// value is diffusers' default.
@@ -79,10 +79,12 @@ impl UNetConfig {
     /// assert_eq!(error.to_string(), says);
     /// ```
     pub fn from_diffusers(json: &str) -> Result<Self, DiffusersError> {
-        let settings = serde_json::from_str::<Map<String, Value>>(json)
-            .map_err(|error| DiffusersError::NotJson { reason: error.to_string() })?;
-        let settings = Settings(settings);
-        settings.require_known()?;
+        let settings = Settings::parse(json)?;
+        let fixed = fixed();
+        for (setting, allowed) in &fixed {
+            settings.require(setting, allowed)?;
+        }
+        settings.require_known(&[&fixed.map(|(setting, _)| setting), &READ, &WITHOUT_EFFECT])?;
         let channels: Vec<usize> =
             settings.get("block_out_channels", "sizes", vec![224, 448, 672, 896])?;
         let attention = settings.attention(channels.len())?;
@@ -92,7 +94,7 @@ impl UNetConfig {
             settings.get("attn_norm_num_groups", "null or a size", None)?;
         if of_attention.is_some_and(|groups| groups != norm_groups) {
             let allowed = format!("null or {norm_groups}, that of `norm_num_groups`");
-            return Err(settings.error("attn_norm_num_groups", allowed));
+            return Err(settings.error("attn_norm_num_groups", &allowed));
         }
         Ok(Self {
             in_channels: settings.get("in_channels", "a size", 3)?,
@@ -113,49 +115,7 @@ impl UNetConfig {
     }
 }
 
-/// The settings of a file.
-struct Settings(Map<String, Value>);
-
 impl Settings {
-    /// Returns the value of a setting, or `default` if it is absent.
-    fn get<T: DeserializeOwned>(
-        &self,
-        setting: &str,
-        allowed: &str,
-        default: T,
-    ) -> Result<T, DiffusersError> {
-        let Some(value) = self.0.get(setting) else { return Ok(default) };
-        serde_json::from_value(value.clone()).map_err(|_| self.error(setting, allowed.to_owned()))
-    }
-
-    /// Returns the error that names a setting of the file.
-    fn error(&self, setting: &str, allowed: String) -> DiffusersError {
-        let found = self.0.get(setting).map_or_else(|| "(absent)".to_owned(), Value::to_string);
-        DiffusersError::Setting { setting: setting.to_owned(), found, allowed }
-    }
-
-    /// Checks the settings that have one value here, and that there are no unknown ones.
-    fn require_known(&self) -> Result<(), DiffusersError> {
-        let fixed = fixed();
-        for (setting, allowed) in &fixed {
-            if self.0.get(*setting).is_some_and(|value| !allowed.contains(value)) {
-                let allowed: Vec<_> = allowed.iter().map(Value::to_string).collect();
-                return Err(self.error(setting, allowed.join(" or ")));
-            }
-        }
-        let known = |setting: &&String| {
-            let setting = setting.as_str();
-            setting.starts_with('_')
-                || READ.contains(&setting)
-                || WITHOUT_EFFECT.contains(&setting)
-                || fixed.iter().any(|(name, _)| *name == setting)
-        };
-        match self.0.keys().find(|setting| !known(setting)) {
-            Some(unknown) => Err(self.error(unknown, "absent: it is not known".to_owned())),
-            None => Ok(()),
-        }
-    }
-
     /// Returns the levels with attention, finest first; the way up must have the same.
     fn attention(&self, levels: usize) -> Result<Vec<usize>, DiffusersError> {
         let (plain, attends) = ("DownBlock2D", "AttnDownBlock2D");
@@ -167,7 +127,7 @@ impl Settings {
         let covered = down.iter().all(|name| [plain, attends].contains(&name.as_str()));
         if !covered || down.len() != levels {
             let allowed = format!("{levels} of \"{plain}\" and \"{attends}\", one per level");
-            return Err(self.error("down_block_types", allowed));
+            return Err(self.error("down_block_types", &allowed));
         }
         let up: Vec<_> = down.iter().rev().map(|name| name.replace("Down", "Up")).collect();
         let found: Vec<String> = self.get(
@@ -177,7 +137,7 @@ impl Settings {
         )?;
         if found != up {
             let allowed = format!("{}, the levels of `down_block_types`", json!(up));
-            return Err(self.error("up_block_types", allowed));
+            return Err(self.error("up_block_types", &allowed));
         }
         Ok((0..levels).filter(|&level| down[level] == attends).collect())
     }
@@ -186,12 +146,12 @@ impl Settings {
     fn require_embedding(&self, channels: &[usize]) -> Result<(), DiffusersError> {
         let first = channels.first().copied().unwrap_or_default();
         if !first.is_multiple_of(2) {
-            return Err(self.error("block_out_channels", "a list whose first entry is even".into()));
+            return Err(self.error("block_out_channels", "a list whose first entry is even"));
         }
         let size: Option<usize> = self.get("time_embedding_dim", "null or a size", None)?;
         if size.is_some_and(|size| size != 4 * first) {
             let allowed = format!("null or {}, 4 times the first channels", 4 * first);
-            return Err(self.error("time_embedding_dim", allowed));
+            return Err(self.error("time_embedding_dim", &allowed));
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ pub enum DiffusersError {
     /// Settings that no network can have.
     #[error(transparent)]
     Network(#[from] NetworkConfigError),
-    /// Invalid weights. They are called by their names in [`UNet`].
+    /// Invalid weights. They are called by their names in the network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }

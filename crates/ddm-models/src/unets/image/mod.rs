@@ -1,0 +1,205 @@
+//! U-Nets without a text.
+
+mod build;
+pub(super) mod config;
+mod predict;
+mod read;
+mod skip;
+mod time;
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::nn::GroupNorm;
+use burn::nn::conv::Conv2d;
+use burn::store::{KeyRemapper, PyTorchToBurnAdapter};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
+use ddm_denoiser::ModelError;
+
+use self::config::{TimeEmbedding, UNet2dConfig};
+use self::skip::{SkipDown, SkipUp};
+use self::time::TimeProjection;
+use super::ClassLabels;
+use super::down::Down;
+use super::embedding::{ClassEmbedding, EmbeddingMlp, class_vector};
+use super::layer::Pass;
+use super::middle::Middle;
+use super::up::Up;
+use crate::blocks::plain::{to_channels_first, to_channels_last};
+use crate::blocks::{OLD_ATTENTION_NAMES, Ops};
+use crate::settings::read_directory;
+use crate::weights::load_adapted;
+use crate::{DiffusersError, Prepared};
+
+/// A U-Net `F(x, t)` for images, optionally with classes: DDPM's, NCSN++ and those of consistency models.
+///
+/// It computes in the dtype of its weights; the prediction has the dtype of x. The last convolution is
+/// initialized to 0. [`UNet`](crate::UNet) has fewer options, and a null class for guidance.
+///
+/// Sources: Ho et al., *Denoising Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239; Song et
+/// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, appendix H,
+/// arXiv 2011.13456; Song et al., *Consistency Models*, arXiv 2303.01469. The architecture and the
+/// names of its parts are those of diffusers' `UNet2DModel`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ddm_denoiser::NoisePredictor;
+/// use ddm_models::{BlockType, UNet2dConfig};
+/// let config = UNet2dConfig {
+///     block_out_channels: vec![8, 16],
+///     down_block_types: vec![BlockType::Resnet, BlockType::Attention],
+///     up_block_types: vec![BlockType::Attention, BlockType::Resnet],
+///     norm_num_groups: 4,
+///     ..Default::default()
+/// };
+/// let device = Device::flex();
+/// let network = config.init(&device)?;
+/// let x = Tensor::<4>::zeros([2, 3, 8, 8], &device);
+/// assert_eq!(network.predict(x, Tensor::full([2], 500.0, &device)).dims(), [2, 3, 8, 8]);
+/// # Ok::<(), ddm_models::NetworkConfigError>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct UNet2d {
+    conv_in: Conv2d,
+    time_proj: Option<TimeProjection>,
+    time_embedding: EmbeddingMlp,
+    class_embedding: Option<ClassEmbedding>,
+    down_blocks: Vec<DownLevel>,
+    mid_block: Option<Middle>,
+    up_blocks: Vec<UpLevel>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+    #[module(skip)]
+    config: UNet2dConfig,
+}
+
+#[derive(Module, Debug)]
+enum DownLevel {
+    Plain(Down),
+    Skip(SkipDown),
+}
+
+#[derive(Module, Debug)]
+enum UpLevel {
+    Plain(Up),
+    Skip(SkipUp),
+}
+
+impl UNet2d {
+    /// Loads a `UNet2DModel` of diffusers from its directory, which has `config.json` and
+    /// `diffusion_pytorch_model.safetensors`. The predictions are those of diffusers.
+    ///
+    /// A file of one float type gives a network of that type. The attention of old checkpoints has
+    /// other names, which are read too.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a file cannot be read, the config has settings that
+    /// [`UNet2dConfig::from_diffusers`] does not cover, or a tensor is missing, unknown or of another
+    /// shape.
+    pub fn from_diffusers(
+        directory: impl AsRef<Path>,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let (json, weights) =
+            read_directory(directory.as_ref(), "diffusion_pytorch_model.safetensors")?;
+        let network = UNet2dConfig::from_diffusers(&json)?.init(device)?;
+        let names = KeyRemapper::from_patterns(OLD_ATTENTION_NAMES.to_vec());
+        let names = names.expect("the patterns are valid");
+        Ok(load_adapted(network, &weights, names, PyTorchToBurnAdapter)?)
+    }
+
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &UNet2dConfig {
+        &self.config
+    }
+
+    /// Returns the prediction, computed with `ops`: `[batch, out_channels, height, width]` for x
+    /// (`[batch, in_channels, height, width]`), t (`[batch]`) and labels of the kind that the network
+    /// has. A learned embedding of t takes the nearest timestep that it has below t.
+    pub fn forward_with(
+        &self,
+        ops: &Ops,
+        x: Tensor<4>,
+        t: Tensor<1>,
+        labels: Option<ClassLabels>,
+    ) -> Tensor<4> {
+        let outside = x.dtype();
+        let dtype = ops.dtype(self.time_embedding.dtype(), &x);
+        let time = ops.activate(self.config.act_fn, self.time(ops, t.clone(), labels, dtype));
+        let pass = Pass { ops, time: &time, text: None };
+        let mut image = to_channels_last(x.cast(dtype));
+        if self.config.center_input_sample {
+            image = image * 2.0 - 1.0;
+        }
+        let mut h = ops.conv2d(&self.conv_in, image.clone());
+        let mut skips = vec![h.clone()];
+        for level in &self.down_blocks {
+            h = match level {
+                DownLevel::Plain(level) => level.forward(&pass, h, &mut skips),
+                DownLevel::Skip(level) => level.forward(&pass, h, &mut image, &mut skips),
+            };
+        }
+        if let Some(middle) = &self.mid_block {
+            h = middle.forward(&pass, h);
+        }
+        let mut image = None;
+        for level in &self.up_blocks {
+            h = match level {
+                UpLevel::Plain(level) => level.forward(&pass, h, &mut skips),
+                UpLevel::Skip(level) => level.forward(&pass, h, &mut image, &mut skips),
+            };
+        }
+        let h = ops.group_norm_silu(&self.conv_norm_out, h);
+        let out = to_channels_first(ops.conv2d_add(&self.conv_out, h, None, image));
+        if self.config.time_embedding_type != TimeEmbedding::Fourier {
+            return out.cast(outside);
+        }
+        let [batch] = t.dims();
+        (out / t.cast(dtype).reshape([batch, 1, 1, 1])).cast(outside)
+    }
+
+    /// Returns the conditioning vector.
+    fn time(
+        &self,
+        ops: &Ops,
+        t: Tensor<1>,
+        labels: Option<ClassLabels>,
+        dtype: FloatDType,
+    ) -> Tensor<2> {
+        let sinusoids = self.config.sinusoids();
+        let project = |t: Tensor<1>| match &self.time_proj {
+            Some(projection) => projection.forward(t),
+            None => sinusoids.forward(t),
+        };
+        let time = self.time_embedding.forward(ops, project(t).cast(dtype), None);
+        let class = self.config.class_embed.and(labels).and_then(|labels| {
+            class_vector(ops, self.class_embedding.as_ref(), &project, labels, dtype)
+        });
+        match class {
+            Some(class) => time + class,
+            None => time,
+        }
+    }
+
+    /// Returns the network for sampling, with its weights packed for images of `shape`; as
+    /// [`Network::prepare_within`](crate::Network::prepare_within) with all memory, or at most `memory`
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the network does not take images of `shape`.
+    pub fn prepare(
+        self,
+        shape: [usize; 4],
+        memory: Option<usize>,
+    ) -> Result<Prepared<Self>, ModelError> {
+        self.check_shape(shape)?;
+        let [_, channels, height, width] = shape;
+        Ok(Prepared::new(self, memory, |network: &Self, ops: &Ops, device: &Device| {
+            let x = Tensor::<4>::zeros([1, channels, height, width], (device, DType::F32));
+            network.forward_with(ops, x, Tensor::ones([1], device), None);
+        }))
+    }
+}
