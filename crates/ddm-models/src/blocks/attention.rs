@@ -24,6 +24,9 @@ pub struct SelfAttentionConfig {
     /// What the sum of x and the attention is divided by.
     #[config(default = 1.0)]
     pub output_scale: f64,
+    /// Whether there is a group norm. A few networks have none.
+    #[config(default = true)]
+    pub norm: bool,
 }
 
 /// Residual self-attention over all pixels: `(x + W_o softmax(q kᵀ/√d) v)/c`, with q, k, v linear in
@@ -34,7 +37,7 @@ pub struct SelfAttentionConfig {
 /// Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239.
 #[derive(Module, Debug)]
 pub struct SelfAttention {
-    group_norm: GroupNorm,
+    group_norm: Option<GroupNorm>,
     to_q: Linear,
     to_k: Linear,
     to_v: Linear,
@@ -67,8 +70,9 @@ impl SelfAttentionConfig {
         NetworkConfigError::require_multiple(what, channels, head_size, of)?;
         require_scale(self.output_scale)?;
         let square = LinearConfig::new(channels, channels);
+        let norm = || group_norm(self.norm_groups, channels, self.norm_eps, device);
         Ok(SelfAttention {
-            group_norm: group_norm(self.norm_groups, channels, self.norm_eps, device)?,
+            group_norm: self.norm.then(norm).transpose()?,
             to_q: square.init(device),
             to_k: square.init(device),
             to_v: square.init(device),
@@ -84,7 +88,10 @@ impl SelfAttention {
     pub fn forward(&self, ops: &Ops, x: Tensor<4>) -> Tensor<4> {
         let shape @ [batch, height, width, channels] = x.dims();
         let pixels = [batch, height * width, channels];
-        let rows = ops.group_norm(&self.group_norm, x.clone()).reshape(pixels);
+        let rows = match &self.group_norm {
+            Some(norm) => ops.group_norm(norm, x.clone()).reshape(pixels),
+            None => x.clone().reshape(pixels),
+        };
         let q = ops.linear(&self.to_q, rows.clone());
         let k = ops.linear(&self.to_k, rows.clone());
         let v = ops.linear(&self.to_v, rows);

@@ -188,7 +188,7 @@ pub fn attention_with(
     let divisor = options.scale.map_or(((width / heads) as f64).sqrt(), f64::recip);
     let mut likeness = split(q).matmul(split(k).swap_dims(2, 3)) / divisor;
     if let Some(bias) = options.bias {
-        likeness = likeness + bias;
+        likeness = likeness.clone() + bias.cast(likeness.dtype());
     }
     if options.causal {
         let shape = likeness.dims();

@@ -31,10 +31,18 @@ impl Reference {
     pub(super) fn floats<const D: usize>(&self, name: &str) -> Tensor<D> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).unwrap();
-        assert_eq!(view.dtype(), Dtype::F32, "{name}");
-        let numbers =
-            view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
-        let data = TensorData::new(numbers.collect::<Vec<_>>(), view.shape().to_vec());
+        let numbers: Vec<f32> = match view.dtype() {
+            Dtype::F32 => {
+                let bytes = view.data().chunks_exact(4);
+                bytes.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+            }
+            Dtype::I64 => {
+                let bytes = view.data().chunks_exact(8);
+                bytes.map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32).collect()
+            }
+            other => panic!("{name}: {other:?}"),
+        };
+        let data = TensorData::new(numbers, view.shape().to_vec());
         Tensor::from_data(data, &self.device)
     }
 

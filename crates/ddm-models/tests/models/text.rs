@@ -133,8 +133,8 @@ fn ids_are_checked() {
     let device = Device::flex();
     let (clip, t5) = (small_clip().init(&device).unwrap(), small_t5().init(&device).unwrap());
     let ids = |ids: &[i64]| {
-        let length = ids.len();
-        Tensor::<1, Int>::from_ints(ids, &device).reshape([1, length])
+        let data = burn::tensor::TensorData::new(ids.to_vec(), [1, ids.len()]);
+        Tensor::<2, Int>::from_data(data, &device)
     };
     for (found, says) in [
         (&[0, 11][..], "a token id is 11, but the model needs 0 to 10"),

@@ -137,7 +137,6 @@ fn settings_that_are_not_covered_are_refused() {
         ("time_embedding_type", r#""learned""#, "must be a size"),
         ("downsample_type", r#""pool""#, r#"must be "conv" or "resnet""#),
         ("class_embed_type", r#""projection""#, r#"must be "timestep" or "identity""#),
-        ("attn_norm_num_groups", "null", "a size where the time scales"),
         ("attention_type", r#""default""#, "must be absent"),
     ];
     for (setting, value, says) in images {

@@ -59,7 +59,11 @@ impl UNet2dConfig {
             let residual = self.residual(scale).between(last, last);
             let groups = self.attn_norm_num_groups.unwrap_or(self.norm_num_groups);
             let attends = match self.add_attention {
-                true => Attends::Pixels(self.attention(last, groups, scale)),
+                true => {
+                    // diffusers leaves the norm out where no groups are given for it.
+                    let norm = self.attn_norm_num_groups.is_some() || !self.resnet_time_scale_shift;
+                    Attends::Pixels(self.attention(last, groups, scale).with_norm(norm))
+                }
                 false => Attends::No,
             };
             Middle::new(&residual, 2, &attends, device)

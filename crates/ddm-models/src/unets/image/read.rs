@@ -121,12 +121,6 @@ impl UNet2dConfig {
             add_attention: yes("add_attention", default.add_attention)?,
             class_embed: class_embed(&settings, false)?,
         };
-        let attends = config.mid_block && config.add_attention;
-        if attends && config.resnet_time_scale_shift && config.attn_norm_num_groups.is_none() {
-            // There diffusers leaves the norm out.
-            let setting = "attn_norm_num_groups";
-            return Err(settings.error(setting, "a size where the time scales and shifts"));
-        }
         Ok(config)
     }
 }
