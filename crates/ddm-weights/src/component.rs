@@ -7,6 +7,7 @@ use crate::{Tensors, WeightsError, index};
 
 /// Which of a component's weights: the plain ones, or a variant such as `fp16`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
 pub struct Variant {
     name: Option<String>,
     or_plain: bool,
@@ -90,10 +91,7 @@ impl Tensors {
     ///
     /// Returns [`WeightsError::NoWeights`] if there are no weights of this variant; and those errors of
     /// [`open`](Self::open) and of shards that do not fit their index.
-    pub fn component(
-        directory: impl AsRef<Path>,
-        variant: &Variant,
-    ) -> Result<Self, WeightsError> {
+    pub fn component(directory: impl AsRef<Path>, variant: &Variant) -> Result<Self, WeightsError> {
         let directory = directory.as_ref();
         let mut looked_for = places(variant.name.as_deref());
         if variant.or_plain && variant.name.is_some() {

@@ -28,8 +28,12 @@ pub(crate) fn floats(stored: Stored, raw: &[u8], wanted: DType, out: &mut [u8]) 
             let mut values = vec![0.0; out.len() / wanted.size()];
             singles(stored, raw, &mut values);
             match wanted {
-                DType::F16 => words_mut(out).reinterpret_cast_mut::<f16>().convert_from_f32_slice(&values),
-                DType::BF16 => words_mut(out).reinterpret_cast_mut::<bf16>().convert_from_f32_slice(&values),
+                DType::F16 => {
+                    words_mut(out).reinterpret_cast_mut::<f16>().convert_from_f32_slice(&values)
+                }
+                DType::BF16 => {
+                    words_mut(out).reinterpret_cast_mut::<bf16>().convert_from_f32_slice(&values)
+                }
                 _ => {
                     for (out, value) in bytemuck::cast_slice_mut(out).iter_mut().zip(values) {
                         *out = f64::from(value);

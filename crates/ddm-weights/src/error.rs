@@ -42,7 +42,9 @@ pub enum WeightsError {
         found: Vec<String>,
     },
     /// A variant that cannot be part of a file's name.
-    #[error("the variant {0:?} is no part of a file's name; allowed are letters, digits, . _ and -")]
+    #[error(
+        "the variant {0:?} is no part of a file's name; allowed are letters, digits, . _ and -"
+    )]
     Variant(String),
     /// A file that is not what it says it is.
     #[error("{}: {fault}", path.display())]
@@ -100,8 +102,10 @@ pub enum WeightsError {
         stored: Stored,
     },
     /// A cast that would lose what the numbers are.
-    #[error("{stored} cannot be read as {wanted:?}: floats and integers can be read as floats, all \
-        others as what they are")]
+    #[error(
+        "{stored} cannot be read as {wanted:?}: floats and integers can be read as floats, all \
+        others as what they are"
+    )]
     Cast {
         /// The type in the file.
         stored: Stored,

@@ -40,7 +40,11 @@ pub(crate) fn open(directory: &Path, name: &str) -> Result<Tensors, WeightsError
                 // The other shard has it, or will be found not to.
                 Some(listed) => {
                     let (first, second) = (directory.join(listed), directory.join(shard));
-                    return Err(WeightsError::Duplicate { tensor: tensor.to_owned(), first, second });
+                    return Err(WeightsError::Duplicate {
+                        tensor: tensor.to_owned(),
+                        first,
+                        second,
+                    });
                 }
                 None => {
                     let (tensor, shard) = (tensor.to_owned(), (*shard).clone());
@@ -60,6 +64,7 @@ pub(crate) fn open(directory: &Path, name: &str) -> Result<Tensors, WeightsError
 /// Whether this is the name of a file in the same directory.
 fn beside(shard: &str) -> bool {
     let mut components = Path::new(shard).components();
-    let plain = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
+    let plain =
+        matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
     plain && !shard.contains(['/', '\\', ':', '\0'])
 }

@@ -9,6 +9,7 @@ use crate::{TensorView, Tensors, WeightsError};
 
 /// How tensors are put into a module.
 #[derive(Clone, Debug, Default)]
+#[must_use]
 pub struct LoadOptions {
     float: Option<DType>,
     ignored: Vec<String>,
@@ -175,11 +176,12 @@ impl Loader<'_> {
         } else {
             view.read_as(wanted)?
         };
-        if self.finite && kind == Kind::Float {
-            if let Some((index, value)) = not_finite(&data) {
-                let path = self.tensors.origin().to_owned();
-                return Err(WeightsError::NotFinite { path, tensor: key, index, value });
-            }
+        if self.finite
+            && kind == Kind::Float
+            && let Some((index, value)) = not_finite(&data)
+        {
+            let path = self.tensors.origin().to_owned();
+            return Err(WeightsError::NotFinite { path, tensor: key, index, value });
         }
         Ok(data)
     }
@@ -187,6 +189,12 @@ impl Loader<'_> {
 
 /// The first element that is NaN or infinite.
 fn not_finite(data: &TensorData) -> Option<(usize, f64)> {
+    // Most weights are f32 and finite, and then this is all that is done.
+    if let Ok(values) = data.as_slice::<f32>()
+        && values.iter().all(|value| value.is_finite())
+    {
+        return None;
+    }
     data.iter::<f64>().enumerate().find(|(_, value)| !value.is_finite())
 }
 

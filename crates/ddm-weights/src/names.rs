@@ -31,10 +31,10 @@ impl Place {
     /// The name of the parameter at this place: its path, with the weight and bias of norms called so.
     pub(crate) fn key(&self) -> String {
         let mut path = self.path.clone();
-        if let (Some(last), Some(module)) = (path.last_mut(), self.module()) {
-            if let Some(name) = PyTorchToBurnAdapter.get_alternative_param_name(last, module) {
-                *last = name;
-            }
+        if let (Some(last), Some(module)) = (path.last_mut(), self.module())
+            && let Some(name) = PyTorchToBurnAdapter.get_alternative_param_name(last, module)
+        {
+            *last = name;
         }
         path.join(".")
     }

@@ -71,7 +71,12 @@ impl Source {
     }
 
     /// The bytes at `at`, at most `limit` of them.
-    pub(crate) fn bytes_at(&self, at: u64, length: u64, limit: u64) -> Result<Vec<u8>, WeightsError> {
+    pub(crate) fn bytes_at(
+        &self,
+        at: u64,
+        length: u64,
+        limit: u64,
+    ) -> Result<Vec<u8>, WeightsError> {
         if length > limit {
             return Err(self.fault(Fault::Header { length, limit }));
         }

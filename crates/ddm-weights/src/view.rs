@@ -63,9 +63,18 @@ impl TensorView {
             let last = length.saturating_sub(1) as u64;
             end = end.checked_add(last.checked_mul(*stride as u64)?)?;
         }
-        let within = elements == 0 || end < storage.elements && elements <= storage.elements;
+        if shape.len() != strides.len() {
+            return None;
+        }
+        if elements == 0 {
+            // Wherever it says to begin, nothing is read there.
+            let kind =
+                Kind::Strided { storage: storage.clone(), start: 0, strides: row_major(&shape) };
+            return Some(Self { shape, kind });
+        }
+        let within = end < storage.elements && elements <= storage.elements;
         let kind = Kind::Strided { storage: storage.clone(), start, strides };
-        (within && shape.len() == kind.strides()).then_some(Self { shape, kind })
+        within.then_some(Self { shape, kind })
     }
 
     /// The shape.
@@ -174,7 +183,8 @@ impl TensorView {
             Kind::Strided { storage, start, strides } => Kind::Strided {
                 storage: storage.clone(),
                 // Without elements it may begin anywhere, and so begins where there are some.
-                start: start + if range.is_empty() { 0 } else { range.start * strides[axis] } as u64,
+                start: start
+                    + if range.is_empty() { 0 } else { range.start * strides[axis] } as u64,
                 strides: strides.clone(),
             },
             Kind::Concatenated { axis: along, parts } if axis == *along => {
@@ -312,13 +322,16 @@ impl TensorView {
                 let reason = format!("does not continue {:?} along axis {axis}", first.shape);
                 return Err(part.view(reason));
             }
-            if part.dtype() != first.dtype() && !(part.dtype().is_float() && first.dtype().is_float())
+            if part.dtype() != first.dtype()
+                && !(part.dtype().is_float() && first.dtype().is_float())
             {
                 return Err(WeightsError::Cast { stored: part.stored(), wanted: first.dtype() });
             }
-            shape[axis] = shape[axis]
-                .checked_add(part.shape[axis])
-                .ok_or_else(|| part.view("is too long to be continued".to_owned()))?;
+            shape[axis] = shape[axis].saturating_add(part.shape[axis]);
+        }
+        let elements = shape.iter().try_fold(1_usize, |product, axis| product.checked_mul(*axis));
+        if elements.is_none_or(|elements| elements > isize::MAX as usize / 8) {
+            return Err(first.view("cannot be continued for so long".to_owned()));
         }
         Ok(Self { shape, kind: Kind::Concatenated { axis, parts } })
     }
@@ -330,15 +343,6 @@ impl TensorView {
 
     fn view(&self, reason: String) -> WeightsError {
         WeightsError::View { shape: self.shape.clone(), reason }
-    }
-}
-
-impl Kind {
-    fn strides(&self) -> usize {
-        match self {
-            Self::Strided { strides, .. } => strides.len(),
-            Self::Concatenated { parts, .. } => parts[0].shape.len(),
-        }
     }
 }
 

@@ -32,8 +32,8 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Tensors, WeightsError> {
         .ok_or_else(|| wrong(cursor.position(), "it has no list of storages"))?;
     let mut sizes: HashMap<&str, u64> = HashMap::new();
     for storage in &object.objects {
-        if let Object::Storage { key, stored, .. } = storage {
-            sizes.insert(key, stored.unwrap_or(Stored::U8).block().0);
+        if let Object::Storage(storage) = storage {
+            sizes.insert(&storage.key, storage.stored.unwrap_or(Stored::U8).block().0);
         }
     }
     let mut places = Places::new();

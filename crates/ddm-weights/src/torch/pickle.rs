@@ -12,7 +12,7 @@ use crate::safetensors::AXES;
 use crate::{Fault, Stored, WeightsError};
 
 /// The longest pickle that is read: a state dict has about 120 bytes for each tensor.
-const LONGEST: u64 = 1 << 24;
+const LONGEST: u64 = 1 << 23;
 /// The longest text.
 const TEXT: u64 = 1 << 20;
 /// The longest key of a storage: it is a number, and is copied where it is used.
@@ -38,9 +38,17 @@ pub(super) enum Object {
     Tuple(Vec<Value>),
     List(Vec<Value>),
     Dict(Vec<(Value, Value)>),
-    /// A storage by its key, with the type (`None` for bytes) and the number of elements.
-    Storage { key: String, stored: Option<Stored>, elements: u64 },
-    Tensor(Tensor),
+    Storage(Box<Storage>),
+    Tensor(Box<Tensor>),
+}
+
+/// A storage as the pickle describes it.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) key: String,
+    /// Its type; bytes have none.
+    pub(super) stored: Option<Stored>,
+    pub(super) elements: u64,
 }
 
 /// A tensor as the pickle describes it.
@@ -69,7 +77,11 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Pickle, WeightsError> {
     loop {
         let at = cursor.position();
         if at - begin > LONGEST {
-            return Err(failed(cursor, at, Failure::Reason(format!("longer than {LONGEST} bytes"))));
+            return Err(failed(
+                cursor,
+                at,
+                Failure::Reason(format!("longer than {LONGEST} bytes")),
+            ));
         }
         let opcode = cursor.u8()?;
         if opcode == b'.' {
@@ -358,7 +370,7 @@ impl Machine {
         let key = self.text(*key)?;
         match u64::try_from(*elements) {
             Ok(elements) if key.len() <= KEY => {
-                Ok(Object::Storage { key: key.to_owned(), stored, elements })
+                Ok(Object::Storage(Box::new(Storage { key: key.to_owned(), stored, elements })))
             }
             _ => wrong(format!("a storage of {elements} elements, with a key of {}", key.len())),
         }
@@ -392,12 +404,14 @@ impl Machine {
                 _ => return wrong("a parameter that is no tensor"),
             },
             (Value::Global(Global::Tensor), [storage, offset, shape, strides, ..]) => {
-                Object::Tensor(self.tensor([storage, offset, shape, strides], None)?)
+                Object::Tensor(Box::new(self.tensor([storage, offset, shape, strides], None)?))
             }
             (
                 Value::Global(Global::TypedTensor),
                 [storage, offset, shape, strides, _, _, Value::Global(Global::Type(stored)), ..],
-            ) => Object::Tensor(self.tensor([storage, offset, shape, strides], Some(*stored))?),
+            ) => Object::Tensor(Box::new(
+                self.tensor([storage, offset, shape, strides], Some(*stored))?,
+            )),
             _ => return wrong("a call of what cannot be called so"),
         };
         self.object(object);
@@ -406,7 +420,7 @@ impl Machine {
 
     fn tensor(&self, parts: [&Value; 4], stored: Option<Stored>) -> Result<Tensor, Failure> {
         let [storage, offset, shape, strides] = parts;
-        let (Value::At(storage), Some(Object::Storage { .. })) = (*storage, self.get(*storage)) else {
+        let (Value::At(storage), Some(Object::Storage(_))) = (*storage, self.get(*storage)) else {
             return wrong("a tensor without a storage");
         };
         let number = |value: &Value| match value {

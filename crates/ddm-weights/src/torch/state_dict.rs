@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::pickle::{Object, Pickle, Tensor, Value};
+use super::pickle::{self, Object, Pickle, Tensor, Value};
 use crate::safetensors::shape;
 use crate::source::Source;
 use crate::storage::Storage;
@@ -96,9 +96,10 @@ impl Storages<'_> {
             let (tensor, shape) = (name.to_owned(), tensor.shape.clone());
             fault(Fault::Shape { tensor, shape })
         };
-        let Object::Storage { key, stored, elements } = &self.pickle.objects[tensor.storage] else {
+        let Object::Storage(storage) = &self.pickle.objects[tensor.storage] else {
             return Err(impossible());
         };
+        let pickle::Storage { key, stored, elements } = &**storage;
         // A storage of bytes has no type, and its elements are bytes; a tensor of it has a type.
         let (stored, bytes) = match (stored, tensor.stored) {
             (Some(stored), _) => (*stored, elements.saturating_mul(stored.block().0)),
