@@ -1,0 +1,11 @@
+//! Weights of every format: those that other libraries wrote, damaged ones, and modules.
+
+mod bytes;
+mod files;
+mod gguf;
+mod layouts;
+mod modules;
+mod mutated;
+mod refusals;
+mod torch;
+mod views;
