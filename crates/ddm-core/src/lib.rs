@@ -63,6 +63,8 @@ pub use ddm_schedule as schedule;
 pub use ddm_score as score;
 #[cfg(feature = "train")]
 pub use ddm_train as train;
+#[cfg(feature = "models")]
+pub use ddm_weights as weights;
 
 /// The names that most programs use, in one line: `use ddm_core::prelude::*;`. All others are in
 /// the modules.

@@ -15,6 +15,7 @@
 
 mod autoencoder;
 pub mod blocks;
+mod component;
 mod conditioning;
 mod embedding;
 mod error;

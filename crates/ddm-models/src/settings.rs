@@ -1,7 +1,5 @@
 //! A `config.json`, setting by setting.
 
-use std::path::{Path, PathBuf};
-
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -67,18 +65,6 @@ impl Settings {
     pub(crate) fn error(&self, setting: &str, allowed: &str) -> DiffusersError {
         let found = self.0.get(setting).map_or_else(|| "(absent)".to_owned(), Value::to_string);
         DiffusersError::Setting { setting: setting.to_owned(), found, allowed: allowed.to_owned() }
-    }
-}
-
-/// Returns the text of a directory's `config.json`, and the path of the weights beside it.
-pub(crate) fn read_directory(
-    directory: &Path,
-    weights: &str,
-) -> Result<(String, PathBuf), DiffusersError> {
-    let path = directory.join("config.json");
-    match std::fs::read_to_string(&path) {
-        Ok(json) => Ok((json, directory.join(weights))),
-        Err(source) => Err(DiffusersError::Read { path, source }),
     }
 }
 

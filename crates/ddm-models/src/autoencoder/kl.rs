@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, features, inside};
-use super::settings::{Settings, load};
+use super::settings::Settings;
 use super::stages::{Decoder, Encoder, Sizes};
 use crate::blocks::Ops;
+use crate::component::{component, current_name};
 use crate::error::require_image;
 use crate::{DiffusersError, NetworkConfigError};
 
@@ -237,10 +238,8 @@ impl AutoencoderKl {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        load(
-            directory.as_ref(),
-            |json| Ok(AutoencoderKlConfig::from_diffusers(json)?.init(device)?),
-        )
+        let init = |json: &str| Ok(AutoencoderKlConfig::from_diffusers(json)?.init(device)?);
+        component(directory.as_ref(), init, current_name, &[])
     }
 
     /// Returns the autoencoder with the shift and the scale of its latents for diffusion.

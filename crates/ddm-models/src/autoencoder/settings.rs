@@ -1,15 +1,9 @@
 //! The settings in a `config.json` of diffusers, and the directory that has it.
 
-use std::path::Path;
-
-use burn::module::Module;
-use burn::store::{KeyRemapper, PyTorchToBurnAdapter};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::DiffusersError;
-use crate::blocks::OLD_ATTENTION_NAMES;
-use crate::weights::load_adapted;
 
 /// The settings of a file. Each that is read is taken out; those left over are not known.
 pub(super) struct Settings(Map<String, Value>);
@@ -104,19 +98,4 @@ impl Settings {
 fn error(setting: &str, found: &Value, allowed: &str) -> DiffusersError {
     let (setting, found) = (setting.to_owned(), found.to_string());
     DiffusersError::Setting { setting, found, allowed: allowed.to_owned() }
-}
-
-/// Loads a network from a directory of diffusers.
-pub(super) fn load<M: Module>(
-    directory: &Path,
-    init: impl FnOnce(&str) -> Result<M, DiffusersError>,
-) -> Result<M, DiffusersError> {
-    let path = directory.join("config.json");
-    let json =
-        std::fs::read_to_string(&path).map_err(|source| DiffusersError::Read { path, source })?;
-    let network = init(&json)?;
-    let path = directory.join("diffusion_pytorch_model.safetensors");
-    let names = KeyRemapper::from_patterns(OLD_ATTENTION_NAMES.to_vec());
-    let names = names.expect("the patterns are valid");
-    Ok(load_adapted(network, &path, names, PyTorchToBurnAdapter)?)
 }

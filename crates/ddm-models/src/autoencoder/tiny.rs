@@ -13,9 +13,10 @@ use serde_json::json;
 
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, certain, features, inside};
-use super::settings::{Settings, load};
+use super::settings::Settings;
 use super::stages::require_levels;
 use crate::blocks::{Ops, conv3x3};
+use crate::component::{component, current_name};
 use crate::error::require_image;
 use crate::{DiffusersError, NetworkConfigError};
 
@@ -249,9 +250,8 @@ impl AutoencoderTiny {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        load(directory.as_ref(), |json| {
-            Ok(AutoencoderTinyConfig::from_diffusers(json)?.init(device)?)
-        })
+        let init = |json: &str| Ok(AutoencoderTinyConfig::from_diffusers(json)?.init(device)?);
+        component(directory.as_ref(), init, current_name, &[])
     }
 
     /// Returns the autoencoder with the shift and the scale of its latents for diffusion.

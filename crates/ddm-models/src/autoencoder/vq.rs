@@ -14,10 +14,11 @@ use serde_json::json;
 use super::AutoencoderNetwork;
 use super::kl::coarsest_first;
 use super::network::{autoencoder, certain, features, inside};
-use super::settings::{Settings, load};
+use super::settings::Settings;
 use super::stages::{Decoder, Encoder, Sizes};
 use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
+use crate::component::{component, current_name};
 use crate::error::require_image;
 use crate::{DiffusersError, NetworkConfigError};
 
@@ -192,7 +193,8 @@ impl VqModel {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        load(directory.as_ref(), |json| Ok(VqModelConfig::from_diffusers(json)?.init(device)?))
+        let init = |json: &str| Ok(VqModelConfig::from_diffusers(json)?.init(device)?);
+        component(directory.as_ref(), init, current_name, &[])
     }
 
     /// Returns the autoencoder with the scale of its latents for diffusion.

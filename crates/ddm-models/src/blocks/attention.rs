@@ -47,12 +47,8 @@ pub struct SelfAttention {
 }
 
 /// The names that old checkpoints of diffusers have for the matrices of attention, and ours.
-pub(crate) const OLD_ATTENTION_NAMES: [(&str, &str); 4] = [
-    (r"\.query\.(weight|bias)$", ".to_q.$1"),
-    (r"\.key\.(weight|bias)$", ".to_k.$1"),
-    (r"\.value\.(weight|bias)$", ".to_v.$1"),
-    (r"\.proj_attn\.(weight|bias)$", ".to_out.0.$1"),
-];
+pub(crate) const OLD_ATTENTION_NAMES: [(&str, &str); 4] =
+    [("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0")];
 
 impl SelfAttentionConfig {
     /// Creates the block on `device`.

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::nn::{Embedding, LayerNorm, Linear};
-use burn::store::{KeyRemapper, PyTorchToBurnAdapter};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::ModelError;
 
@@ -12,8 +11,7 @@ use super::clip_layer::ClipLayer;
 use super::{ClipTextConfig, check_ids, rows};
 use crate::DiffusersError;
 use crate::blocks::Ops;
-use crate::settings::read_directory;
-use crate::weights::load_without;
+use crate::component::component;
 
 /// CLIP's text encoder: a causal transformer over token ids, and the state at the end of the text.
 ///
@@ -81,17 +79,17 @@ impl ClipText {
     ///
     /// Returns an error if a file cannot be read, the config has settings that
     /// [`ClipTextConfig::from_json`] does not cover, or a tensor is missing, unknown or of another shape.
-    pub fn from_directory(
+    pub fn from_transformers(
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let (json, path) = read_directory(directory.as_ref(), "model.safetensors")?;
-        let encoder = ClipTextConfig::from_json(&json)?.init(device)?;
-        let prefix = vec![(r"^(embeddings|encoder|final_layer_norm)\.", "text_model.$1.")];
-        let names = KeyRemapper::from_patterns(prefix).expect("the pattern is valid");
+        let init = |json: &str| Ok(ClipTextConfig::from_json(json)?.init(device)?);
+        let prefixed = |name: &str| match name.split('.').next() {
+            Some("embeddings" | "encoder" | "final_layer_norm") => format!("text_model.{name}"),
+            _ => name.to_owned(),
+        };
         // Old files hold the numbers 0, 1, 2, …
-        let buffer = |name: &str| name == "text_model.embeddings.position_ids";
-        Ok(load_without(encoder, &path, names, PyTorchToBurnAdapter, buffer)?)
+        component(directory.as_ref(), init, prefixed, &["text_model.embeddings.position_ids"])
     }
 
     /// Encodes token ids, `[batch, length]`.

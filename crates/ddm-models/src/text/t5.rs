@@ -4,7 +4,6 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::nn::{Dropout, Embedding, RmsNorm};
-use burn::store::{KeyRemapper, PyTorchToBurnAdapter};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use ddm_denoiser::ModelError;
 
@@ -13,8 +12,7 @@ use super::t5_block::T5Block;
 use super::{T5EncoderConfig, check_ids, rows};
 use crate::DiffusersError;
 use crate::blocks::{AttentionOptions, Ops};
-use crate::settings::read_directory;
-use crate::weights::load_without;
+use crate::component::component;
 
 /// T5's encoder: a transformer over token ids, with biases for relative positions in place of position
 /// embeddings.
@@ -59,17 +57,17 @@ impl T5Encoder {
     ///
     /// Returns an error if a file cannot be read, the config has settings that
     /// [`T5EncoderConfig::from_json`] does not cover, or a tensor is missing, unknown or of another shape.
-    pub fn from_directory(
+    pub fn from_transformers(
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let (json, path) = read_directory(directory.as_ref(), "model.safetensors")?;
-        let encoder = T5EncoderConfig::from_json(&json)?.init(device)?;
+        let init = |json: &str| Ok(T5EncoderConfig::from_json(json)?.init(device)?);
         // Both names are for one table: it does not matter which is read.
-        let tied = vec![(r"^encoder\.embed_tokens\.", "shared.")];
-        let names = KeyRemapper::from_patterns(tied).expect("the pattern is valid");
-        let decoder = |name: &str| name.starts_with("decoder.") || name == "lm_head.weight";
-        Ok(load_without(encoder, &path, names, PyTorchToBurnAdapter, decoder)?)
+        let tied = |name: &str| match name {
+            "encoder.embed_tokens.weight" => "shared.weight".to_owned(),
+            other => other.to_owned(),
+        };
+        component(directory.as_ref(), init, tied, &["decoder.*", "lm_head.weight"])
     }
 
     /// Encodes token ids, `[batch, length]`, into states, `[batch, length, width]`. `mask`, `[batch,

@@ -14,9 +14,9 @@ use super::modulation::{EPSILON, modulated, split, zero_linear};
 use super::patches::PatchEmbed;
 use super::{DitConfig, predicted_channels};
 use crate::blocks::Ops;
+use crate::component::component;
 use crate::conditioning::check_labels;
-use crate::settings::read_directory;
-use crate::{DiffusersError, Network, load_pytorch_weights};
+use crate::{DiffusersError, Network};
 
 /// A transformer `F(x, t)` of image patches, with classes: `[batch, channels, height, width]`.
 ///
@@ -120,13 +120,12 @@ impl Dit {
     ///
     /// Returns an error if a file cannot be read, the config has settings that
     /// [`DitConfig::from_json`] does not cover, or a tensor is missing, unknown or of another shape.
-    pub fn from_directory(
+    pub fn from_diffusers(
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let weights = "diffusion_pytorch_model.safetensors";
-        let (json, path) = read_directory(directory.as_ref(), weights)?;
-        Ok(load_pytorch_weights(DitConfig::from_json(&json)?.init(device)?, path)?)
+        let init = |json: &str| Ok(DitConfig::from_json(json)?.init(device)?);
+        component(directory.as_ref(), init, str::to_owned, &[])
     }
 
     /// Returns the number of classes without the null class.

@@ -14,9 +14,9 @@ use super::modulation::{EPSILON, Modulation, modulated};
 use super::rope::Rope;
 use super::single_block::SingleBlock;
 use super::{FluxConditions, FluxTransformerConfig};
+use crate::DiffusersError;
 use crate::blocks::Ops;
-use crate::settings::read_directory;
-use crate::{DiffusersError, load_pytorch_weights};
+use crate::component::component;
 
 /// A transformer `F(x, t, text)` of image patches and text: `[batch, patches, channels]`.
 ///
@@ -49,13 +49,12 @@ impl FluxTransformer {
     /// Returns an error if a file cannot be read, the config has settings that
     /// [`FluxTransformerConfig::from_json`] does not cover, or a tensor is missing, unknown or of
     /// another shape.
-    pub fn from_directory(
+    pub fn from_diffusers(
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let weights = "diffusion_pytorch_model.safetensors";
-        let (json, path) = read_directory(directory.as_ref(), weights)?;
-        Ok(load_pytorch_weights(FluxTransformerConfig::from_json(&json)?.init(device)?, path)?)
+        let init = |json: &str| Ok(FluxTransformerConfig::from_json(json)?.init(device)?);
+        component(directory.as_ref(), init, str::to_owned, &[])
     }
 
     /// Whether the scale of the guidance is part of the condition.

@@ -14,9 +14,9 @@ use super::feed_forward::FeedForward;
 use super::modulation::{EPSILON, modulated, split, zero_linear};
 use super::patches::PatchEmbed;
 use super::{PixArtConditions, PixArtConfig, predicted_channels};
+use crate::DiffusersError;
 use crate::blocks::{AttentionOptions, Ops};
-use crate::settings::read_directory;
-use crate::{DiffusersError, load_pytorch_weights};
+use crate::component::component;
 
 /// A transformer `F(x, t, text)` of image patches: `[batch, channels, height, width]`.
 ///
@@ -149,13 +149,12 @@ impl PixArt {
     ///
     /// Returns an error if a file cannot be read, the config has settings that
     /// [`PixArtConfig::from_json`] does not cover, or a tensor is missing, unknown or of another shape.
-    pub fn from_directory(
+    pub fn from_diffusers(
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let weights = "diffusion_pytorch_model.safetensors";
-        let (json, path) = read_directory(directory.as_ref(), weights)?;
-        Ok(load_pytorch_weights(PixArtConfig::from_json(&json)?.init(device)?, path)?)
+        let init = |json: &str| Ok(PixArtConfig::from_json(json)?.init(device)?);
+        component(directory.as_ref(), init, str::to_owned, &[])
     }
 
     /// Returns the prediction for x, `[batch, channels, height, width]`, at t, `[batch]` in 0 … 1000.

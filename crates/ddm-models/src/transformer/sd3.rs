@@ -13,9 +13,9 @@ use super::joint_block::JointBlock;
 use super::modulation::{EPSILON, Modulation, modulated};
 use super::patches::PatchEmbed;
 use super::{Sd3Conditions, Sd3TransformerConfig, predicted_channels};
+use crate::DiffusersError;
 use crate::blocks::Ops;
-use crate::settings::read_directory;
-use crate::{DiffusersError, load_pytorch_weights};
+use crate::component::component;
 
 /// A transformer `F(x, t, text)` of image patches and text: `[batch, channels, height, width]`.
 ///
@@ -44,13 +44,12 @@ impl Sd3Transformer {
     /// Returns an error if a file cannot be read, the config has settings that
     /// [`Sd3TransformerConfig::from_json`] does not cover, or a tensor is missing, unknown or of another
     /// shape.
-    pub fn from_directory(
+    pub fn from_diffusers(
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let weights = "diffusion_pytorch_model.safetensors";
-        let (json, path) = read_directory(directory.as_ref(), weights)?;
-        Ok(load_pytorch_weights(Sd3TransformerConfig::from_json(&json)?.init(device)?, path)?)
+        let init = |json: &str| Ok(Sd3TransformerConfig::from_json(json)?.init(device)?);
+        component(directory.as_ref(), init, str::to_owned, &[])
     }
 
     /// Returns the prediction for x, `[batch, channels, height, width]`, at t, `[batch]` in 0 … 1000.

@@ -16,7 +16,7 @@ fn clip_is_that_of_transformers() {
         ("layout-clip-legacy", 13, false),
     ] {
         println!("{name}");
-        let encoder = ClipText::from_directory(directory(name), &device).unwrap();
+        let encoder = ClipText::from_transformers(directory(name), &device).unwrap();
         let reference = Reference::of(name, &device);
         let ids = reference.ints::<2>("input_ids");
         assert_eq!(ids.dims()[1], length);
@@ -39,7 +39,7 @@ fn t5_is_that_of_transformers() {
     let device = Device::flex();
     for name in ["t5-encoder-v1-0", "t5-encoder-v1-1"] {
         println!("{name}");
-        let encoder = T5Encoder::from_directory(directory(name), &device).unwrap();
+        let encoder = T5Encoder::from_transformers(directory(name), &device).unwrap();
         let reference = Reference::of(name, &device);
         let ids = reference.ints::<2>("input_ids");
         let mask = reference.ints::<2>("attention_mask");
@@ -57,7 +57,7 @@ fn t5_is_that_of_transformers() {
 #[test]
 fn what_t5s_mask_hides_is_not_seen() {
     let device = Device::flex();
-    let encoder = T5Encoder::from_directory(directory("t5-encoder-v1-1"), &device).unwrap();
+    let encoder = T5Encoder::from_transformers(directory("t5-encoder-v1-1"), &device).unwrap();
     let ids = Tensor::<2, Int>::from_ints([[5, 9, 1], [7, 1, 3]], &device);
     let other = Tensor::<2, Int>::from_ints([[5, 9, 44], [7, 1, 2]], &device);
     let mask = Tensor::<2, Int>::from_ints([[1, 1, 0], [1, 1, 0]], &device);

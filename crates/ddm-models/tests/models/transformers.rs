@@ -9,7 +9,7 @@ use super::*;
 #[test]
 fn dit_is_that_of_diffusers() {
     let device = Device::flex();
-    let network = Dit::from_directory(directory("dit"), &device).unwrap();
+    let network = Dit::from_diffusers(directory("dit"), &device).unwrap();
     let reference = Reference::of("dit", &device);
     let (x, labels) = (reference.floats::<4>("x"), reference.ints::<1>("class_labels"));
     network.check_with(x.dims(), &labels).unwrap();
@@ -36,7 +36,7 @@ fn pixart_is_that_of_diffusers() {
     let device = Device::flex();
     for name in ["pixart-alpha", "pixart-sigma"] {
         println!("{name}");
-        let network = PixArt::from_directory(directory(name), &device).unwrap();
+        let network = PixArt::from_diffusers(directory(name), &device).unwrap();
         let reference = Reference::of(name, &device);
         let (x, conditions) = (reference.floats::<4>("x"), pixart_conditions(&reference));
         network.check_with(x.dims(), &conditions).unwrap();
@@ -58,7 +58,7 @@ fn sd3_is_that_of_diffusers() {
     let device = Device::flex();
     for name in ["sd3-transformer", "sd35-transformer"] {
         println!("{name}");
-        let network = Sd3Transformer::from_directory(directory(name), &device).unwrap();
+        let network = Sd3Transformer::from_diffusers(directory(name), &device).unwrap();
         let reference = Reference::of(name, &device);
         let (x, conditions) = (reference.floats::<4>("x"), sd3_conditions(&reference));
         network.check_with(x.dims(), &conditions).unwrap();
@@ -83,7 +83,7 @@ fn flux_is_that_of_diffusers() {
     let device = Device::flex();
     for (name, guided) in [("flux-dev", true), ("flux-schnell", false)] {
         println!("{name}");
-        let network = FluxTransformer::from_directory(directory(name), &device).unwrap();
+        let network = FluxTransformer::from_diffusers(directory(name), &device).unwrap();
         assert_eq!(network.takes_guidance(), guided);
         let reference = Reference::of(name, &device);
         let (x, conditions) = (reference.floats::<3>("x"), flux_conditions(&reference));
@@ -100,7 +100,7 @@ fn flux_is_that_of_diffusers() {
 #[test]
 fn flux_sees_relative_positions() {
     let device = Device::flex();
-    let network = FluxTransformer::from_directory(directory("flux-dev"), &device).unwrap();
+    let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
     let reference = Reference::of("flux-dev", &device);
     let (x, t) = (reference.floats::<3>("x"), reference.floats::<1>("t"));
     let mut conditions = flux_conditions(&reference);
@@ -143,7 +143,7 @@ fn assert_rows_are_apart<const D: usize, N: ConditionalPredictor<D>>(
 fn conditions_are_joined_and_replaced_row_by_row() {
     let device = Device::flex();
     let reference = Reference::of("pixart-alpha", &device);
-    let network = PixArt::from_directory(directory("pixart-alpha"), &device).unwrap();
+    let network = PixArt::from_diffusers(directory("pixart-alpha"), &device).unwrap();
     let inputs = || (reference.floats("x"), reference.floats("t"));
     let a = pixart_conditions(&reference);
     let states = a.encoder_hidden_states.clone() * -1.0;
@@ -154,7 +154,7 @@ fn conditions_are_joined_and_replaced_row_by_row() {
     assert_rows_are_apart(&network, inputs(), [a, b]);
 
     let reference = Reference::of("sd3-transformer", &device);
-    let network = Sd3Transformer::from_directory(directory("sd3-transformer"), &device).unwrap();
+    let network = Sd3Transformer::from_diffusers(directory("sd3-transformer"), &device).unwrap();
     let inputs = || (reference.floats("x"), reference.floats("t"));
     let a = sd3_conditions(&reference);
     let states = a.encoder_hidden_states.clone() * -1.0;
@@ -164,7 +164,7 @@ fn conditions_are_joined_and_replaced_row_by_row() {
     assert_rows_are_apart(&network, inputs(), [a, b]);
 
     let reference = Reference::of("flux-dev", &device);
-    let network = FluxTransformer::from_directory(directory("flux-dev"), &device).unwrap();
+    let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
     let inputs = || (reference.floats("x"), reference.floats("t") * 1000.0);
     let a = flux_conditions(&reference);
     let guidance = a.guidance.clone().map(|scale| scale * 0.5);
@@ -185,7 +185,7 @@ fn says<T>(result: Result<T, impl ToString>, expected: &str) {
 #[test]
 fn shapes_that_do_not_fit_are_refused() {
     let device = Device::flex();
-    let network = Dit::from_directory(directory("dit"), &device).unwrap();
+    let network = Dit::from_diffusers(directory("dit"), &device).unwrap();
     let labels = |labels: [i64; 2]| Tensor::<1, Int>::from_ints(labels, &device);
     assert_eq!(network.classes(), 1000);
     assert!(network.check_with([2, 4, 8, 12], &labels([0, 1000])).is_ok());
@@ -194,7 +194,7 @@ fn shapes_that_do_not_fit_are_refused() {
     says(network.check([2, 4, 7, 8]), "7");
 
     let reference = Reference::of("pixart-alpha", &device);
-    let network = PixArt::from_directory(directory("pixart-alpha"), &device).unwrap();
+    let network = PixArt::from_diffusers(directory("pixart-alpha"), &device).unwrap();
     let good = pixart_conditions(&reference);
     let check = |conditions: PixArtConditions| network.check_with([2, 4, 8, 8], &conditions);
     let mask = Tensor::ones([2, 5], &device);
@@ -208,7 +208,7 @@ fn shapes_that_do_not_fit_are_refused() {
     assert!(check(without).is_ok());
 
     let reference = Reference::of("sd35-transformer", &device);
-    let network = Sd3Transformer::from_directory(directory("sd35-transformer"), &device).unwrap();
+    let network = Sd3Transformer::from_diffusers(directory("sd35-transformer"), &device).unwrap();
     let good = sd3_conditions(&reference);
     assert!(network.check_with([2, 4, 18, 2], &good).is_ok());
     says(network.check_with([2, 4, 20, 2], &good), "is 20×2, but the model needs at most 18×18");
@@ -217,13 +217,13 @@ fn shapes_that_do_not_fit_are_refused() {
     says(network.check_with([2, 4, 8, 8], &wider), "the shape of the pooled texts is [2, 15]");
 
     let reference = Reference::of("flux-dev", &device);
-    let network = FluxTransformer::from_directory(directory("flux-dev"), &device).unwrap();
+    let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
     let good = flux_conditions(&reference);
     says(network.check_with([2, 15, 4], &good), "the shape of x is [2, 15, 4]");
     says(network.check_with([2, 16, 16], &good), "the positions of patches is [15, 3]");
     let without = FluxConditions { guidance: None, ..good.clone() };
     says(network.check_with([2, 15, 16], &without), "the guidance is absent");
-    let schnell = FluxTransformer::from_directory(directory("flux-schnell"), &device).unwrap();
+    let schnell = FluxTransformer::from_diffusers(directory("flux-schnell"), &device).unwrap();
     let reference = Reference::of("flux-schnell", &device);
     let guidance = good.guidance;
     let ignored = FluxConditions { guidance, ..flux_conditions(&reference) };
@@ -312,7 +312,7 @@ fn senseless_configs_of_transformers_are_refused() {
 fn transformers_compute_in_half_precision() {
     let device = Device::flex();
     let reference = Reference::of("flux-dev", &device);
-    let network = FluxTransformer::from_directory(directory("flux-dev"), &device).unwrap();
+    let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
     let (x, t) = (reference.floats::<3>("x"), reference.floats::<1>("t"));
     for dtype in [DType::F16, DType::BF16] {
         let half = network.clone().map(&mut Cast(dtype));
@@ -333,26 +333,26 @@ fn transformers_train() {
         (prediction - target).square().mean()
     };
     let reference = Reference::of("dit", &device);
-    let network = Dit::from_directory(directory("dit"), &device).unwrap();
+    let network = Dit::from_diffusers(directory("dit"), &device).unwrap();
     let labels = reference.ints("class_labels");
     let prediction = network.predict_with(reference.floats("x"), reference.floats("t"), labels);
     assert_gradients_reach_all(&network, loss(prediction));
 
     let reference = Reference::of("pixart-alpha", &device);
-    let network = PixArt::from_directory(directory("pixart-alpha"), &device).unwrap();
+    let network = PixArt::from_diffusers(directory("pixart-alpha"), &device).unwrap();
     let (x, t) = (reference.floats("x"), reference.floats("t"));
     let prediction = network.predict_with(x, t, pixart_conditions(&reference));
     assert_gradients_reach_all(&network, loss(prediction));
 
     let reference = Reference::of("flux-dev", &device);
-    let network = FluxTransformer::from_directory(directory("flux-dev"), &device).unwrap();
+    let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
     let (x, t) = (reference.floats("x"), reference.floats("t"));
     let prediction = network.forward(x, t, flux_conditions(&reference));
     assert_gradients_reach_all(&network, loss(prediction.unsqueeze()));
 
     // What the text sees in the last block is dropped, and the table of positions is fixed.
     let reference = Reference::of("sd35-transformer", &device);
-    let network = Sd3Transformer::from_directory(directory("sd35-transformer"), &device).unwrap();
+    let network = Sd3Transformer::from_diffusers(directory("sd35-transformer"), &device).unwrap();
     let (x, t) = (reference.floats("x"), reference.floats("t"));
     let prediction = network.predict_with(x, t, sd3_conditions(&reference));
     let gradients = loss(prediction).backward();

@@ -48,6 +48,9 @@ pub enum DiffusersError {
     /// Invalid weights. They are called by their names in the network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// Weights that cannot be read or do not fit the network, by their names in the files.
+    #[error(transparent)]
+    Files(#[from] ddm_weights::WeightsError),
 }
 
 impl UNet {
@@ -102,8 +105,10 @@ fn names() -> KeyRemapper {
         (r"^mid_block\.resnets\.1\.", "middle_end."),
         (r"^mid_block\.attentions\.0\.", "middle.attention."),
     ];
-    let patterns = patterns.into_iter().chain(OLD_ATTENTION_NAMES).collect();
-    KeyRemapper::from_patterns(patterns).expect("the patterns are valid")
+    let patterns = patterns.into_iter().map(|(old, new)| (old.to_owned(), new.to_owned()));
+    let attention = OLD_ATTENTION_NAMES
+        .map(|(old, new)| (format!(r"\.{old}\.(weight|bias)$"), format!(".{new}.$1")));
+    KeyRemapper::from_patterns(patterns.chain(attention).collect()).expect("the patterns are valid")
 }
 
 /// Adds the null class to the class vectors of a file: a row of zeros.

@@ -25,8 +25,8 @@ use super::text_embedding::TextEmbedding;
 use super::up::Up;
 use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
-use crate::settings::read_directory;
-use crate::{DiffusersError, Prepared, load_pytorch_weights};
+use crate::component::{component, current_name};
+use crate::{DiffusersError, Prepared};
 
 /// A U-Net `F(x, t, c)` for images or latents with a text c, and further conditions: the network of
 /// Stable Diffusion 1 and 2, SDXL and what is made of them.
@@ -97,10 +97,8 @@ impl UNet2dCondition {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let (json, weights) =
-            read_directory(directory.as_ref(), "diffusion_pytorch_model.safetensors")?;
-        let network = UNet2dConditionConfig::from_diffusers(&json)?.init(device)?;
-        Ok(load_pytorch_weights(network, weights)?)
+        let init = |json: &str| Ok(UNet2dConditionConfig::from_diffusers(json)?.init(device)?);
+        component(directory.as_ref(), init, current_name, &[])
     }
 
     /// Returns the configuration.

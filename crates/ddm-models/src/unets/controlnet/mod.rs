@@ -23,8 +23,8 @@ use super::middle::Middle;
 use super::{ControlResiduals, UNetCondition};
 use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
-use crate::settings::read_directory;
-use crate::{DiffusersError, Prepared, load_pytorch_weights};
+use crate::component::{component, current_name};
+use crate::{DiffusersError, Prepared};
 
 /// A network that turns a control image, such as edges or a depth map, into what is added to the skips
 /// and the middle of a [`UNet2dCondition`](crate::UNet2dCondition).
@@ -91,10 +91,8 @@ impl ControlNet {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let (json, weights) =
-            read_directory(directory.as_ref(), "diffusion_pytorch_model.safetensors")?;
-        let network = ControlNetConfig::from_diffusers(&json)?.init(device)?;
-        Ok(load_pytorch_weights(network, weights)?)
+        let init = |json: &str| Ok(ControlNetConfig::from_diffusers(json)?.init(device)?);
+        component(directory.as_ref(), init, current_name, &[])
     }
 
     /// Returns the configuration.

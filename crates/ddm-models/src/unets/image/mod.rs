@@ -12,7 +12,6 @@ use std::path::Path;
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::store::{KeyRemapper, PyTorchToBurnAdapter};
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use ddm_denoiser::ModelError;
 
@@ -25,10 +24,9 @@ use super::embedding::{ClassEmbedding, EmbeddingMlp, class_vector};
 use super::layer::Pass;
 use super::middle::Middle;
 use super::up::Up;
+use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
-use crate::blocks::{OLD_ATTENTION_NAMES, Ops};
-use crate::settings::read_directory;
-use crate::weights::load_adapted;
+use crate::component::{component, current_name};
 use crate::{DiffusersError, Prepared};
 
 /// A U-Net `F(x, t)` for images, optionally with classes: DDPM's, NCSN++ and those of consistency models.
@@ -101,12 +99,8 @@ impl UNet2d {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let (json, weights) =
-            read_directory(directory.as_ref(), "diffusion_pytorch_model.safetensors")?;
-        let network = UNet2dConfig::from_diffusers(&json)?.init(device)?;
-        let names = KeyRemapper::from_patterns(OLD_ATTENTION_NAMES.to_vec());
-        let names = names.expect("the patterns are valid");
-        Ok(load_adapted(network, &weights, names, PyTorchToBurnAdapter)?)
+        let init = |json: &str| Ok(UNet2dConfig::from_diffusers(json)?.init(device)?);
+        component(directory.as_ref(), init, current_name, &[])
     }
 
     /// Returns the configuration.

@@ -1,0 +1,50 @@
+//! Networks from the directories that diffusers and transformers write.
+
+use std::path::Path;
+
+use burn::module::Module;
+use ddm_weights::{LoadOptions, Tensors, Variant, WeightsError, load};
+
+use crate::DiffusersError;
+use crate::blocks::OLD_ATTENTION_NAMES;
+
+/// Loads a network from a directory with a `config.json` and weights: safetensors or PyTorch's `.bin`,
+/// in one file or in shards; those of the variant `fp16` where there are no others.
+///
+/// `init` makes the network from the config, `rename` gives the names of its parameters for those of the
+/// file, and tensors that the network lacks are left out where a pattern of `ignored` fits their names.
+pub(crate) fn component<M: Module>(
+    directory: &Path,
+    init: impl FnOnce(&str) -> Result<M, DiffusersError>,
+    rename: impl Fn(&str) -> String,
+    ignored: &[&str],
+) -> Result<M, DiffusersError> {
+    let path = directory.join("config.json");
+    let json =
+        std::fs::read_to_string(&path).map_err(|source| DiffusersError::Read { path, source })?;
+    let network = init(&json)?;
+    let tensors = open(directory)?.rename(|name| Some(rename(name)))?;
+    Ok(load(network, &tensors, &LoadOptions::new().ignoring(ignored.iter().copied()))?)
+}
+
+/// Opens the plain weights of a directory, or those of the variant `fp16`.
+fn open(directory: &Path) -> Result<Tensors, WeightsError> {
+    match Tensors::component(directory, &Variant::PLAIN) {
+        Err(plain @ WeightsError::NoWeights { .. }) => {
+            Tensors::component(directory, &Variant::named("fp16")?).map_err(|_| plain)
+        }
+        opened => opened,
+    }
+}
+
+/// Returns today's name of a parameter of diffusers.
+pub(crate) fn current_name(name: &str) -> String {
+    for (old, new) in OLD_ATTENTION_NAMES {
+        for end in ["weight", "bias"] {
+            if let Some(start) = name.strip_suffix(&format!(".{old}.{end}")) {
+                return format!("{start}.{new}.{end}");
+            }
+        }
+    }
+    name.to_owned()
+}

@@ -1,0 +1,101 @@
+//! Recorded inputs and outputs.
+
+use std::error::Error;
+use std::path::Path;
+
+use ddm_core::burn::tensor::DType;
+use ddm_core::prelude::{Device, Int, Tensor};
+use ddm_core::weights::{Tensors, WeightsError};
+
+use crate::tensors::numbers;
+
+/// The tensors of a `reference.safetensors`, and what was compared with them.
+#[derive(Debug)]
+pub struct Reference {
+    tensors: Tensors,
+    device: Device,
+    lines: Vec<Line>,
+}
+
+/// An output beside the recorded one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The name of the output.
+    pub name: String,
+    /// The largest error relative to the largest recorded number; infinite for another shape.
+    pub error: f64,
+}
+
+impl Reference {
+    pub(super) fn open(directory: &Path, device: &Device) -> Result<Self, Box<dyn Error>> {
+        let tensors = Tensors::open(directory.join("reference.safetensors"))?;
+        Ok(Self { tensors, device: device.clone(), lines: Vec::new() })
+    }
+
+    pub(super) fn into_lines(self) -> Vec<Line> {
+        self.lines
+    }
+
+    pub(super) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.contains(name)
+    }
+
+    /// Returns whether a tensor holds integers.
+    pub(super) fn is_int(&self, name: &str) -> Result<bool, WeightsError> {
+        Ok(self.tensors.get(name)?.stored().is_int())
+    }
+
+    /// Returns the shape of a tensor.
+    pub(super) fn shape(&self, name: &str) -> Result<&[usize], WeightsError> {
+        Ok(self.tensors.get(name)?.shape())
+    }
+
+    /// Returns a tensor of floats, or of integers as floats.
+    pub(super) fn floats<const D: usize>(&self, name: &str) -> Result<Tensor<D>, WeightsError> {
+        if self.is_int(name)? {
+            return Ok(self.ints(name)?.float());
+        }
+        Ok(Tensor::from_data(self.tensors.read_as(name, DType::F32)?, &self.device))
+    }
+
+    /// Returns a tensor of integers.
+    pub(super) fn ints<const D: usize>(&self, name: &str) -> Result<Tensor<D, Int>, WeightsError> {
+        Ok(Tensor::from_data(self.tensors.read(name)?.convert::<i64>(), &self.device))
+    }
+
+    /// Returns a tensor of floats, if it is recorded.
+    pub(super) fn optional<const D: usize>(
+        &self,
+        name: &str,
+    ) -> Result<Option<Tensor<D>>, WeightsError> {
+        self.has(name).then(|| self.floats(name)).transpose()
+    }
+
+    /// Compares an output with the recorded one, if there is one.
+    pub(super) fn check<const D: usize>(
+        &mut self,
+        name: &str,
+        found: Tensor<D>,
+    ) -> Result<(), WeightsError> {
+        if !self.has(name) {
+            return Ok(());
+        }
+        let error = if found.dims().as_slice() == self.shape(name)? {
+            let (found, expected) = (numbers(found), numbers(self.floats::<D>(name)?));
+            let size = expected.iter().fold(0.0_f32, |size, x| size.max(x.abs()));
+            let off = found.iter().zip(&expected).fold(0.0_f32, |off, (a, b)| {
+                let error = (a - b).abs();
+                if error.is_nan() { f32::INFINITY } else { off.max(error) }
+            });
+            f64::from(off) / f64::from(size)
+        } else {
+            f64::INFINITY
+        };
+        self.lines.push(Line { name: name.to_owned(), error });
+        Ok(())
+    }
+}
