@@ -40,7 +40,7 @@ impl Recorded {
         let expected = self.image(name);
         let size: f32 = expected.clone().abs().max().into_scalar();
         let error = distance(found, expected) / size;
-        eprintln!("{model:30} {name:22} {error:.1e}");
+        println!("{model:30} {name:22} {error:.1e}");
         assert!(error < 1e-5, "{model}, {name}: {error:e}");
     }
 }
