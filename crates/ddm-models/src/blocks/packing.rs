@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{DType, Tensor};
 use ddm_kernels::burn::{PackedConv, PackedLinear};
-use ddm_kernels::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights};
+use ddm_kernels::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights, Transform};
 
 use super::Ops;
 
@@ -123,7 +123,7 @@ fn choose(uses: Vec<(ParamId, Use)>, memory: Option<usize>) -> HashMap<ParamId, 
     };
     let memory = memory.unwrap_or(usize::MAX);
     let mut total: usize = methods.iter().map(|(_, method)| bytes(method)).sum();
-    for smaller in [Some(ConvMethod::Two), Some(ConvMethod::Direct), None] {
+    for smaller in [Some(ConvMethod::Four(Transform::InCall)), None] {
         methods.sort_by_key(|(_, method)| std::cmp::Reverse(bytes(method)));
         for (_, method) in &mut methods {
             let Some((used @ Use::Conv(_), _)) = *method else { continue };
