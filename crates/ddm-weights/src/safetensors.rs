@@ -1,6 +1,7 @@
 //! The header of a safetensors file: a length, a JSON object, and the data without gaps.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,11 +53,14 @@ impl<'de> Visitor<'de> for Names {
         while let Some(name) = access.next_key::<String>()? {
             if name == "__metadata__" {
                 header.metadata = access.next_value()?;
-            } else if header.entries.contains_key(&name) {
-                return Err(A::Error::custom(format!("{name} is there twice")));
-            } else {
-                header.entries.insert(name, access.next_value()?);
+                continue;
             }
+            match header.entries.entry(name) {
+                Place::Vacant(place) => place.insert(access.next_value()?),
+                Place::Occupied(place) => {
+                    return Err(A::Error::custom(format!("{} is there twice", place.key())));
+                }
+            };
         }
         Ok(header)
     }

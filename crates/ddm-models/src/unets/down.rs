@@ -36,6 +36,7 @@ pub(super) struct Down {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 enum Downsampler {
     Conv(Downsample),
     Residual(Residual),

@@ -99,6 +99,7 @@ pub enum ClassEmbed {
 
 /// The layers of a [`ClassEmbed`].
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 pub(super) enum ClassEmbedding {
     Table(Embedding),
     Layers(EmbeddingMlp),

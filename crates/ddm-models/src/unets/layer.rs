@@ -27,6 +27,7 @@ impl Pass<'_> {
 
 /// The attention after a residual block.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 pub(super) enum LayerAttention {
     Pixels(SelfAttention),
     Transformer(SpatialTransformer),

@@ -37,6 +37,7 @@ pub(super) struct Up {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 enum Upsampler {
     Conv(Upsample),
     Residual(Residual),

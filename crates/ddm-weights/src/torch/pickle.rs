@@ -182,7 +182,7 @@ impl Machine {
             (0x95, _) => {}
             (b'(', _) => self.marks.push(self.stack.len()),
             (b'0', _) => drop(self.pop()?),
-            (b'1', _) => drop(self.to_mark()?),
+            (b'1', _) => drop(self.pop_to_mark()?),
             (b'2', _) => {
                 let value = self.top()?;
                 self.stack.push(value);
@@ -206,7 +206,7 @@ impl Machine {
                 }
             },
             (b't', _) => {
-                let values = self.to_mark()?;
+                let values = self.pop_to_mark()?;
                 self.object(Object::Tuple(values));
             }
             (0x85..=0x87, _) => {
@@ -218,11 +218,11 @@ impl Machine {
                 self.object(Object::Tuple(values));
             }
             (b'l', _) => {
-                let values = self.to_mark()?;
+                let values = self.pop_to_mark()?;
                 self.object(Object::List(values));
             }
             (b'd', _) => {
-                let entries = pairs(&self.to_mark()?)?;
+                let entries = pairs(&self.pop_to_mark()?)?;
                 self.object(Object::Dict(entries));
             }
             (b'a', _) => {
@@ -230,7 +230,7 @@ impl Machine {
                 self.list()?.push(value);
             }
             (b'e' | 0x90, _) => {
-                let values = self.to_mark()?;
+                let values = self.pop_to_mark()?;
                 self.list()?.extend(values);
             }
             (b's', _) => {
@@ -238,7 +238,7 @@ impl Machine {
                 self.dict()?.push((key, value));
             }
             (b'u', _) => {
-                let entries = pairs(&self.to_mark()?)?;
+                let entries = pairs(&self.pop_to_mark()?)?;
                 self.dict()?.extend(entries);
             }
             (b'q' | b'r', Argument::Number(place)) => {
@@ -298,7 +298,7 @@ impl Machine {
         Ok(value)
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Value>, Failure> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Value>, Failure> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
             None => wrong("no mark was set"),

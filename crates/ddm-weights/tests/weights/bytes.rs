@@ -18,7 +18,7 @@ pub(crate) fn floats(name: &str, values: &[f32]) -> Vec<u8> {
 }
 
 /// A tensor as GGUF lists it: name, axes from the innermost on, type, and where its data are.
-pub type Listed<'a> = (&'a str, &'a [u64], u32, u64);
+pub(crate) type Listed<'a> = (&'a str, &'a [u64], u32, u64);
 
 /// A GGUF file of version 3 without metadata.
 pub(crate) fn gguf(tensors: &[Listed<'_>], data: &[u8]) -> Vec<u8> {

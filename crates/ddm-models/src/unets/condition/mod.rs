@@ -77,6 +77,7 @@ pub struct UNet2dCondition {
 
 /// The layers of further conditions.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 pub(in crate::unets) enum AddEmbedding {
     Text(TextEmbedding),
     TextTime(EmbeddingMlp),

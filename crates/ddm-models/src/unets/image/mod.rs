@@ -72,12 +72,14 @@ pub struct UNet2d {
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 enum DownLevel {
     Plain(Down),
     Skip(SkipDown),
 }
 
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 enum UpLevel {
     Plain(Up),
     Skip(SkipUp),
