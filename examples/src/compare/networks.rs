@@ -18,13 +18,16 @@ use ddm_core::models::{
 
 use super::{CompareError, Reference};
 
+/// Runs a network on the recorded inputs.
+type Run = fn(&Path, &mut Reference) -> Result<(), Box<dyn Error>>;
+
 /// Runs the network of a directory, and compares all outputs that are recorded.
 pub(super) fn run(
     class: &str,
     directory: &Path,
     reference: &mut Reference,
 ) -> Result<(), CompareError> {
-    let run: fn(&Path, &mut Reference) -> Result<(), Box<dyn Error>> = match class {
+    let run: Run = match class {
         "CLIPTextModel" | "CLIPTextModelWithProjection" => clip,
         "T5EncoderModel" => t5,
         "DiTTransformer2DModel" => dit,

@@ -183,6 +183,7 @@ struct Layers {
 }
 
 /// A layer; those without weights count in the names of the others.
+#[expect(clippy::large_enum_variant, reason = "a box is no module of burn")]
 #[derive(Module, Debug)]
 enum Layer {
     Conv(Conv2d),
