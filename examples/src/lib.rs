@@ -28,6 +28,8 @@ mod guides {
     struct ChoosingASampler;
     #[doc = include_str!("../../docs/coming-from-diffusers.md")]
     struct ComingFromDiffusers;
+    #[doc = include_str!("../../docs/pretrained-models.md")]
+    struct PretrainedModels;
     #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]
     struct WritingYourOwnScheduler;
     #[doc = include_str!("../../docs/devices.md")]
