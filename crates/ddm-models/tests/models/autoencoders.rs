@@ -1,49 +1,7 @@
 //! The autoencoders of diffusers against recorded latents and images (`testdata/models`).
 
-use std::path::{Path, PathBuf};
-
+use super::golden::{Recorded, directory};
 use super::*;
-
-fn directory(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models").join(name)
-}
-
-/// What diffusers recorded of a model.
-struct Recorded {
-    bytes: Vec<u8>,
-    device: Device,
-}
-
-impl Recorded {
-    fn of(name: &str, device: &Device) -> Self {
-        let bytes = std::fs::read(directory(name).join("reference.safetensors")).unwrap();
-        Self { bytes, device: device.clone() }
-    }
-
-    fn image(&self, name: &str) -> Tensor<4> {
-        let file = safetensors::SafeTensors::deserialize(&self.bytes).unwrap();
-        let view = file.tensor(name).unwrap();
-        let shape = <[usize; 4]>::try_from(view.shape()).unwrap();
-        let bytes = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
-        let numbers = bytes.collect::<Vec<f32>>();
-        Tensor::<1>::from_floats(numbers.as_slice(), &self.device).reshape(shape)
-    }
-
-    fn integers(&self, name: &str) -> Vec<i64> {
-        let file = safetensors::SafeTensors::deserialize(&self.bytes).unwrap();
-        let bytes = file.tensor(name).unwrap().data().to_vec();
-        bytes.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-
-    /// Asserts that an output is the recorded one.
-    fn assert(&self, model: &str, name: &str, found: Tensor<4>) {
-        let expected = self.image(name);
-        let size: f32 = expected.clone().abs().max().into_scalar();
-        let error = distance(found, expected) / size;
-        println!("{model:30} {name:22} {error:.1e}");
-        assert!(error < 1e-5, "{model}, {name}: {error:e}");
-    }
-}
 
 const OF_KL: [&str; 5] = [
     "autoencoder-kl-sd",
@@ -57,18 +15,18 @@ const OF_KL: [&str; 5] = [
 fn autoencoders_with_a_posterior_are_those_of_diffusers() {
     let device = Device::flex();
     for model in OF_KL {
-        let recorded = Recorded::of(model, &device);
+        let recorded = Recorded::of(model);
         let vae = AutoencoderKl::from_diffusers(directory(model), &device).unwrap();
-        let (x, z) = (recorded.image("x"), recorded.image("z"));
+        let (x, z) = (recorded.tensor::<4>("x"), recorded.tensor::<4>("z"));
         let fast = vae.clone().prepare(x.dims()).unwrap();
         let both: [&dyn Autoencoder<4>; 2] = [&vae, &fast];
         for vae in both {
             let posterior = vae.encode(x.clone());
-            recorded.assert(model, "mean", posterior.mean());
-            recorded.assert(model, "logvar", posterior.log_variance());
-            recorded.assert(model, "std", posterior.std());
-            recorded.assert(model, "decoded", vae.decode(z.clone()));
-            recorded.assert(model, "reconstruction", vae.decode(posterior.mode()));
+            recorded.assert("mean", posterior.mean());
+            recorded.assert("logvar", posterior.log_variance());
+            recorded.assert("std", posterior.std());
+            recorded.assert("decoded", vae.decode(z.clone()));
+            recorded.assert("reconstruction", vae.decode(posterior.mode()));
         }
     }
 }
@@ -76,16 +34,16 @@ fn autoencoders_with_a_posterior_are_those_of_diffusers() {
 #[test]
 fn the_tiny_autoencoder_is_that_of_diffusers() {
     let (device, model) = (Device::flex(), "autoencoder-tiny");
-    let recorded = Recorded::of(model, &device);
+    let recorded = Recorded::of(model);
     let vae = AutoencoderTiny::from_diffusers(directory(model), &device).unwrap();
     assert_eq!(vae.factor(), 8);
-    let x = recorded.image("x");
+    let x = recorded.tensor::<4>("x");
     let fast = vae.clone().prepare(x.dims()).unwrap();
     let both: [&dyn Autoencoder<4>; 2] = [&vae, &fast];
     for vae in both {
         let posterior = vae.encode(x.clone());
-        recorded.assert(model, "latents", posterior.mode());
-        recorded.assert(model, "decoded", vae.decode(recorded.image("latents")));
+        recorded.assert("latents", posterior.mode());
+        recorded.assert("decoded", vae.decode(recorded.tensor::<4>("latents")));
         assert!(posterior.std().max().into_scalar::<f32>() < 1e-6);
     }
     let latent = waves([1, 4, 2, 2], &device) * 1.7;
@@ -98,20 +56,21 @@ fn the_tiny_autoencoder_is_that_of_diffusers() {
 #[test]
 fn the_autoencoder_with_a_codebook_is_that_of_diffusers() {
     let (device, model) = (Device::flex(), "vq-model");
-    let recorded = Recorded::of(model, &device);
+    let recorded = Recorded::of(model);
     let vae = VqModel::from_diffusers(directory(model), &device).unwrap();
-    let (x, z) = (recorded.image("x"), recorded.image("z"));
+    let (x, z) = (recorded.tensor::<4>("x"), recorded.tensor::<4>("z"));
     let quantized = vae.quantize(z.clone());
-    recorded.assert(model, "z_quantized", quantized.z);
+    recorded.assert("z_quantized", quantized.z);
     let indices = quantized.indices.clone().into_data().convert::<i64>();
-    assert_eq!(indices.try_to_vec::<i64>().unwrap(), recorded.integers("indices"));
-    recorded.assert(model, "decoded", vae.decode_codes(quantized.indices));
-    recorded.assert(model, "decoded_not_quantized", vae.decode_unquantized(z.clone()));
+    let expected = recorded.ints::<1>("indices").into_data().convert::<i64>();
+    assert_eq!(indices.try_to_vec::<i64>().unwrap(), expected.try_to_vec::<i64>().unwrap());
+    recorded.assert("decoded", vae.decode_codes(quantized.indices));
+    recorded.assert("decoded_not_quantized", vae.decode_unquantized(z.clone()));
     let fast = vae.clone().prepare(x.dims()).unwrap();
     let both: [&dyn Autoencoder<4>; 2] = [&vae, &fast];
     for vae in both {
-        recorded.assert(model, "latents", vae.encode(x.clone()).mode());
-        recorded.assert(model, "decoded", vae.decode(z.clone()));
+        recorded.assert("latents", vae.encode(x.clone()).mode());
+        recorded.assert("decoded", vae.decode(z.clone()));
     }
 }
 
@@ -145,7 +104,7 @@ fn features_beyond_f16_need_force_upcast() {
     let vae = AutoencoderKl::from_diffusers(directory("autoencoder-kl-sd"), &device).unwrap();
     let halved = vae.map(&mut Enlarge).map(&mut Cast(DType::F16));
     let wide = halved.clone().map(&mut Cast(DType::F32));
-    let z = Recorded::of("autoencoder-kl-sd", &device).image("z");
+    let z = Recorded::of("autoencoder-kl-sd").tensor::<4>("z");
     let expected = wide.decode(z.clone());
     let size: f32 = expected.clone().abs().max().into_scalar();
     let error = distance(halved.decode(z.clone()), expected) / size;

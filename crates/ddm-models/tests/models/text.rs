@@ -3,7 +3,7 @@
 use ddm_models::blocks::{Activation, Ops};
 use ddm_models::text::{ClipText, ClipTextConfig, T5Encoder, T5EncoderConfig};
 
-use super::golden::{Reference, directory};
+use super::golden::{Recorded, directory};
 use super::*;
 
 #[test]
@@ -17,18 +17,18 @@ fn clip_is_that_of_transformers() {
     ] {
         println!("{name}");
         let encoder = ClipText::from_transformers(directory(name), &device).unwrap();
-        let reference = Reference::of(name, &device);
+        let reference = Recorded::of(name);
         let ids = reference.ints::<2>("input_ids");
         assert_eq!(ids.dims()[1], length);
         let output = encoder.forward(ids).unwrap();
         let penultimate = output.hidden_states.len() - 2;
-        reference.check("last_hidden_state", output.last_hidden_state.clone());
-        reference.check("penultimate", output.hidden_states[penultimate].clone());
+        reference.assert("last_hidden_state", output.last_hidden_state.clone());
+        reference.assert("penultimate", output.hidden_states[penultimate].clone());
         let last = output.hidden_states[penultimate + 1].clone();
-        reference.check("last_hidden_state", encoder.final_norm(&Ops::default(), last));
+        reference.assert("last_hidden_state", encoder.final_norm(&Ops::default(), last));
         match output.text_embeds {
-            Some(embeds) => reference.check("text_embeds", embeds),
-            None => reference.check("pooler_output", output.pooled),
+            Some(embeds) => reference.assert("text_embeds", embeds),
+            None => reference.assert("pooler_output", output.pooled),
         }
         assert_eq!(encoder.projection().is_some(), projects);
     }
@@ -40,16 +40,16 @@ fn t5_is_that_of_transformers() {
     for name in ["t5-encoder-v1-0", "t5-encoder-v1-1"] {
         println!("{name}");
         let encoder = T5Encoder::from_transformers(directory(name), &device).unwrap();
-        let reference = Reference::of(name, &device);
+        let reference = Recorded::of(name);
         let ids = reference.ints::<2>("input_ids");
         let mask = reference.ints::<2>("attention_mask");
         let states = encoder.hidden_states(ids.clone(), None).unwrap();
         assert_eq!(states.len(), 3);
-        reference.check("hidden_state_1", states[1].clone());
+        reference.assert("hidden_state_1", states[1].clone());
         let all = encoder.forward(ids.clone(), None).unwrap();
-        reference.check("last_hidden_state", all);
+        reference.assert("last_hidden_state", all);
         let masked = encoder.forward(ids, Some(mask)).unwrap();
-        reference.check("last_hidden_state_masked", masked);
+        reference.assert("last_hidden_state_masked", masked);
     }
 }
 

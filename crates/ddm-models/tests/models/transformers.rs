@@ -3,28 +3,28 @@
 use ddm_denoiser::Condition;
 use ddm_models::transformer::*;
 
-use super::golden::{Reference, directory};
+use super::golden::{Recorded, directory};
 use super::*;
 
 #[test]
 fn dit_is_that_of_diffusers() {
     let device = Device::flex();
     let network = Dit::from_diffusers(directory("dit"), &device).unwrap();
-    let reference = Reference::of("dit", &device);
-    let (x, labels) = (reference.floats::<4>("x"), reference.ints::<1>("class_labels"));
+    let reference = Recorded::of("dit");
+    let (x, labels) = (reference.tensor::<4>("x"), reference.ints::<1>("class_labels"));
     network.check_with(x.dims(), &labels).unwrap();
-    let out = network.predict_with(x.clone(), reference.floats("t"), labels.clone());
+    let out = network.predict_with(x.clone(), reference.tensor("t"), labels.clone());
     assert_eq!(network.output_shape_with(x.dims()), Some(out.dims()));
-    reference.check("out", out);
+    reference.assert("out", out);
     // Its weights packed, it predicts the same.
-    let (t, prepared) = (reference.floats::<1>("t"), network.prepare([1, 4, 8, 8]).unwrap());
-    reference.check("out", prepared.predict_with(x, t, labels));
+    let (t, prepared) = (reference.tensor::<1>("t"), network.prepare([1, 4, 8, 8]).unwrap());
+    reference.assert("out", prepared.predict_with(x, t, labels));
 }
 
-fn pixart_conditions(reference: &Reference) -> PixArtConditions {
-    let optional = |name| reference.has(name).then(|| reference.floats::<2>(name));
+fn pixart_conditions(reference: &Recorded) -> PixArtConditions {
+    let optional = |name| reference.get::<2>(name);
     PixArtConditions {
-        encoder_hidden_states: reference.floats("encoder_hidden_states"),
+        encoder_hidden_states: reference.tensor("encoder_hidden_states"),
         encoder_attention_mask: Some(reference.ints("encoder_attention_mask")),
         resolution: optional("resolution"),
         aspect_ratio: optional("aspect_ratio"),
@@ -37,19 +37,19 @@ fn pixart_is_that_of_diffusers() {
     for name in ["pixart-alpha", "pixart-sigma"] {
         println!("{name}");
         let network = PixArt::from_diffusers(directory(name), &device).unwrap();
-        let reference = Reference::of(name, &device);
-        let (x, conditions) = (reference.floats::<4>("x"), pixart_conditions(&reference));
+        let reference = Recorded::of(name);
+        let (x, conditions) = (reference.tensor::<4>("x"), pixart_conditions(&reference));
         network.check_with(x.dims(), &conditions).unwrap();
-        let out = network.predict_with(x.clone(), reference.floats("t"), conditions);
+        let out = network.predict_with(x.clone(), reference.tensor("t"), conditions);
         assert_eq!(network.output_shape_with(x.dims()), Some(out.dims()));
-        reference.check("out", out);
+        reference.assert("out", out);
     }
 }
 
-fn sd3_conditions(reference: &Reference) -> Sd3Conditions {
+fn sd3_conditions(reference: &Recorded) -> Sd3Conditions {
     Sd3Conditions {
-        encoder_hidden_states: reference.floats("encoder_hidden_states"),
-        pooled_projections: reference.floats("pooled_projections"),
+        encoder_hidden_states: reference.tensor("encoder_hidden_states"),
+        pooled_projections: reference.tensor("pooled_projections"),
     }
 }
 
@@ -59,22 +59,22 @@ fn sd3_is_that_of_diffusers() {
     for name in ["sd3-transformer", "sd35-transformer"] {
         println!("{name}");
         let network = Sd3Transformer::from_diffusers(directory(name), &device).unwrap();
-        let reference = Reference::of(name, &device);
-        let (x, conditions) = (reference.floats::<4>("x"), sd3_conditions(&reference));
+        let reference = Recorded::of(name);
+        let (x, conditions) = (reference.tensor::<4>("x"), sd3_conditions(&reference));
         network.check_with(x.dims(), &conditions).unwrap();
-        let out = network.predict_with(x.clone(), reference.floats("t"), conditions);
+        let out = network.predict_with(x.clone(), reference.tensor("t"), conditions);
         assert_eq!(network.output_shape_with(x.dims()), Some(out.dims()));
-        reference.check("out", out);
+        reference.assert("out", out);
     }
 }
 
-fn flux_conditions(reference: &Reference) -> FluxConditions {
+fn flux_conditions(reference: &Recorded) -> FluxConditions {
     FluxConditions {
-        encoder_hidden_states: reference.floats("encoder_hidden_states"),
-        pooled_projections: reference.floats("pooled_projections"),
-        img_ids: reference.floats("img_ids"),
-        txt_ids: reference.floats("txt_ids"),
-        guidance: reference.has("guidance").then(|| reference.floats("guidance")),
+        encoder_hidden_states: reference.tensor("encoder_hidden_states"),
+        pooled_projections: reference.tensor("pooled_projections"),
+        img_ids: reference.tensor("img_ids"),
+        txt_ids: reference.tensor("txt_ids"),
+        guidance: reference.get("guidance"),
     }
 }
 
@@ -85,14 +85,14 @@ fn flux_is_that_of_diffusers() {
         println!("{name}");
         let network = FluxTransformer::from_diffusers(directory(name), &device).unwrap();
         assert_eq!(network.takes_guidance(), guided);
-        let reference = Reference::of(name, &device);
-        let (x, conditions) = (reference.floats::<3>("x"), flux_conditions(&reference));
+        let reference = Recorded::of(name);
+        let (x, conditions) = (reference.tensor::<3>("x"), flux_conditions(&reference));
         network.check_with(x.dims(), &conditions).unwrap();
-        let t = reference.floats::<1>("t");
+        let t = reference.tensor::<1>("t");
         let out = network.forward(x.clone(), t.clone(), conditions.clone());
         assert_eq!(network.output_shape_with(x.dims()), Some(out.dims()));
-        reference.check("out", out);
-        reference.check("out", network.predict_with(x, t * 1000.0, conditions));
+        reference.assert("out", out);
+        reference.assert("out", network.predict_with(x, t * 1000.0, conditions));
     }
 }
 
@@ -101,8 +101,8 @@ fn flux_is_that_of_diffusers() {
 fn flux_sees_relative_positions() {
     let device = Device::flex();
     let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
-    let reference = Reference::of("flux-dev", &device);
-    let (x, t) = (reference.floats::<3>("x"), reference.floats::<1>("t"));
+    let reference = Recorded::of("flux-dev");
+    let (x, t) = (reference.tensor::<3>("x"), reference.tensor::<1>("t"));
     let mut conditions = flux_conditions(&reference);
     let expected = network.forward(x.clone(), t.clone(), conditions.clone());
     let size: f32 = expected.clone().abs().max().into_scalar();
@@ -142,9 +142,9 @@ fn assert_rows_are_apart<const D: usize, N: ConditionalPredictor<D>>(
 #[test]
 fn conditions_are_joined_and_replaced_row_by_row() {
     let device = Device::flex();
-    let reference = Reference::of("pixart-alpha", &device);
+    let reference = Recorded::of("pixart-alpha");
     let network = PixArt::from_diffusers(directory("pixart-alpha"), &device).unwrap();
-    let inputs = || (reference.floats("x"), reference.floats("t"));
+    let inputs = || (reference.tensor("x"), reference.tensor("t"));
     let a = pixart_conditions(&reference);
     let states = a.encoder_hidden_states.clone() * -1.0;
     let resolution = a.resolution.clone().map(|pixels| pixels * 0.5);
@@ -153,9 +153,9 @@ fn conditions_are_joined_and_replaced_row_by_row() {
     assert!(a.joins(&without).unwrap_err().to_string().contains("in one of two conditions"));
     assert_rows_are_apart(&network, inputs(), [a, b]);
 
-    let reference = Reference::of("sd3-transformer", &device);
+    let reference = Recorded::of("sd3-transformer");
     let network = Sd3Transformer::from_diffusers(directory("sd3-transformer"), &device).unwrap();
-    let inputs = || (reference.floats("x"), reference.floats("t"));
+    let inputs = || (reference.tensor("x"), reference.tensor("t"));
     let a = sd3_conditions(&reference);
     let states = a.encoder_hidden_states.clone() * -1.0;
     let shorter = states.clone().narrow(1, 0, 3);
@@ -163,9 +163,9 @@ fn conditions_are_joined_and_replaced_row_by_row() {
     assert!(a.joins(&Sd3Conditions { encoder_hidden_states: shorter, ..a.clone() }).is_err());
     assert_rows_are_apart(&network, inputs(), [a, b]);
 
-    let reference = Reference::of("flux-dev", &device);
+    let reference = Recorded::of("flux-dev");
     let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
-    let inputs = || (reference.floats("x"), reference.floats("t") * 1000.0);
+    let inputs = || (reference.tensor("x"), reference.tensor("t") * 1000.0);
     let a = flux_conditions(&reference);
     let guidance = a.guidance.clone().map(|scale| scale * 0.5);
     let pooled_projections = a.pooled_projections.clone() * -1.0;
@@ -193,7 +193,7 @@ fn shapes_that_do_not_fit_are_refused() {
     says(network.check_with([2, 3, 8, 8], &labels([0, 0])), "of 3 channels");
     says(network.check([2, 4, 7, 8]), "7");
 
-    let reference = Reference::of("pixart-alpha", &device);
+    let reference = Recorded::of("pixart-alpha");
     let network = PixArt::from_diffusers(directory("pixart-alpha"), &device).unwrap();
     let good = pixart_conditions(&reference);
     let check = |conditions: PixArtConditions| network.check_with([2, 4, 8, 8], &conditions);
@@ -207,7 +207,7 @@ fn shapes_that_do_not_fit_are_refused() {
     let without = PixArtConditions { encoder_attention_mask: None, ..good };
     assert!(check(without).is_ok());
 
-    let reference = Reference::of("sd35-transformer", &device);
+    let reference = Recorded::of("sd35-transformer");
     let network = Sd3Transformer::from_diffusers(directory("sd35-transformer"), &device).unwrap();
     let good = sd3_conditions(&reference);
     assert!(network.check_with([2, 4, 18, 2], &good).is_ok());
@@ -216,7 +216,7 @@ fn shapes_that_do_not_fit_are_refused() {
     let wider = Sd3Conditions { pooled_projections, ..good };
     says(network.check_with([2, 4, 8, 8], &wider), "the shape of the pooled texts is [2, 15]");
 
-    let reference = Reference::of("flux-dev", &device);
+    let reference = Recorded::of("flux-dev");
     let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
     let good = flux_conditions(&reference);
     says(network.check_with([2, 15, 4], &good), "the shape of x is [2, 15, 4]");
@@ -224,7 +224,7 @@ fn shapes_that_do_not_fit_are_refused() {
     let without = FluxConditions { guidance: None, ..good.clone() };
     says(network.check_with([2, 15, 16], &without), "the guidance is absent");
     let schnell = FluxTransformer::from_diffusers(directory("flux-schnell"), &device).unwrap();
-    let reference = Reference::of("flux-schnell", &device);
+    let reference = Recorded::of("flux-schnell");
     let guidance = good.guidance;
     let ignored = FluxConditions { guidance, ..flux_conditions(&reference) };
     assert!(schnell.check_with([2, 15, 8], &ignored).is_ok());
@@ -311,14 +311,14 @@ fn senseless_configs_of_transformers_are_refused() {
 #[test]
 fn transformers_compute_in_half_precision() {
     let device = Device::flex();
-    let reference = Reference::of("flux-dev", &device);
+    let reference = Recorded::of("flux-dev");
     let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
-    let (x, t) = (reference.floats::<3>("x"), reference.floats::<1>("t"));
+    let (x, t) = (reference.tensor::<3>("x"), reference.tensor::<1>("t"));
     for dtype in [DType::F16, DType::BF16] {
         let half = network.clone().map(&mut Cast(dtype));
         let found = half.forward(x.clone(), t.clone(), flux_conditions(&reference));
         assert_eq!(found.dtype(), DType::F32);
-        let expected = reference.floats::<3>("out");
+        let expected = reference.tensor::<3>("out");
         let size: f32 = expected.clone().abs().max().into_scalar();
         let error = distance(found, expected) / size;
         assert!(error < 0.05, "{dtype:?}: {error}");
@@ -332,28 +332,28 @@ fn transformers_train() {
         let target = waves(prediction.dims(), &device);
         (prediction - target).square().mean()
     };
-    let reference = Reference::of("dit", &device);
+    let reference = Recorded::of("dit");
     let network = Dit::from_diffusers(directory("dit"), &device).unwrap();
     let labels = reference.ints("class_labels");
-    let prediction = network.predict_with(reference.floats("x"), reference.floats("t"), labels);
+    let prediction = network.predict_with(reference.tensor("x"), reference.tensor("t"), labels);
     assert_gradients_reach_all(&network, loss(prediction));
 
-    let reference = Reference::of("pixart-alpha", &device);
+    let reference = Recorded::of("pixart-alpha");
     let network = PixArt::from_diffusers(directory("pixart-alpha"), &device).unwrap();
-    let (x, t) = (reference.floats("x"), reference.floats("t"));
+    let (x, t) = (reference.tensor("x"), reference.tensor("t"));
     let prediction = network.predict_with(x, t, pixart_conditions(&reference));
     assert_gradients_reach_all(&network, loss(prediction));
 
-    let reference = Reference::of("flux-dev", &device);
+    let reference = Recorded::of("flux-dev");
     let network = FluxTransformer::from_diffusers(directory("flux-dev"), &device).unwrap();
-    let (x, t) = (reference.floats("x"), reference.floats("t"));
+    let (x, t) = (reference.tensor("x"), reference.tensor("t"));
     let prediction = network.forward(x, t, flux_conditions(&reference));
     assert_gradients_reach_all(&network, loss(prediction.unsqueeze()));
 
     // What the text sees in the last block is dropped, and the table of positions is fixed.
-    let reference = Reference::of("sd35-transformer", &device);
+    let reference = Recorded::of("sd35-transformer");
     let network = Sd3Transformer::from_diffusers(directory("sd35-transformer"), &device).unwrap();
-    let (x, t) = (reference.floats("x"), reference.floats("t"));
+    let (x, t) = (reference.tensor("x"), reference.tensor("t"));
     let prediction = network.predict_with(x, t, sd3_conditions(&reference));
     let gradients = loss(prediction).backward();
     let mut visitor =

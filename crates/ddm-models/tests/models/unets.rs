@@ -1,51 +1,11 @@
 //! U-Nets of diffusers, by its names, against recorded outputs (`testdata/models`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::golden::{Recorded, directory};
 use super::*;
 
-pub(super) fn directory(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/models").join(name)
-}
-
-/// The tensors that diffusers recorded.
-pub(super) struct Recorded {
-    bytes: Vec<u8>,
-    device: Device,
-}
-
 impl Recorded {
-    pub(super) fn of(name: &str) -> Self {
-        Self::from(name, "reference.safetensors")
-    }
-
-    fn from(name: &str, file: &str) -> Self {
-        let bytes = std::fs::read(directory(name).join(file)).unwrap();
-        Self { bytes, device: Device::flex() }
-    }
-
-    fn get<const D: usize>(&self, name: &str) -> Option<Tensor<D>> {
-        let file = safetensors::SafeTensors::deserialize(&self.bytes).unwrap();
-        let view = file.tensor(name).ok()?;
-        let numbers: Vec<f32> = match view.dtype() {
-            safetensors::Dtype::F32 => {
-                let bytes = view.data().chunks_exact(4);
-                bytes.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-            }
-            safetensors::Dtype::I64 => {
-                let bytes = view.data().chunks_exact(8);
-                bytes.map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32).collect()
-            }
-            other => panic!("{name}: {other:?}"),
-        };
-        let shape: [usize; D] = view.shape().try_into().unwrap();
-        Some(Tensor::<1>::from_floats(numbers.as_slice(), &self.device).reshape(shape))
-    }
-
-    fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
-        self.get(name).unwrap_or_else(|| panic!("no tensor {name}"))
-    }
-
     /// What a text-conditional network takes.
     pub(super) fn condition(&self) -> UNetCondition {
         let added = || {
@@ -57,15 +17,6 @@ impl Recorded {
             added: added(),
             ..UNetCondition::new(self.tensor("encoder_hidden_states"))
         }
-    }
-
-    /// Asserts that an output is the recorded one up to 1e-5 of its largest number.
-    fn assert<const D: usize>(&self, case: &str, name: &str, output: Tensor<D>) {
-        let expected = self.tensor::<D>(name);
-        let size: f32 = expected.clone().abs().max().into_scalar();
-        let error = distance(output, expected) / size;
-        println!("{case} {name}: {error:.1e}");
-        assert!(error < 1e-5, "{case} {name}: {error:e}");
     }
 }
 
@@ -111,7 +62,7 @@ fn text_conditional_predictions_are_those_of_diffusers() {
         network.check_with(x.dims(), &condition).unwrap();
         let expected = recorded.tensor::<4>("out").dims();
         assert_eq!(network.output_shape_with(x.dims()), Some(expected));
-        recorded.assert(name, "out", network.predict_with(x, t, condition));
+        recorded.assert("out", network.predict_with(x, t, condition));
     }
 }
 
@@ -125,14 +76,14 @@ fn masked_texts_and_odd_sizes_are_as_in_diffusers() {
         let masked = UNetCondition { encoder_attention_mask: extras.get("mask"), ..plain.clone() };
         let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor::<1>("t"));
         network.check_with(x.dims(), &masked).unwrap();
-        extras.assert(name, "out_masked", network.predict_with(x, t.clone(), masked));
+        extras.assert("out_masked", network.predict_with(x, t.clone(), masked));
         let Some(x) = extras.get::<4>("x_odd") else {
             // Its levels double the image by residual blocks.
             assert!(network.check_with([2, 3, 7, 10], &plain).is_err());
             continue;
         };
         network.check_with(x.dims(), &plain).unwrap();
-        extras.assert(name, "out_odd", network.predict_with(x, t, plain));
+        extras.assert("out_odd", network.predict_with(x, t, plain));
     }
 }
 
@@ -168,7 +119,7 @@ fn predictions_without_a_text_are_those_of_diffusers() {
                 network.predict(x, t)
             }
         };
-        recorded.assert(name, "out", out);
+        recorded.assert("out", out);
     }
 }
 
@@ -203,14 +154,14 @@ fn residuals_of_a_controlnet_are_those_of_diffusers() {
         for (index, down) in residuals.down.into_iter().enumerate() {
             let tensor = format!("{prefix}down_{index}{suffix}");
             if recorded.get::<4>(&tensor).is_some() {
-                recorded.assert(name, &tensor, down);
+                recorded.assert(&tensor, down);
             }
         }
-        recorded.assert(name, &format!("{prefix}mid{suffix}"), residuals.mid);
+        recorded.assert(&format!("{prefix}mid{suffix}"), residuals.mid);
     }
     let fast = network.prepare(x.dims(), &condition, &full, None).unwrap();
     let residuals = fast.residuals(x, t, &condition, &full);
-    recorded.assert(name, "mid", residuals.mid);
+    recorded.assert("mid", residuals.mid);
 }
 
 #[test]
@@ -220,11 +171,7 @@ fn a_unet_takes_the_residuals_of_a_controlnet() {
     let recorded = Recorded::of(name);
     let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor::<1>("t"));
     let without = recorded.condition();
-    recorded.assert(
-        name,
-        "out_without",
-        network.predict_with(x.clone(), t.clone(), without.clone()),
-    );
+    recorded.assert("out_without", network.predict_with(x.clone(), t.clone(), without.clone()));
     let down = ["down_0", "down_1", "down_2", "down_3"].map(|name| recorded.tensor(name));
     let residuals = ControlResiduals { down: down.into(), mid: recorded.tensor("mid") };
     // Those of two networks are added.
@@ -234,7 +181,7 @@ fn a_unet_takes_the_residuals_of_a_controlnet() {
     };
     let with = UNetCondition { residuals: Some(half.clone().plus(half)), ..without.clone() };
     network.check_with(x.dims(), &with).unwrap();
-    recorded.assert(name, "out", network.predict_with(x.clone(), t, with));
+    recorded.assert("out", network.predict_with(x.clone(), t, with));
 
     let mut short = residuals.clone();
     short.down.pop();
@@ -257,14 +204,14 @@ fn prepared_networks_predict_the_same() {
     let (x, t, condition) = (recorded.tensor::<4>("x"), recorded.tensor("t"), recorded.condition());
     let fast = network.prepare(x.dims(), &condition, None).unwrap();
     fast.check_with(x.dims(), &condition).unwrap();
-    recorded.assert(name, "out", fast.predict_with(x, t, condition));
+    recorded.assert("out", fast.predict_with(x, t, condition));
 
     let name = "unet2d-consistency";
     let (network, recorded) =
         (UNet2d::from_diffusers(directory(name), &device).unwrap(), Recorded::of(name));
     let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor("t"));
     let fast = network.prepare(x.dims(), None).unwrap();
-    recorded.assert(name, "out", fast.predict_with(x, t, class(&recorded).unwrap()));
+    recorded.assert("out", fast.predict_with(x, t, class(&recorded).unwrap()));
 }
 
 #[test]
@@ -277,13 +224,13 @@ fn a_loaded_network_is_saved_and_trained_as_others() {
     let again = load_weights(network.config().init(&device).unwrap(), &path).unwrap();
     let recorded = Recorded::of(name);
     let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor("t"));
-    recorded.assert(name, "out", again.predict_with(x, t, recorded.condition()));
+    recorded.assert("out", again.predict_with(x, t, recorded.condition()));
 
     // Every weight is reached: none is loaded for nothing.
     let device = device.autodiff();
     for name in ["unet2d-condition-sd15", "unet2d-condition-sdxl", name] {
         let network = UNet2dCondition::from_diffusers(directory(name), &device).unwrap();
-        let recorded = Recorded { device: device.clone(), ..Recorded::of(name) };
+        let recorded = Recorded::of(name).on(&device);
         let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor("t"));
         let out = network.predict_with(x, t, recorded.condition());
         let target = recorded.tensor::<4>("out") * 2.0;
@@ -310,11 +257,11 @@ fn conditions_are_joined_row_by_row() {
     row(0).joins(&row(1)).unwrap();
     let joined = row(0).followed_by(row(1));
     assert_eq!(joined.batch(), 2);
-    recorded.assert(name, "out", network.predict_with(x.clone(), t.clone(), joined));
+    recorded.assert("out", network.predict_with(x.clone(), t.clone(), joined));
     // Each row from another.
     let swapped = row(1).followed_by(row(0));
     let replaced = swapped.clone().replaced(all.clone(), &[true, true]);
-    recorded.assert(name, "out", network.predict_with(x, t, replaced));
+    recorded.assert("out", network.predict_with(x, t, replaced));
     let without = UNetCondition { added: None, ..row(0) };
     let error = without.joins(&row(1)).unwrap_err().to_string();
     assert!(error.contains("added is given for one condition"), "{error}");

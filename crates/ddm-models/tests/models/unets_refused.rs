@@ -1,6 +1,6 @@
 //! What U-Nets by diffusers' names refuse: settings, inputs and conditions.
 
-use super::unets::{Recorded, directory};
+use super::golden::{Recorded, directory};
 use super::*;
 
 #[test]
