@@ -6,7 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ddm_core::prelude::Device;
 use ddm_examples::animation::{GifError, Timing, gif};
+use ddm_examples::compare::{self, CompareError};
 use ddm_examples::data::{DataError, digits, digits_from, dino, points_from};
 use ddm_examples::device::{KNOWN_DEVICES, available_devices, parse_device};
 use ddm_examples::pictures::{Images, grid, spread, strip};
@@ -367,4 +369,37 @@ fn play(bytes: &[u8]) -> Vec<RgbImage> {
         shown.push(screen.clone());
     }
     shown
+}
+
+/// The example `compare`, on the networks of testdata.
+#[test]
+fn recorded_networks_are_right() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/models");
+    let device = Device::flex();
+    let (mut outputs, mut unsupported) = (0, Vec::new());
+    for directory in compare::directories(&models).unwrap() {
+        let name = directory.file_name().unwrap().to_string_lossy().into_owned();
+        match compare::compare(&directory, &device) {
+            Ok(lines) => {
+                assert!(!lines.is_empty(), "{name}");
+                for line in &lines {
+                    assert!(line.error < 1e-5, "{name}: {line:?}");
+                }
+                outputs += lines.len();
+            }
+            Err(CompareError::Unsupported { .. }) => unsupported.push(name),
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+    // The last holds tensors alone.
+    assert_eq!((outputs, unsupported), (105, vec!["gguf-tensors".to_owned()]));
+
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = compare::compare(empty.path(), &device);
+    assert!(matches!(nothing, Err(CompareError::Unsupported { .. })));
+    std::fs::write(empty.path().join("config.json"), r#"{"_class_name": "DiTTransformer2DModel"}"#)
+        .unwrap();
+    let unreadable = compare::compare(empty.path(), &device);
+    assert!(matches!(unreadable, Err(CompareError::Read(_))), "{unreadable:?}");
+    assert!(compare::directories(&empty.path().join("absent")).is_err());
 }

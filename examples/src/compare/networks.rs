@@ -1,7 +1,7 @@
 //! A network of each class that we know.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ddm_core::burn::module::{Module, ModuleMapper, Param};
 use ddm_core::burn::tensor::{DType, Tensor};
@@ -9,7 +9,8 @@ use ddm_core::denoiser::{ConditionalPredictor, NoisePredictor};
 use ddm_core::latent::Autoencoder;
 use ddm_core::models::text::{ClipText, T5Encoder};
 use ddm_core::models::transformer::{
-    Dit, FluxConditions, FluxTransformer, PixArt, PixArtConditions, Sd3Conditions, Sd3Transformer,
+    Dit, FluxConditions, FluxTransformer, FluxTransformerConfig, PixArt, PixArtConditions,
+    Sd3Conditions, Sd3Transformer,
 };
 use ddm_core::models::{
     AddedConditions, AutoencoderKl, AutoencoderTiny, ClassEmbed, ClassLabels, Control, ControlNet,
@@ -117,7 +118,47 @@ fn sd3(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>
 }
 
 fn flux(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let network = wide(FluxTransformer::from_diffusers(directory, reference.device())?);
+    let files = single_files(directory)?;
+    if files.is_empty() {
+        let network = FluxTransformer::from_diffusers(directory, reference.device())?;
+        return flux_output(network, "out", reference);
+    }
+    let json = std::fs::read_to_string(directory.join("config.json"))?;
+    let config = FluxTransformerConfig::from_json(&json)?;
+    for file in files {
+        let network = FluxTransformer::from_single_file(&file, &config, reference.device())?;
+        // `flux-Q8_0.gguf` has the output `Q8_0.out`, and bf16 weights one of their own.
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let quantized = name.rsplit_once('-').map(|(_, kind)| format!("{kind}.out"));
+        let output = match quantized.filter(|output| reference.has(output)) {
+            Some(output) => output,
+            None if name.contains("bf16") => "out_bf16_weights".to_owned(),
+            None => "out".to_owned(),
+        };
+        flux_output(network, &output, reference)?;
+    }
+    Ok(())
+}
+
+/// Returns the files of weights that are no component of diffusers.
+fn single_files(directory: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
+    let entries = std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
+    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let ours = name == "reference.safetensors" || name.starts_with("diffusion_pytorch_model");
+        !ours && (name.ends_with(".safetensors") || name.ends_with(".gguf"))
+    });
+    files.sort();
+    Ok(files)
+}
+
+fn flux_output(
+    network: FluxTransformer,
+    output: &str,
+    reference: &mut Reference,
+) -> Result<(), Box<dyn Error>> {
+    let network = wide(network);
     let conditions = FluxConditions {
         encoder_hidden_states: reference.floats("encoder_hidden_states")?,
         pooled_projections: reference.floats("pooled_projections")?,
@@ -126,7 +167,7 @@ fn flux(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error
         guidance: reference.optional("guidance")?,
     };
     let out = network.forward(reference.floats("x")?, reference.floats("t")?, conditions);
-    Ok(reference.check("out", out)?)
+    Ok(reference.check(output, out)?)
 }
 
 /// Returns whether labels are embedded as numbers, as the timestep is.
