@@ -45,4 +45,4 @@ pub use unets::{
     UNet2dCondition, UNet2dConditionConfig, UNet2dConfig, UNetCondition,
 };
 pub use vae::{Vae, VaeConfig};
-pub use weights::{WeightsError, load_pytorch_weights, load_weights, save_weights};
+pub use weights::{WeightsError, load_weights, save_weights};

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::store::SafetensorsStoreError;
 use burn::store::{
     ApplyError, ApplyResult, FloatCastAdapter, IdentityAdapter, KeyRemapper, ModuleAdapter,
-    ModuleStore, PyTorchToBurnAdapter, SafetensorsStore,
+    ModuleStore, SafetensorsStore,
 };
 use burn::tensor::DType;
 use thiserror::Error;
@@ -124,39 +124,12 @@ pub fn load_weights<M: Module>(module: M, path: impl AsRef<Path>) -> Result<M, W
     load_adapted(module, path.as_ref(), KeyRemapper::new(), IdentityAdapter)
 }
 
-/// Loads a safetensors file that PyTorch wrote, whose tensors have the names of the module's fields.
-///
-/// As [`load_weights`], but the layouts are PyTorch's: the weights of linear layers are transposed, and
-/// those of norms are called `weight` and `bias`.
-///
-/// # Errors
-///
-/// As there.
-pub fn load_pytorch_weights<M: Module>(
-    module: M,
-    path: impl AsRef<Path>,
-) -> Result<M, WeightsError> {
-    load_adapted(module, path.as_ref(), KeyRemapper::new(), PyTorchToBurnAdapter)
-}
-
 /// Loads a file of another layout: `names` changes its names, `layouts` its tensors.
 pub(crate) fn load_adapted<M: Module>(
-    module: M,
-    path: &Path,
-    names: KeyRemapper,
-    layouts: impl ModuleAdapter + Clone + 'static,
-) -> Result<M, WeightsError> {
-    load_without(module, path, names, layouts, |_| false)
-}
-
-/// As [`load_adapted`], but the file may have tensors that the module does not have, where `extra` is
-/// true of their changed names.
-pub(crate) fn load_without<M: Module>(
     mut module: M,
     path: &Path,
     names: KeyRemapper,
     layouts: impl ModuleAdapter + Clone + 'static,
-    extra: impl Fn(&str) -> bool,
 ) -> Result<M, WeightsError> {
     let store = SafetensorsStore::from_file(path).remap(names).with_from_adapter(layouts.clone());
     // The result is checked below, where the error can name the fault.
@@ -173,8 +146,7 @@ pub(crate) fn load_without<M: Module>(
     if floats.any(|dtype| Some(dtype) != first) {
         store = store.with_from_adapter(layouts.chain(FloatCastAdapter::to(DType::F32)));
     }
-    let mut result = store.apply_to(&mut module).map_err(failed)?;
-    result.unused.retain(|tensor| !extra(tensor));
+    let result = store.apply_to(&mut module).map_err(failed)?;
     judge(path, result).map(|()| module)
 }
 

@@ -6,7 +6,8 @@ use crate::{Fault, WeightsError};
 /// Bytes that are read ahead.
 const AHEAD: u64 = 1 << 16;
 
-/// A position in a source, which moves forward. It reads ahead by little, whatever lengths it is told.
+/// A position in a source, which moves forward. It reads little ahead, whatever
+/// lengths a file claims.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     source: &'a Source,

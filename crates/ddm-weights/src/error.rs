@@ -34,7 +34,7 @@ pub enum WeightsError {
     NoWeights {
         /// The directory.
         directory: PathBuf,
-        /// The variant that was asked for.
+        /// The requested variant.
         variant: String,
         /// The names that were looked for.
         looked_for: Vec<String>,
@@ -74,7 +74,7 @@ pub enum WeightsError {
         /// The other one.
         second: PathBuf,
     },
-    /// A tensor that was asked for by a name that there is not.
+    /// A name that no tensor has.
     #[error("{} has no tensor {tensor}", path.display())]
     NoTensor {
         /// The file or directory.
@@ -109,7 +109,7 @@ pub enum WeightsError {
     Cast {
         /// The type in the file.
         stored: Stored,
-        /// The type asked for.
+        /// The requested type.
         wanted: DType,
     },
     /// Parts, axes or shapes that do not fit a tensor.

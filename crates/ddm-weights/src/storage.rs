@@ -36,7 +36,7 @@ impl Storage {
         Err(WeightsError::Cast { stored, wanted })
     }
 
-    /// Reads the numbers from `start` on as `wanted`, for which [`check`](Self::check) was asked, into
+    /// Reads the numbers from `start` on as `wanted`, which must pass [`check`](Self::check), into
     /// `out`, which is aligned for them.
     pub(crate) fn read(
         &self,

@@ -88,11 +88,7 @@ impl AutoencoderKlConfig {
         settings.require("latents_mean", &[Value::Null])?;
         settings.require("latents_std", &[Value::Null])?;
         let channels: Vec<usize> = settings.take("block_out_channels", "sizes", vec![64])?;
-        let levels = channels.len();
-        let (down, up) = (
-            ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"],
-            ["UpDecoderBlock2D", "AttnUpDecoderBlock2D"],
-        );
+        let [attention_down, attention_up] = settings.attention(channels.len())?;
         let shift: Option<f64> = settings.take("shift_factor", "null or a number", None)?;
         let yes = "true or false";
         let config = Self {
@@ -101,8 +97,8 @@ impl AutoencoderKlConfig {
             latent_channels: settings.take("latent_channels", "a size", 4)?,
             channels,
             blocks: settings.take("layers_per_block", "a size", 1)?,
-            attention_down: settings.attention("down_block_types", levels, down)?,
-            attention_up: coarsest_first(settings.attention("up_block_types", levels, up)?, levels),
+            attention_down,
+            attention_up,
             middle_attention: settings.take("mid_block_add_attention", yes, true)?,
             norm_groups: settings.take("norm_num_groups", "a size", 32)?,
             quant_conv: settings.take("use_quant_conv", yes, true)?,
@@ -150,11 +146,6 @@ impl AutoencoderKlConfig {
             norm_groups: self.norm_groups,
         }
     }
-}
-
-/// Returns levels that were counted from the coarsest as counted from the finest.
-pub(super) fn coarsest_first(levels: Vec<usize>, count: usize) -> Vec<usize> {
-    levels.into_iter().map(|level| count - 1 - level).collect()
 }
 
 /// A variational autoencoder: `[b, c, h, w]` ↔ `[b, latent_channels, h/f, w/f]` with

@@ -64,9 +64,20 @@ impl Settings {
         }
     }
 
+    /// Takes the names of the blocks of both ways, and returns the levels with attention, the finest
+    /// being 0: of the encoder, and of the decoder.
+    pub(super) fn attention(&mut self, levels: usize) -> Result<[Vec<usize>; 2], DiffusersError> {
+        let down = ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"];
+        let up = ["UpDecoderBlock2D", "AttnUpDecoderBlock2D"];
+        let down = self.attends("down_block_types", levels, down)?;
+        let up = self.attends("up_block_types", levels, up)?;
+        // The decoder names its coarsest level first.
+        Ok([down, up.into_iter().map(|level| levels - 1 - level).collect()])
+    }
+
     /// Takes the names of a block for each of `levels` levels, and returns where they are those with
     /// attention.
-    pub(super) fn attention(
+    fn attends(
         &mut self,
         setting: &str,
         levels: usize,

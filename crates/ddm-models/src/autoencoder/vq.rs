@@ -12,7 +12,6 @@ use ddm_latent::{Autoencoder, LatentSpace, Posterior};
 use serde_json::json;
 
 use super::AutoencoderNetwork;
-use super::kl::coarsest_first;
 use super::network::{autoencoder, certain, features, inside};
 use super::settings::Settings;
 use super::stages::{Decoder, Encoder, Sizes};
@@ -78,11 +77,7 @@ impl VqModelConfig {
         settings.require("act_fn", &[json!("silu"), json!("swish")])?;
         settings.require("norm_type", &[json!("group")])?;
         let channels: Vec<usize> = settings.take("block_out_channels", "sizes", vec![64])?;
-        let levels = channels.len();
-        let (down, up) = (
-            ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"],
-            ["UpDecoderBlock2D", "AttnUpDecoderBlock2D"],
-        );
+        let [attention_down, attention_up] = settings.attention(channels.len())?;
         let yes = "true or false";
         let config = Self {
             in_channels: settings.take("in_channels", "a size", 3)?,
@@ -92,8 +87,8 @@ impl VqModelConfig {
             codes: settings.take("num_vq_embeddings", "a size", 256)?,
             channels,
             blocks: settings.take("layers_per_block", "a size", 1)?,
-            attention_down: settings.attention("down_block_types", levels, down)?,
-            attention_up: coarsest_first(settings.attention("up_block_types", levels, up)?, levels),
+            attention_down,
+            attention_up,
             middle_attention: settings.take("mid_block_add_attention", yes, true)?,
             norm_groups: settings.take("norm_num_groups", "a size", 32)?,
             scaling_factor: settings.take("scaling_factor", "a number", 0.18215)?,
