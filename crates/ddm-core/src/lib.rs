@@ -25,6 +25,7 @@
 //! | objectives, weightings, EMA, the loop | [`train`], feature `train` |
 //! | autoencoders and latent space | [`latent`], feature `latent` |
 //! | networks: MLP, U-Net, VAE | [`models`], feature `models` |
+//! | whole pipelines of pretrained models | `pipelines`, feature `pipelines`, not on by default |
 //! | what diffusers' scheduler configs mean | [`diffusers`], feature `diffusers` |
 //!
 //! A first sample, without any training: the exact denoiser of data that is N(2, 0.1²).
@@ -57,6 +58,8 @@ pub use ddm_latent as latent;
 #[cfg(feature = "models")]
 pub use ddm_models as models;
 pub use ddm_noise as noise;
+#[cfg(feature = "pipelines")]
+pub use ddm_pipelines as pipelines;
 pub use ddm_samplers as samplers;
 pub use ddm_schedule as schedule;
 #[cfg(feature = "score")]

@@ -9,7 +9,7 @@ use ddm_schedule::NoiseLevel;
 use crate::class::Family;
 use crate::settings::Settings;
 use crate::words::{Predicts, VarianceType};
-use crate::{Class, ConfigError, SchedulerConfig};
+use crate::{Class, ConfigError, Prediction, SchedulerConfig};
 
 impl SchedulerConfig {
     /// Returns the network as a denoiser: its parameterization, then `thresholding` or
@@ -28,12 +28,53 @@ impl SchedulerConfig {
         &self,
         network: impl NoisePredictor<D> + 'a,
     ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
-        let settings = self.settings();
-        if settings.has_two_heads() {
-            let model = Model::new(network, self.parameterization()?).learned_variance();
-            return settings.limited(model);
-        }
-        settings.limited(Model::new(network, self.parameterization()?))
+        self.limited(self.model(network)?)
+    }
+
+    /// Returns the network with its parameterization, to guide it: [`limited`](Self::limited) is
+    /// then the rest of [`denoiser`](Self::denoiser).
+    ///
+    /// ```
+    /// use burn::tensor::{Int, Tensor, Device};
+    /// use ddm_denoiser::{ClassifierFree, ConditionalPredictor, Denoiser};
+    /// use ddm_diffusers::{Class, SchedulerConfig};
+    /// struct Label;
+    /// impl ConditionalPredictor<1> for Label {
+    ///     type Condition = Tensor<1, Int>;
+    ///     fn predict_with(&self, _: Tensor<1>, _: Tensor<1>, label: Tensor<1, Int>) -> Tensor<1> {
+    ///         label.float()
+    ///     }
+    /// }
+    /// let config: SchedulerConfig =
+    ///     r#"{"_class_name": "DDPMScheduler", "prediction_type": "sample"}"#.parse()?;
+    /// let label = |label: i32| Tensor::<1, Int>::from_data([label], &Device::flex());
+    /// let guided = ClassifierFree::new(config.model(Label)?, label(1), label(0), 7.5)?;
+    /// let clipped = config.limited(guided)?; // `clip_sample` is true by default
+    /// let x0 = clipped.denoise(Tensor::zeros([1], &Device::flex()), config.levels(10)?[0]);
+    /// assert_eq!(x0.into_scalar::<f32>(), 1.0);
+    /// # Ok::<(), ddm_diffusers::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a setting of the parameterization is out of range.
+    pub fn model<N>(&self, network: N) -> Result<Model<N, Prediction>, ConfigError> {
+        let model = Model::new(network, self.parameterization()?);
+        Ok(if self.settings().has_two_heads() { model.learned_variance() } else { model })
+    }
+
+    /// Returns `model` with `thresholding` or `clip_sample`, then the boundary condition of a
+    /// consistency model, as [`denoiser`](Self::denoiser).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a setting of the clipping, the thresholding or the boundary condition is
+    /// out of range.
+    pub fn limited<'a, const D: usize>(
+        &self,
+        model: impl Denoiser<D> + 'a,
+    ) -> Result<Box<dyn Denoiser<D> + 'a>, ConfigError> {
+        self.settings().limited(model)
     }
 }
 

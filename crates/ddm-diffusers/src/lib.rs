@@ -54,6 +54,7 @@ mod set_timesteps;
 mod settings;
 mod sigmas;
 mod step_args;
+mod strength;
 mod table;
 mod unclip;
 mod walk;

@@ -74,7 +74,11 @@ impl<const D: usize> Sampler<D> for RowPndm {
         newest_first.insert(0, first.clone());
         newest_first.truncate(4);
         let predictions = newest_first.len();
-        if self.skip_prk && predictions == 1 && cx.steps() > 1 {
+        let rest = self.walk.is_rest(cx.steps());
+        if self.skip_prk && predictions == 1 && (rest || cx.steps() > 1) {
+            // The rest of a run lacks the row of the second call, see `SchedulerConfig::levels_from`.
+            let at_second = rest && cx.steps() > 1;
+            let to = if at_second { self.walk.above(to.timestep, stride) } else { to };
             let there = self.move_by(cx, x.clone(), first.clone(), from, end);
             let second = self.predict(cx, there, to);
             let start = self.walk.above(to.timestep, stride);

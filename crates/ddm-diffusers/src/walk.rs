@@ -33,6 +33,11 @@ impl Walk {
         self.train_steps / self.steps.unwrap_or(steps_of_run)
     }
 
+    /// Returns whether a run of this many steps is the rest of a longer one.
+    pub(crate) fn is_rest(&self, steps_of_run: usize) -> bool {
+        self.steps.is_some_and(|steps| steps != steps_of_run)
+    }
+
     /// Returns the level `stride` rows below `row`.
     pub(crate) fn below(&self, row: f64, stride: usize) -> NoiseLevel {
         match (row as usize).checked_sub(stride) {

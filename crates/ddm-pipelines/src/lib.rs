@@ -1,1 +1,35 @@
-//! Pipelines.
+//! Pipelines of pretrained diffusion models: a prompt in, a picture out.
+//!
+//! A [`Pipeline`] composes what the other crates have: a [`Tokenizer`], text encoders, a network, an
+//! autoencoder, a scheduler. [`open`] opens a directory that diffusers wrote, whatever its class; or
+//! open one of a known kind: [`StableDiffusion`], …. A [`Request`] says what to
+//! make, and [`Pipeline::start`] returns a [`Generation`]: an iterator of frames, and then the images.
+//!
+//! With the same weights, prompt and noise the images are diffusers'.
+//! [`TorchNoise`](ddm_noise::TorchNoise) is the noise of a seed in PyTorch.
+
+mod control;
+mod directory;
+mod error;
+mod geometry;
+mod guided;
+mod inpaint;
+mod latent_diffusion;
+mod load;
+mod part;
+mod pipeline;
+mod request;
+mod run;
+mod stable_diffusion;
+mod tokenizer;
+
+pub use directory::ModelDirectory;
+pub use error::PipelineError;
+pub use latent_diffusion::LatentDiffusion;
+pub use load::Loading;
+pub use part::Part;
+pub use pipeline::{Pipeline, open};
+pub use request::{ControlImage, Request, Sizes};
+pub use run::{Generation, Latents};
+pub use stable_diffusion::StableDiffusion;
+pub use tokenizer::{Tokenizer, Tokens};

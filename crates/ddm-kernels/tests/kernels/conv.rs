@@ -5,7 +5,7 @@ use ddm_kernels::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights, Transform}
 use ddm_kernels::gemm::Plus;
 use proptest::prelude::*;
 
-use crate::compare::{assert_near, assert_same_bits, numbers, on_any_threads, wide};
+use crate::compare::{assert_rounded, assert_same_bits, numbers, on_any_threads, wide};
 
 const WINOGRAD: &[ConvMethod] = &[
     ConvMethod::Two(Transform::Once),
@@ -76,12 +76,19 @@ impl Case {
             let (row, channel) = (e / c_out, e % c_out);
             *y += f64::from(bias[channel]) + f64::from(shift[row / pixels * c_out + channel]);
         }
+        let mut y_size: Vec<f64> = y.iter().map(|y| y.abs()).collect();
         let (mut dx, mut dw) = (vec![0.0; x.len()], vec![0.0; weights.len()]);
+        let (mut dx_size, mut dw_size) = (dx.clone(), dw.clone());
         products(self.input, self.weights, conv.output_shape(), self.options, |o, i, w| {
             let [x_i, w_i, dy_i] = [x[i], weights[w], dy[o]].map(f64::from);
-            y[o] += x_i * w_i;
-            dx[i] += w_i * dy_i;
-            dw[w] += x_i * dy_i;
+            for (sum, size, product) in [
+                (&mut y[o], &mut y_size[o], x_i * w_i),
+                (&mut dx[i], &mut dx_size[i], w_i * dy_i),
+                (&mut dw[w], &mut dw_size[w], x_i * dy_i),
+            ] {
+                *sum += product;
+                *size += product.abs();
+            }
         });
 
         let plus = Plus {
@@ -95,19 +102,19 @@ impl Case {
             conv.forward(&x, &packed, plus, &mut out);
             out
         };
-        assert_near(&on_any_threads(forward), &y, 4e-6, "output");
+        assert_rounded(&on_any_threads(forward), &y, &y_size, "output");
         let input = || {
             let mut out = vec![f32::NAN; x.len()];
             conv.backward_input(&dy, &weights, &mut out);
             out
         };
-        assert_near(&on_any_threads(input), &dx, 4e-6, "gradient of x");
+        assert_rounded(&on_any_threads(input), &dx, &dx_size, "gradient of x");
         let of_weights = || {
             let mut out = vec![f32::NAN; weights.len()];
             conv.backward_weights(&x, &dy, &mut out);
             out
         };
-        assert_near(&on_any_threads(of_weights), &dw, 6e-6, "gradient of the weights");
+        assert_rounded(&on_any_threads(of_weights), &dw, &dw_size, "gradient of the weights");
     }
 }
 

@@ -1,0 +1,60 @@
+//! The trait of pipelines, and any pipeline of a directory.
+
+use std::path::Path;
+
+use ddm_noise::NoiseSource;
+
+use crate::{Generation, Loading, ModelDirectory, PipelineError, Request, StableDiffusion};
+
+/// A pipeline: a request in, images out.
+pub trait Pipeline: Send + Sync {
+    /// Starts to make images. Encodes the prompt, and encodes an image if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the request has something that this pipeline does not take, a size does
+    /// not fit, or a part has to be loaded and cannot.
+    fn start(
+        &self,
+        request: &Request,
+        noise: Box<dyn NoiseSource>,
+    ) -> Result<Generation<'_>, PipelineError>;
+}
+
+type Open = fn(&Path, &Loading) -> Result<Box<dyn Pipeline>, PipelineError>;
+
+fn boxed<P: Pipeline + 'static>(pipeline: P) -> Box<dyn Pipeline> {
+    Box::new(pipeline)
+}
+
+/// The classes of diffusers, and what opens them.
+const CLASSES: &[(&[&str], Open)] = &[(
+    &[
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionInpaintPipeline",
+        "StableDiffusionControlNetPipeline",
+        "LatentConsistencyModelPipeline",
+    ],
+    |directory, loading| StableDiffusion::open(directory, loading).map(boxed),
+)];
+
+/// Opens a directory that diffusers' `save_pretrained` wrote, of any class that this crate has.
+///
+/// # Errors
+///
+/// Returns an error if `model_index.json` cannot be read, names an unknown class, or a part is missing.
+pub fn open(
+    directory: impl AsRef<Path>,
+    loading: &Loading,
+) -> Result<Box<dyn Pipeline>, PipelineError> {
+    let directory = directory.as_ref();
+    let found = ModelDirectory::open(directory)?.class().to_owned();
+    match CLASSES.iter().find(|(names, _)| names.contains(&found.as_str())) {
+        Some((_, open)) => open(directory, loading),
+        None => {
+            let known: Vec<&str> = CLASSES.iter().flat_map(|(names, _)| *names).copied().collect();
+            Err(PipelineError::UnknownClass { found, known: known.join(", ") })
+        }
+    }
+}

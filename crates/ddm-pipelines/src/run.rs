@@ -1,0 +1,151 @@
+//! A run of a pipeline: frames, then images.
+
+use std::fmt;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use ddm_denoiser::Denoiser;
+use ddm_diffusers::{SchedulerConfig, StepArgs};
+use ddm_latent::{Autoencoder, LatentSpace};
+use ddm_noise::NoiseSource;
+use ddm_samplers::{BoxedSampler, Frame, Run, Sampling};
+use ddm_schedule::Levels;
+
+use crate::{Part, PipelineError};
+
+/// An autoencoder with the scale of its latents.
+pub type Latents = LatentSpace<Arc<dyn Autoencoder<4>>>;
+
+type Steps = Run<'static, 4, Box<dyn Denoiser<4>>, BoxedSampler<4>, Box<dyn NoiseSource>>;
+
+/// The sampling of images: an iterator of [`Frame`]s, one per step, and then the
+/// [`images`](Self::images).
+///
+/// Progress, [previews](crate::Preview) and cancellation are the caller's loop: a run that is dropped,
+/// or no longer asked for frames, does nothing more.
+pub struct Generation<'a> {
+    steps: Steps,
+    scheduler: SchedulerConfig,
+    autoencoder: Option<&'a Part<Latents>>,
+    dropped: Vec<usize>,
+}
+
+impl fmt::Debug for Generation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("steps", &self.steps)
+            .field("dropped", &self.dropped)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Generation<'a> {
+    /// Starts to sample from x at the first level.
+    pub(crate) fn start(
+        scheduler: SchedulerConfig,
+        denoiser: Box<dyn Denoiser<4>>,
+        start: Start,
+        noise: Box<dyn NoiseSource>,
+    ) -> Result<Self, PipelineError> {
+        let args = StepArgs { inference_steps: Some(start.steps), ..start.args };
+        let sampler = start.wrap(scheduler.sampler_with(&args)?);
+        let sampling = Sampling::new(denoiser, scheduler.schedule()?).sampler(sampler);
+        let steps = sampling.noise(noise).levels(start.levels).start_from(start.x)?;
+        Ok(Self { steps, scheduler, autoencoder: None, dropped: Vec::new() })
+    }
+
+    pub(crate) fn decoded_by(self, autoencoder: &'a Part<Latents>) -> Self {
+        Self { autoencoder: Some(autoencoder), ..self }
+    }
+
+    pub(crate) fn with_dropped(self, dropped: Vec<usize>) -> Self {
+        Self { dropped, ..self }
+    }
+
+    /// Returns for each tokenizer how many tokens of the prompt were cut off, since it was longer
+    /// than the text encoder takes.
+    #[must_use]
+    pub fn dropped_tokens(&self) -> &[usize] {
+        &self.dropped
+    }
+
+    /// Returns the levels of the run.
+    #[must_use]
+    pub fn levels(&self) -> &Levels {
+        self.steps.levels()
+    }
+
+    /// Returns the scheduler.
+    #[must_use]
+    pub fn scheduler(&self) -> &SchedulerConfig {
+        &self.scheduler
+    }
+
+    /// Takes the remaining steps and returns the images, `[batch, channels, height, width]` in
+    /// [0, 1].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the autoencoder has to be loaded, and cannot.
+    pub fn images(self) -> Result<Tensor<4>, PipelineError> {
+        let Self { steps, autoencoder, .. } = self;
+        // The network is gone before the autoencoder comes.
+        let x = steps.finish();
+        images(x, autoencoder)
+    }
+
+    /// Returns the images of a frame's x, as [`images`](Self::images) does for the last one.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn decode(&self, x: Tensor<4>) -> Result<Tensor<4>, PipelineError> {
+        images(x, self.autoencoder)
+    }
+}
+
+/// From x, of the data's range [−1, 1], to images in [0, 1].
+fn images(x: Tensor<4>, autoencoder: Option<&Part<Latents>>) -> Result<Tensor<4>, PipelineError> {
+    let x = match autoencoder {
+        Some(autoencoder) => autoencoder.get()?.decode(x),
+        None => x,
+    };
+    Ok((x * 0.5 + 0.5).clamp(0.0, 1.0))
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Frame<4>;
+
+    fn next(&mut self) -> Option<Frame<4>> {
+        self.steps.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.steps.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Generation<'_> {}
+
+/// Where a run begins.
+pub(crate) struct Start {
+    /// x at the first level.
+    pub(crate) x: Tensor<4>,
+    /// The levels.
+    pub(crate) levels: Levels,
+    /// The number of steps of the whole run, of which these may be the last.
+    pub(crate) steps: usize,
+    /// The arguments of steps.
+    pub(crate) args: StepArgs,
+    /// What of the image stays.
+    pub(crate) known: Option<crate::inpaint::Known>,
+}
+
+impl Start {
+    fn wrap(&self, sampler: BoxedSampler<4>) -> BoxedSampler<4> {
+        match &self.known {
+            Some(known) => BoxedSampler::new(known.clone().around(sampler)),
+            None => sampler,
+        }
+    }
+}
