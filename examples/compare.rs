@@ -47,13 +47,14 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         };
         for directory in found {
             let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match compare(&directory, &device) {
+            match compare(&directory, &device, args.tolerance) {
                 Ok(lines) => {
                     for line in lines {
                         let right = line.error <= args.tolerance;
                         wrong += usize::from(!right);
                         let verdict = if right { "ok" } else { "WRONG" };
-                        println!("{verdict:5} {:8.1e}  {name}: {}", line.error, line.name);
+                        let how = if line.in_f64 { " (in f64)" } else { "" };
+                        println!("{verdict:5} {:8.1e}  {name}: {}{how}", line.error, line.name);
                     }
                 }
                 Err(error @ CompareError::Unsupported { .. }) => {

@@ -49,6 +49,11 @@ impl SetTimesteps {
         Self { timesteps: Some(timesteps.into_iter().collect()), ..Self::default() }
     }
 
+    /// Returns the number of steps, if it is given as one.
+    pub fn number(&self) -> Option<usize> {
+        self.num_inference_steps
+    }
+
     /// Sets the resolution-dependent shift μ, which `use_dynamic_shifting` requires.
     #[must_use]
     pub fn mu(self, mu: f64) -> Self {

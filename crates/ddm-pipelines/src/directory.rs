@@ -87,8 +87,12 @@ impl ModelDirectory {
     ///
     /// Returns an error if it cannot be read, or [`SchedulerConfig`] does not cover it.
     pub fn scheduler(&self) -> Result<SchedulerConfig, PipelineError> {
-        let value = read_json(&self.path.join("scheduler").join("scheduler_config.json"))?;
-        Ok(SchedulerConfig::from_value(&value)?)
+        let path = self.path.join("scheduler").join("scheduler_config.json");
+        let text = String::from_utf8(read(&path)?).map_err(|error| PipelineError::File {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(text.parse()?)
     }
 }
 

@@ -26,7 +26,8 @@ impl Geometry {
     pub(crate) fn shape(&self, request: &Request) -> Result<[usize; 4], PipelineError> {
         let Self { channels, side, factor, multiple } = *self;
         let size = |what, given: Option<usize>, axis: usize| {
-            let of_image = request.image.as_ref().map(|image| image.dims()[axis]);
+            let control = request.control.as_ref().map(|control| &control.image);
+            let of_image = request.image.as_ref().or(control).map(|image| image.dims()[axis]);
             let pixels = given.or(of_image).unwrap_or(side * factor);
             let step = factor * multiple;
             let fits = pixels > 0 && pixels.is_multiple_of(step);

@@ -258,7 +258,8 @@ fn fitting(
     let found @ [images, ..] = image.dims();
     let size = [channels, factor * height, factor * width];
     let fits = found[1..] == size && (images == batch || images == 1);
-    let allowed = format!("[1 or {batch}, {}, {}, {}]", size[0], size[1], size[2]);
+    let batches = if batch == 1 { "1".to_owned() } else { format!("1 or {batch}") };
+    let allowed = format!("[{batches}, {}, {}, {}]", size[0], size[1], size[2]);
     PipelineError::require(fits, what, format!("{found:?}"), allowed)?;
     Ok(image.clone())
 }

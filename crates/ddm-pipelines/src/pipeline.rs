@@ -4,7 +4,10 @@ use std::path::Path;
 
 use ddm_noise::NoiseSource;
 
-use crate::{Generation, Loading, ModelDirectory, PipelineError, Request, StableDiffusion};
+use crate::{
+    DitPipeline, Flux, Generation, Loading, ModelDirectory, PipelineError, PixArtPipeline, Request,
+    StableDiffusion, StableDiffusion3, StableDiffusionXl, Unconditional,
+};
 
 /// A pipeline: a request in, images out.
 pub trait Pipeline: Send + Sync {
@@ -28,16 +31,39 @@ fn boxed<P: Pipeline + 'static>(pipeline: P) -> Box<dyn Pipeline> {
 }
 
 /// The classes of diffusers, and what opens them.
-const CLASSES: &[(&[&str], Open)] = &[(
-    &[
-        "StableDiffusionPipeline",
-        "StableDiffusionImg2ImgPipeline",
-        "StableDiffusionInpaintPipeline",
-        "StableDiffusionControlNetPipeline",
-        "LatentConsistencyModelPipeline",
-    ],
-    |directory, loading| StableDiffusion::open(directory, loading).map(boxed),
-)];
+const CLASSES: &[(&[&str], Open)] = &[
+    (
+        &[
+            "StableDiffusionPipeline",
+            "StableDiffusionImg2ImgPipeline",
+            "StableDiffusionInpaintPipeline",
+            "StableDiffusionControlNetPipeline",
+            "LatentConsistencyModelPipeline",
+        ],
+        |directory, loading| StableDiffusion::open(directory, loading).map(boxed),
+    ),
+    (
+        &[
+            "StableDiffusionXLPipeline",
+            "StableDiffusionXLImg2ImgPipeline",
+            "StableDiffusionXLInpaintPipeline",
+            "StableDiffusionXLControlNetPipeline",
+        ],
+        |directory, loading| StableDiffusionXl::open(directory, loading).map(boxed),
+    ),
+    (&["StableDiffusion3Pipeline"], |directory, loading| {
+        StableDiffusion3::open(directory, loading).map(boxed)
+    }),
+    (&["FluxPipeline"], |directory, loading| Flux::open(directory, loading).map(boxed)),
+    (&["PixArtAlphaPipeline", "PixArtSigmaPipeline"], |directory, loading| {
+        PixArtPipeline::open(directory, loading).map(boxed)
+    }),
+    (&["DiTPipeline"], |directory, loading| DitPipeline::open(directory, loading).map(boxed)),
+    (
+        &["DDPMPipeline", "DDIMPipeline", "LDMPipeline", "ConsistencyModelPipeline"],
+        |directory, loading| Unconditional::open(directory, loading).map(boxed),
+    ),
+];
 
 /// Opens a directory that diffusers' `save_pretrained` wrote, of any class that this crate has.
 ///

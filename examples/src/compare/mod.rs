@@ -1,7 +1,9 @@
 //! Networks of Python beside ours: the outputs that are recorded in a `reference.safetensors`.
 
 mod networks;
+mod pipelines;
 mod reference;
+mod tokenizers;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -48,21 +50,27 @@ pub fn directories(path: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
 ///
 /// Returns [`CompareError::Unsupported`] for a directory without a network that we know, and
 /// [`CompareError::Read`] if a file cannot be read or does not fit the network.
-pub fn compare(directory: &Path, device: &Device) -> Result<Vec<Line>, CompareError> {
+pub fn compare(
+    directory: &Path,
+    device: &Device,
+    tolerance: f64,
+) -> Result<Vec<Line>, CompareError> {
+    if directory.join("clip-tiny.json").exists() || directory.join("t5-tiny.json").exists() {
+        return Ok(tokenizers::run(directory)?);
+    }
+    if directory.join("model_index.json").exists() {
+        return pipelines::run(directory, device, tolerance);
+    }
     let class = class(directory)?;
-    let mut reference = Reference::open(directory, device)?;
+    let mut reference = Reference::open(&directory.join("reference.safetensors"), device)?;
     networks::run(&class, directory, &mut reference)?;
     Ok(reference.into_lines())
 }
 
 /// Returns the class that the config of a directory names.
 fn class(directory: &Path) -> Result<String, CompareError> {
-    for (file, what) in
-        [("model_index.json", "the pipeline"), ("pytorch_lora_weights.safetensors", "LoRA weights")]
-    {
-        if directory.join(file).exists() {
-            return Err(CompareError::Unsupported { what: what.to_owned() });
-        }
+    if directory.join("pytorch_lora_weights.safetensors").exists() {
+        return Err(CompareError::Unsupported { what: "LoRA weights".to_owned() });
     }
     let path = directory.join("config.json");
     if !path.exists() {

@@ -91,6 +91,8 @@ impl Case {
             }
         });
 
+        let [_, c_group, kh, kw] = self.weights;
+        let (taps, back) = (c_group * kh * kw, c_out / self.options.groups * kh * kw);
         let plus = Plus {
             bias: Some(&bias),
             per_group: Some((&shift, pixels.max(1))),
@@ -102,19 +104,24 @@ impl Case {
             conv.forward(&x, &packed, plus, &mut out);
             out
         };
-        assert_rounded(&on_any_threads(forward), &y, &y_size, "output");
+        assert_rounded(&on_any_threads(forward), &y, (&y_size, taps), "output");
         let input = || {
             let mut out = vec![f32::NAN; x.len()];
             conv.backward_input(&dy, &weights, &mut out);
             out
         };
-        assert_rounded(&on_any_threads(input), &dx, &dx_size, "gradient of x");
+        assert_rounded(&on_any_threads(input), &dx, (&dx_size, back), "gradient of x");
         let of_weights = || {
             let mut out = vec![f32::NAN; weights.len()];
             conv.backward_weights(&x, &dy, &mut out);
             out
         };
-        assert_rounded(&on_any_threads(of_weights), &dw, &dw_size, "gradient of the weights");
+        assert_rounded(
+            &on_any_threads(of_weights),
+            &dw,
+            (&dw_size, n * pixels),
+            "gradient of the weights",
+        );
     }
 }
 

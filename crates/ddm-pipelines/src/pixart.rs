@@ -1,0 +1,141 @@
+//! PixArt-α and PixArt-Σ.
+
+use std::path::Path;
+
+use burn::tensor::{Int, Tensor};
+use ddm_models::text::T5Encoder;
+use ddm_models::transformer::{PixArt, PixArtConditions};
+use ddm_noise::NoiseSource;
+
+use crate::first_channels::FirstChannels;
+use crate::geometry::{Geometry, size};
+use crate::load::sizes;
+use crate::request::Takes;
+use crate::stable_diffusion_3::t5;
+use crate::transformers::LatentTransformer;
+use crate::{
+    Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
+};
+
+/// PixArt-α and PixArt-Σ: text to image.
+///
+/// The transformer sees T5's states of the prompt in small letters, without the padding. It is
+/// diffusers' `PixArtAlphaPipeline` and `PixArtSigmaPipeline` with `use_resolution_binning` and
+/// `clean_caption` false. Sources: Chen et al., *PixArt-α*, arXiv 2310.00426; *PixArt-Σ*,
+/// arXiv 2403.04692.
+#[derive(Debug)]
+pub struct PixArtPipeline {
+    /// T5's tokenizer.
+    pub tokenizer: Tokenizer,
+    /// T5.
+    pub text_encoder: Part<T5Encoder>,
+    /// The transformer.
+    pub transformer: Part<PixArt>,
+    /// The autoencoder and the scheduler.
+    pub latents: LatentTransformer,
+    /// Whether the transformer takes the size of the image.
+    sized: bool,
+    /// The number of tokens, by default.
+    length: usize,
+}
+
+impl PixArtPipeline {
+    /// Opens a pipeline's directory. Networks are loaded when they are needed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a config or the tokenizer cannot be read, or a part is missing or of a class
+    /// that does not belong to this pipeline.
+    pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
+        let directory = ModelDirectory::open(directory)?;
+        let Some((tokenizer, text_encoder)) =
+            t5(&directory, loading, ("tokenizer", "text_encoder"))?
+        else {
+            return Err(PipelineError::Needed { pipeline: "PixArt", what: "T5 as text_encoder" });
+        };
+        let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
+        let path =
+            directory.part("transformer", &["PixArtTransformer2DModel", "Transformer2DModel"])?;
+        let additional = config["use_additional_conditions"].as_bool();
+        Ok(Self {
+            tokenizer,
+            text_encoder,
+            transformer: loading.part(path, |path, device| PixArt::from_diffusers(path, device)),
+            latents: LatentTransformer {
+                autoencoder: loading.autoencoder(&directory, "vae")?,
+                scheduler: directory.scheduler()?,
+                device: loading.device.clone(),
+                geometry: Geometry {
+                    channels: size(&config, "in_channels").unwrap_or(4),
+                    side,
+                    factor,
+                    multiple: size(&config, "patch_size").unwrap_or(2),
+                },
+            },
+            sized: additional.unwrap_or(side == 128),
+            length: if directory.class() == "PixArtSigmaPipeline" { 300 } else { 120 },
+        })
+    }
+
+    /// Encodes a prompt in `length` tokens: T5's states, `[1, length, width]`, the mask of the text,
+    /// `[1, length]`, and the number of tokens that were cut off.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the encoder has to be loaded and cannot, or the tokenizer does not fit it.
+    pub fn encode(
+        &self,
+        prompt: &str,
+        length: usize,
+    ) -> Result<(Tensor<3>, Tensor<2, Int>, usize), PipelineError> {
+        let device = &self.latents.device;
+        let tokens = self.tokenizer.encode(prompt.to_lowercase().trim(), Some(length))?;
+        let (ids, mask) = (tokens.ids(device), tokens.mask(device));
+        let states = self.text_encoder.get()?.forward(ids, Some(mask.clone()))?;
+        Ok((states, mask, tokens.dropped))
+    }
+}
+
+impl Pipeline for PixArtPipeline {
+    fn start(
+        &self,
+        request: &Request,
+        noise: Box<dyn NoiseSource>,
+    ) -> Result<Generation<'_>, PipelineError> {
+        request.check(Takes {
+            name: "PixArt",
+            prompt: true,
+            negative: true,
+            size: true,
+            guidance: true,
+            sequence_length: true,
+            ..Takes::default()
+        })?;
+        let scale = request.guidance.unwrap_or(4.5);
+        let length = request.max_sequence_length.unwrap_or(self.length);
+        let [batch, _, height, width] = self.latents.geometry.shape(request)?;
+        let factor = self.latents.geometry.factor as f32;
+        let [height, width] = [height, width].map(|side| side as f32 * factor);
+        let numbers = |numbers: &[f32]| {
+            let row = Tensor::<1>::from_floats(numbers, &self.latents.device);
+            self.sized.then(|| row.unsqueeze::<2>().repeat_dim(0, batch))
+        };
+        let condition = |(states, mask, _): (Tensor<3>, Tensor<2, Int>, usize)| PixArtConditions {
+            encoder_hidden_states: states.repeat_dim(0, batch),
+            encoder_attention_mask: Some(mask.repeat_dim(0, batch)),
+            resolution: numbers(&[height, width]),
+            aspect_ratio: numbers(&[height / width]),
+        };
+        let text = self.encode(&request.prompt, length)?;
+        let dropped = vec![text.2];
+        let null = (scale > 1.0).then(|| {
+            let negative = request.negative.as_deref().unwrap_or_default();
+            self.encode(negative, length).map(condition)
+        });
+        let conditions = (condition(text), null.transpose()?);
+        let network = FirstChannels(self.transformer.get()?);
+        let set = request.steps.clone().unwrap_or(20.into());
+        let run = self.latents.start(request, network, conditions, (scale, set), noise)?;
+        Ok(run.with_dropped(dropped))
+    }
+}
