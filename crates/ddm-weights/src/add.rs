@@ -79,7 +79,8 @@ where
         if !sum.clone().is_finite().all().into_scalar::<bool>() {
             return Err(WeightsError::Sum { tensor: key, dtype }.into());
         }
-        Ok(Some(sum))
+        // A leaf again, for a module that trains.
+        Ok(Some(sum.detach()))
     }
 }
 
