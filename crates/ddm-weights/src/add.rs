@@ -1,4 +1,4 @@
-//! Tensors added to the parameters of a module.
+//! Products of matrices, added to the parameters of a module.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
@@ -13,19 +13,20 @@ pub fn float_parameters<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
     floats.map(|parameter| (parameter.key, parameter.shape)).collect()
 }
 
-/// Adds to float parameters of a module.
+/// Adds products of two matrices to float parameters of a module: W + L R.
 ///
-/// `update` gets the name of each, as [`float_parameters`] has it, and its device, and returns what to
-/// add: a matrix of PyTorch's layout, `[out, all the rest]`. The sum is computed in f32, or in f64 if
-/// the parameter is in f64, and then rounded to the parameter's type. Parameters without an update are
-/// shared with clones of the module.
+/// `factors` gets the name of each, as [`float_parameters`] has it, and its device, and returns L and R,
+/// whose product has PyTorch's layout, `[out, all the rest]`. The sum is computed in f32, or in f64 if the
+/// parameter is in f64, and then rounded to the parameter's type. Parameters to which nothing is added
+/// stay shared with clones of the module.
 ///
 /// ```
 /// use burn::{nn::LinearConfig, tensor::{Device, Tensor}};
-/// use ddm_weights::{WeightsError, add};
+/// use ddm_weights::{WeightsError, add_products};
 /// let linear = LinearConfig::new(2, 3).init(&Device::flex());
-/// let changed = add(linear.clone(), |name, device| {
-///     Ok::<_, WeightsError>((name == "weight").then(|| Tensor::ones([3, 2], device)))
+/// let changed = add_products(linear.clone(), |name, device| {
+///     let factors = (Tensor::ones([3, 1], device), Tensor::ones([1, 2], device));
+///     Ok::<_, WeightsError>((name == "weight").then_some(factors))
 /// })?;
 /// let difference = changed.weight.val() - linear.weight.val() - 1.0;
 /// assert!(difference.abs().max().into_scalar::<f32>() < 1e-6);
@@ -34,20 +35,20 @@ pub fn float_parameters<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
 ///
 /// # Errors
 ///
-/// Returns the first error of `update`; [`WeightsError::View`] if an update has another number of rows
-/// or columns than its parameter; and [`WeightsError::Sum`] if a sum is NaN or infinite. The module is
-/// then dropped, never partly changed.
-pub fn add<M: Module, E: From<WeightsError>>(
+/// Returns the first error of `factors`; [`WeightsError::View`] if they cannot be multiplied, or their
+/// product has other rows or columns than its parameter; and [`WeightsError::Sum`] if a sum is NaN or
+/// infinite. The module is then dropped, never partly changed.
+pub fn add_products<M: Module, E: From<WeightsError>>(
     module: M,
-    update: impl FnMut(&str, &Device) -> Result<Option<Tensor<2>>, E>,
+    factors: impl FnMut(&str, &Device) -> Result<Option<(Tensor<2>, Tensor<2>)>, E>,
 ) -> Result<M, E> {
-    let mut adder = Adder { update, place: Place::default(), failed: None };
+    let mut adder = Adder { factors, place: Place::default(), failed: None };
     let module = module.map(&mut adder);
     adder.failed.map_or(Ok(module), Err)
 }
 
 struct Adder<F, E> {
-    update: F,
+    factors: F,
     place: Place,
     /// The first error, after which nothing more is changed.
     failed: Option<E>,
@@ -56,25 +57,35 @@ struct Adder<F, E> {
 impl<E, F> Adder<F, E>
 where
     E: From<WeightsError>,
-    F: FnMut(&str, &Device) -> Result<Option<Tensor<2>>, E>,
+    F: FnMut(&str, &Device) -> Result<Option<(Tensor<2>, Tensor<2>)>, E>,
 {
     /// The sum, or nothing if there is nothing to add.
     fn sum<const D: usize>(&mut self, param: &Param<Tensor<D>>) -> Result<Option<Tensor<D>>, E> {
         let key = self.place.key();
-        let Some(update) = (self.update)(&key, &param.lazy_device())? else { return Ok(None) };
+        let Some((left, right)) = (self.factors)(&key, &param.lazy_device())? else {
+            return Ok(None);
+        };
         let base = param.transform_for_save().val();
         let (shape, dtype) = (base.dims(), base.dtype());
         let transposed = self.place.is_transposed(D);
         let rows = if transposed { shape[1] } else { shape.first().copied().unwrap_or(1) };
         let columns = shape.iter().product::<usize>() / rows.max(1);
-        if update.dims() != [rows, columns] {
-            let reason = format!("cannot be added to {key}, which has {rows} × {columns} numbers");
-            return Err(WeightsError::View { shape: update.dims().to_vec(), reason }.into());
+        let ([out, inner], [same, rest]) = (left.dims(), right.dims());
+        if [out, rest] != [rows, columns] || inner != same {
+            let reason =
+                format!("times {:?} cannot be added to {rows} × {columns}, {key}", right.dims());
+            return Err(WeightsError::View { shape: vec![out, inner], reason }.into());
         }
-        let update = if transposed { update.transpose() } else { update };
         // Rounded once, at the end.
         let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
-        let sum = base.detach().cast(wide) + update.cast(wide).reshape(shape);
+        let (left, right) = (left.cast(wide), right.cast(wide));
+        // A transposed product would keep its strides, and the parameter would get them.
+        let product = if transposed {
+            right.transpose().matmul(left.transpose())
+        } else {
+            left.matmul(right)
+        };
+        let sum = base.detach().cast(wide) + product.reshape(shape);
         let sum = sum.cast(dtype);
         if !sum.clone().is_finite().all().into_scalar::<bool>() {
             return Err(WeightsError::Sum { tensor: key, dtype }.into());
@@ -87,7 +98,7 @@ where
 impl<E, F> ModuleMapper for Adder<F, E>
 where
     E: From<WeightsError>,
-    F: FnMut(&str, &Device) -> Result<Option<Tensor<2>>, E>,
+    F: FnMut(&str, &Device) -> Result<Option<(Tensor<2>, Tensor<2>)>, E>,
 {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.place.enter(name, container);

@@ -5,7 +5,7 @@
 //! * [`TensorView`]: a tensor's shape and type, without reading it; parts, transposes and concatenations
 //!   of such, for other layouts of the same network. [`Tensors::rename`]: other names.
 //! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts;
-//!   [`add`]: to the parameters that are there.
+//!   [`add_products`]: to the parameters that are there.
 //!
 //! **What a file says is not believed.** Offsets, shapes, counts and lengths are checked against the
 //! file's length before anything is allocated. A pickle is read as data: it can name tensors and
@@ -41,7 +41,7 @@ mod tensors;
 mod torch;
 mod view;
 
-pub use add::{add, float_parameters};
+pub use add::{add_products, float_parameters};
 pub use component::Variant;
 pub use error::WeightsError;
 pub use fault::Fault;

@@ -113,7 +113,7 @@ pub enum LoraError {
         found: Vec<Part>,
     },
     /// Layers that do not fit the network. It is perhaps for another model.
-    #[error("{} does not fit this {part}: {misfit}", path.display())]
+    #[error("{} does not fit this {part}, and is perhaps for another model: {misfit}", path.display())]
     Misfit {
         /// The file.
         path: PathBuf,

@@ -86,16 +86,17 @@ impl LoraLayer {
             && kernel(&shape) == kernel(weight)
     }
 
-    /// Computes weight · α / r · B A of some rows, `[rows, in · height · width]`, in f32.
+    /// Reads two factors of weight · α / r · B A, in f32: some rows of the first, `[rows, r]`, and the
+    /// second, `[r, in · height · width]`.
     ///
-    /// With a middle convolution M, it is Σ over p and q of `B[:, p] M[p, q, …] A[q, :]`.
-    pub(super) fn update(
+    /// With a middle convolution M, the second is Σ over q of `M[p, q, …] A[q, :]`.
+    pub(super) fn factors(
         &self,
         weight: f64,
         rows: std::ops::Range<usize>,
         file: &Path,
         device: &Device,
-    ) -> Result<Tensor<2>, LoraError> {
+    ) -> Result<(Tensor<2>, Tensor<2>), LoraError> {
         let rank = self.rank();
         let up = Named { name: self.up.name.clone(), view: self.up.view.part(0, rows)? };
         let up = up.matrix(rank, true, file, device)?;
@@ -109,7 +110,7 @@ impl LoraLayer {
             let all = all.reshape([rank, kernel, channels]).swap_dims(1, 2);
             down = all.reshape([rank, channels * kernel]);
         }
-        Ok(up.matmul(down) * (weight * self.scale))
+        Ok((up * (weight * self.scale), down))
     }
 }
 

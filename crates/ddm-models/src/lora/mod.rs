@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use ddm_weights::{Difference, Misfit, Tensors, add};
+use ddm_weights::{Difference, Misfit, Tensors, add_products};
 
 pub use error::LoraError;
 pub use layer::LoraLayer;
@@ -91,6 +91,11 @@ impl Lora {
             parts.entry(part).or_default().push(layer);
         }
         Ok(Self { origin, parts })
+    }
+
+    /// The file.
+    pub fn origin(&self) -> &Path {
+        &self.origin
     }
 
     /// The parts of a pipeline that it changes; at least one.
@@ -202,15 +207,15 @@ pub fn fuse<M: Module>(module: M, part: Part, loras: &[(&Lora, f64)]) -> Result<
         found.dedup();
         return Err(LoraError::NoPart { path: files.join(", "), part, found });
     }
-    add(module, |key, device| {
-        let mut sum: Option<Tensor<2>> = None;
+    add_products(module, |key, device| {
+        let (mut left, mut right) = (Vec::new(), Vec::new());
         for (lora, weight, layer, rows) in targets.get(key).into_iter().flatten() {
-            let update = layer.update(*weight, rows.clone(), &lora.origin, device)?;
-            sum = Some(match sum {
-                Some(sum) => sum + update,
-                None => update,
-            });
+            let (up, down) = layer.factors(*weight, rows.clone(), &lora.origin, device)?;
+            left.push(up);
+            right.push(down);
         }
-        Ok(sum)
+        // B₁ A₁ + B₂ A₂ = [B₁ B₂] [A₁; A₂].
+        let any = !left.is_empty();
+        Ok(any.then(|| (Tensor::cat(left, 1), Tensor::cat(right, 0))))
     })
 }

@@ -1,6 +1,7 @@
 //! The weights of a network by all names that a LoRA may have for them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use burn::module::Module;
 use ddm_weights::float_parameters;
@@ -15,8 +16,13 @@ use crate::transformer::flux_layers;
 #[derive(Debug)]
 pub(super) struct Places {
     weights: Vec<(String, Vec<usize>)>,
-    names: HashMap<String, Place>,
+    /// By the path here, which goes before all others.
+    paths: Names,
+    others: Names,
 }
+
+#[derive(Debug, Default)]
+struct Names(HashMap<String, Place>);
 
 #[derive(Debug, PartialEq)]
 enum Place {
@@ -26,70 +32,70 @@ enum Place {
     Ambiguous,
 }
 
+impl Names {
+    /// Inserts a name, with dots and with `_` in their place.
+    fn insert(&mut self, name: &str, weights: &[usize]) {
+        let flat = name.replace('.', "_");
+        for name in [name.to_owned(), flat] {
+            let place = Place::Of(weights.to_vec());
+            match self.0.entry(name) {
+                Entry::Vacant(entry) => drop(entry.insert(place)),
+                Entry::Occupied(mut entry) if *entry.get() != place => {
+                    entry.insert(Place::Ambiguous);
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+}
+
 impl Places {
     pub(super) fn of<M: Module>(module: &M) -> Self {
         let mut weights = float_parameters(module);
         weights.retain(|(key, _)| key.ends_with(".weight"));
-        let mut places = Self { weights: Vec::new(), names: HashMap::new() };
         let paths: Vec<_> =
             weights.iter().filter_map(|(key, _)| key.strip_suffix(".weight")).collect();
         let blocks = Blocks::of(paths.iter().copied());
-        let original = |path: &str| blocks.original(path);
+        let (mut own, mut others) = (Names::default(), Names::default());
         for (index, path) in paths.iter().enumerate() {
-            places.insert(path, &[index]);
-            let others = aliases(path);
-            let all: Vec<_> = others.into_iter().chain(original(path)).collect();
-            for name in all {
-                places.insert(&name, &[index]);
+            own.insert(path, &[index]);
+            for name in aliases(path).into_iter().chain(blocks.original(path)) {
+                others.insert(&name, &[index]);
             }
         }
-        let known: HashMap<_, _> =
-            paths.iter().enumerate().map(|(index, path)| (*path, index)).collect();
+        let index = |path: &String| paths.iter().position(|other| other == path);
         for (name, parts) in flux_layers(&paths) {
-            let indices: Option<Vec<_>> =
-                parts.iter().map(|part| known.get(part.as_str()).copied()).collect();
+            // A layer that this network lacks is no place.
+            let indices: Option<Vec<_>> = parts.iter().map(index).collect();
             if let Some(indices) = indices {
-                places.insert(&name, &indices);
+                others.insert(&name, &indices);
             }
         }
-        places.weights = weights;
-        places
-    }
-
-    fn insert(&mut self, name: &str, weights: &[usize]) {
-        for name in [name.to_owned(), name.replace('.', "_")] {
-            let place = Place::Of(weights.to_vec());
-            match self.names.get_mut(&name) {
-                None => drop(self.names.insert(name, place)),
-                Some(other) if *other != place => *other = Place::Ambiguous,
-                Some(_) => {}
-            }
-        }
+        Self { weights, paths: own, others }
     }
 
     /// The weights of a layer, with their shapes: one, or several whose rows lie one after the other.
     pub(super) fn find(&self, path: &str) -> Option<Vec<&(String, Vec<usize>)>> {
-        match self.names.get(path)? {
+        match self.paths.0.get(path).or_else(|| self.others.0.get(path))? {
             Place::Of(weights) => Some(weights.iter().map(|index| &self.weights[*index]).collect()),
             Place::Ambiguous => None,
         }
     }
 }
 
-/// Other names of a layer: of CLIP's in files of other versions, and of attentions in old files.
+/// Other names of a layer: of attentions in old files, and of CLIP's without its prefix.
 fn aliases(path: &str) -> Vec<String> {
-    let mut names = vec![path.to_owned()];
-    for (new, old) in [
+    let renamed = [
         ("self_attn.q_proj", "self_attn.to_q"),
         ("self_attn.k_proj", "self_attn.to_k"),
         ("self_attn.v_proj", "self_attn.to_v"),
         ("self_attn.out_proj", "self_attn.to_out"),
         ("to_out.0", "to_out"),
-    ] {
-        names.extend(path.strip_suffix(new).map(|start| format!("{start}{old}")));
-    }
-    let short = names.iter().filter_map(|name| name.strip_prefix("text_model.").map(str::to_owned));
+    ];
+    let old = |(new, old)| path.strip_suffix(new).map(|start: &str| format!("{start}{old}"));
+    let old: Vec<_> = renamed.into_iter().filter_map(old).collect();
+    let all = old.iter().map(String::as_str).chain([path]);
+    let short = all.filter_map(|name| name.strip_prefix("text_model.").map(str::to_owned));
     let short: Vec<_> = short.collect();
-    names.extend(short);
-    names
+    [old, short].concat()
 }

@@ -78,7 +78,7 @@ impl Settings {
     pub(super) fn scale(&self, layer: &str, rank: f64) -> f64 {
         let mut patterns = self.alpha_pattern.iter().flatten();
         let own = patterns.find(|(pattern, _)| fits(pattern, layer)).map(|(_, alpha)| *alpha);
-        // Without α, PEFT would take 8; but then no file of it has been seen.
+        // PEFT always writes α; without it, it is as in files that have no settings.
         let alpha = own.or(self.lora_alpha).unwrap_or(rank);
         alpha / if self.use_rslora == Some(true) { rank.sqrt() } else { rank }
     }

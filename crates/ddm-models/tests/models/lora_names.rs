@@ -105,8 +105,22 @@ fn other_names_of_the_same_layers() {
     with("unet.", &old);
     with("", &old);
 
+    // Kohya's tensors and α in the names of PEFT.
+    let peft = file(PEFT);
+    let paths: BTreeMap<_, _> = peft
+        .names()
+        .filter_map(|name| name.strip_prefix("unet.")?.split_once(".lora_"))
+        .map(|(path, _)| (path.replace('.', "_"), path))
+        .collect();
+    let dotted = |name: &str| {
+        let (layer, end) = name.strip_prefix("lora_unet_")?.split_once('.')?;
+        let end = end.replace("lora_down", "lora_A").replace("lora_up", "lora_B");
+        Some(format!("unet.{}.{end}", paths[layer]))
+    };
+
     let unet_of = |name: &str| name.starts_with("lora_unet_").then(|| name.to_owned());
     let expected = fused(renamed(KOHYA, unet_of));
+    assert_eq!(fused(renamed(KOHYA, dotted)), expected);
     let lora = renamed(KOHYA, |name| unet_of(name).map(|name| original(&name)));
     assert!(
         lora.layers(Part::UNet)
