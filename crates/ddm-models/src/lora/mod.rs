@@ -15,12 +15,13 @@
 //! | files | names |
 //! |---|---|
 //! | diffusers with PEFT | `unet.….lora_A.weight`; α in `….alpha`, in the metadata, or as large as r |
-//! | PEFT | `base_model.model.….lora_A.weight`; α in `adapter_config.json` beside the file |
+//! | PEFT | `base_model.model.….lora_A.weight`; α in `adapter_config.json` beside the file, or as large as r |
 //! | diffusers before | `unet.….lora.down.weight`, `….processor.to_q_lora.down.weight`, `….lora_linear_layer.down.weight` |
 //! | kohya, LoCon | `lora_unet_….lora_down.weight` and `.alpha`; of diffusers' layers or the original ones; `lora_mid` |
 //! | ComfyUI | `diffusion_model.….lora_A.weight`; Flux in the layout of Black Forest Labs |
 
 mod error;
+mod fuse;
 mod kind;
 mod layer;
 mod ldm;
@@ -30,18 +31,16 @@ mod pieces;
 mod places;
 mod settings;
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::tensor::Tensor;
-use ddm_weights::{Difference, Misfit, Tensors, add_products};
+use ddm_weights::Tensors;
 
 pub use error::LoraError;
+pub use fuse::fuse;
 pub use layer::LoraLayer;
 pub use part::Part;
-use places::Places;
 
 /// A file with a LoRA. See the [module](self).
 ///
@@ -125,97 +124,4 @@ impl Lora {
     pub fn fused<M: Module>(&self, module: M, part: Part, weight: f64) -> Result<M, LoraError> {
         fuse(module, part, &[(self, weight)])
     }
-
-    /// Finds the place of each layer in a network.
-    fn targets<'a>(
-        &'a self,
-        places: &Places,
-        part: Part,
-    ) -> Result<Vec<(String, &'a LoraLayer, Range<usize>)>, LoraError> {
-        let mut misfit = Misfit::default();
-        let mut targets = Vec::new();
-        let mut names = HashMap::new();
-        for layer in self.layers(part) {
-            let Some(weights) = places.find(&layer.path) else {
-                misfit.unused.push(layer.name.clone());
-                continue;
-            };
-            let rows_of = |shape: &[usize]| shape.first().copied().unwrap_or(0);
-            let rows = weights.iter().map(|(_, shape)| rows_of(shape)).sum();
-            let mut begin = 0;
-            for (key, shape) in &weights {
-                if !layer.fits(rows, shape) {
-                    let mut expected = shape.clone();
-                    expected.splice(..expected.len().min(1), [rows]);
-                    misfit.different.push(Difference {
-                        tensor: layer.name.clone(),
-                        found: format!("{:?} (rank {})", layer.shape(), layer.rank()),
-                        expected: format!("{expected:?}"),
-                    });
-                    break;
-                }
-                if let Some(first) = names.insert(key.clone(), layer.name.clone()) {
-                    let (path, second) = (self.origin.clone(), layer.name.clone());
-                    return Err(LoraError::Twice { path, first, second });
-                }
-                targets.push((key.clone(), layer, begin..begin + rows_of(shape)));
-                begin += rows_of(shape);
-            }
-        }
-        if misfit.is_empty() {
-            return Ok(targets);
-        }
-        Err(LoraError::Misfit { path: self.origin.clone(), part, misfit })
-    }
-}
-
-/// Adds the products of several LoRAs to the weights of a network, each with its weight.
-///
-/// They are summed first, in f32, and the sum is rounded once; one after the other they would be rounded
-/// as often, which matters in half precision. Those without layers of this part add nothing.
-///
-/// ```no_run
-/// # use ddm_models::UNet2dCondition;
-/// use ddm_models::lora::{Lora, Part, fuse};
-/// # fn run(unet: UNet2dCondition) -> Result<(), ddm_models::lora::LoraError> {
-/// let (style, person) = (Lora::open("style.safetensors")?, Lora::open("person.safetensors")?);
-/// let unet = fuse(unet, Part::UNet, &[(&style, 0.6), (&person, 1.0)])?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors
-///
-/// As [`Lora::fused`]; but [`LoraError::NoPart`] only if none of several has layers of this part. An
-/// empty list is no error, and changes nothing.
-pub fn fuse<M: Module>(module: M, part: Part, loras: &[(&Lora, f64)]) -> Result<M, LoraError> {
-    if let Some((_, weight)) = loras.iter().find(|(_, weight)| !weight.is_finite()) {
-        return Err(LoraError::Weight(*weight));
-    }
-    let places = Places::of(&module);
-    let mut targets: HashMap<String, Vec<(&Lora, f64, &LoraLayer, Range<usize>)>> = HashMap::new();
-    for (lora, weight) in loras {
-        for (key, layer, rows) in lora.targets(&places, part)? {
-            targets.entry(key).or_default().push((lora, *weight, layer, rows));
-        }
-    }
-    if targets.is_empty() && !loras.is_empty() {
-        let files: Vec<_> =
-            loras.iter().map(|(lora, _)| lora.origin.display().to_string()).collect();
-        let mut found: Vec<_> = loras.iter().flat_map(|(lora, _)| lora.parts()).collect();
-        found.sort();
-        found.dedup();
-        return Err(LoraError::NoPart { path: files.join(", "), part, found });
-    }
-    add_products(module, |key, device| {
-        let (mut left, mut right) = (Vec::new(), Vec::new());
-        for (lora, weight, layer, rows) in targets.get(key).into_iter().flatten() {
-            let (up, down) = layer.factors(*weight, rows.clone(), &lora.origin, device)?;
-            left.push(up);
-            right.push(down);
-        }
-        // B₁ A₁ + B₂ A₂ = [B₁ B₂] [A₁; A₂].
-        let any = !left.is_empty();
-        Ok(any.then(|| (Tensor::cat(left, 1), Tensor::cat(right, 0))))
-    })
 }

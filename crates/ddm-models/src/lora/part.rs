@@ -94,11 +94,11 @@ impl Part {
 
     /// Whether a path begins as in a U-Net, or is one of a transformer.
     fn denoiser(path: &str, separator: char) -> Self {
-        let begins = |start: &&str| {
-            path.strip_prefix(*start)
+        let begins = |start: &str| {
+            path.strip_prefix(start)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
         };
-        if UNET.iter().any(|start| begins(&start)) { Self::UNet } else { Self::Transformer }
+        if UNET.iter().any(|start| begins(start)) { Self::UNet } else { Self::Transformer }
     }
 }
 

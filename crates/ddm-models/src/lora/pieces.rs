@@ -39,7 +39,8 @@ pub(super) fn layers(tensors: &Tensors) -> Result<Vec<(Part, LoraLayer)>, LoraEr
         return Err(LoraError::Incomplete { path: file.to_owned(), layers });
     }
     let mut settings = BTreeMap::new();
-    let peft = tensors.names().any(|name| name.starts_with(PEFT));
+    // Bytes in memory have nothing beside them.
+    let peft = file.is_file() && tensors.names().any(|name| name.starts_with(PEFT));
     let mut layers = Vec::new();
     for ((part, path), pieces) in found {
         let settings = match settings.entry(part) {
