@@ -87,12 +87,19 @@ where
         };
         let sum = base.detach().cast(wide) + product.reshape(shape);
         let sum = sum.cast(dtype);
-        if !sum.clone().is_finite().all().into_scalar::<bool>() {
+        if !finite(&sum) {
             return Err(WeightsError::Sum { tensor: key, dtype }.into());
         }
         // A leaf again, for a module that trains.
         Ok(Some(sum.detach()))
     }
+}
+
+/// Whether all numbers are finite.
+fn finite<const D: usize>(tensor: &Tensor<D>) -> bool {
+    // One pass that finds any NaN or infinity; only if it finds one, or is too large itself, another.
+    let total: f64 = tensor.clone().sum().into_scalar();
+    total.is_finite() || tensor.clone().is_finite().all().into_scalar::<bool>()
 }
 
 impl<E, F> ModuleMapper for Adder<F, E>
