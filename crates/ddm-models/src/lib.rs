@@ -8,6 +8,7 @@
 //! * [`transformer`]: DiT, PixArt, and the networks of Stable Diffusion 3 and Flux, as diffusers has them.
 //! * [`UNet2dCondition`], [`ControlNet`], [`UNet2d`]: the U-Nets of diffusers by its names, with a text
 //!   (Stable Diffusion 1 and 2, SDXL and their kin), its control by images, and without a text.
+//! * [`lora`]: small updates of the weights of all of these, from the files that trainers write.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
 //! * [`save_weights`] and [`load_weights`]: safetensors files; [`UNet::from_diffusers`]: a directory of
@@ -19,6 +20,7 @@ mod component;
 mod conditioning;
 mod embedding;
 mod error;
+pub mod lora;
 mod mlp;
 mod prepared;
 mod settings;

@@ -146,6 +146,17 @@ pub enum WeightsError {
         /// Its value.
         value: f64,
     },
+    /// A sum that is NaN or infinite, or too large for the type of its parameter.
+    #[error(
+        "what was added to {tensor} makes it NaN, infinite or too large for {dtype:?}: add less, or \
+         cast the network to f32"
+    )]
+    Sum {
+        /// The parameter.
+        tensor: String,
+        /// Its type.
+        dtype: DType,
+    },
 }
 
 fn listed(names: &[String]) -> String {

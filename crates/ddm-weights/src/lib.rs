@@ -4,7 +4,8 @@
 //!   [`Tensors::component`]: a directory of diffusers or transformers, with variants and shards.
 //! * [`TensorView`]: a tensor's shape and type, without reading it; parts, transposes and concatenations
 //!   of such, for other layouts of the same network. [`Tensors::rename`]: other names.
-//! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts.
+//! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts;
+//!   [`add_products`]: to the parameters that are there.
 //!
 //! **What a file says is not believed.** Offsets, shapes, counts and lengths are checked against the
 //! file's length before anything is allocated. A pickle is read as data: it can name tensors and
@@ -16,6 +17,7 @@
 //!
 //! Nothing here knows of networks or pipelines.
 
+mod add;
 mod blocks;
 mod buffer;
 mod component;
@@ -39,6 +41,7 @@ mod tensors;
 mod torch;
 mod view;
 
+pub use add::{add_products, float_parameters};
 pub use component::Variant;
 pub use error::WeightsError;
 pub use fault::Fault;

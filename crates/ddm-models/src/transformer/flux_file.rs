@@ -1,5 +1,6 @@
 //! Flux in the layout of Black Forest Labs, as single files and GGUF have it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -128,4 +129,38 @@ fn in_block(layer: &str) -> Option<(String, &str)> {
         _ => return None,
     };
     Some((format!("{blocks}.{number}"), layer))
+}
+
+/// The layers of a network in the layout of Black Forest Labs, each with the layers of diffusers that it
+/// holds, one above the other. Of a network that is not Flux there are none.
+///
+/// The layer whose halves are swapped is not among them, nor are norms' weights of any use here.
+pub(crate) fn flux_layers(paths: &[&str]) -> Vec<(String, Vec<String>)> {
+    if !paths.iter().any(|path| path.starts_with("single_transformer_blocks.")) {
+        return Vec::new();
+    }
+    let blocks: BTreeSet<_> = paths.iter().filter_map(|path| block_of(path)).collect();
+    let outside = OUTSIDE.iter().filter(|(old, _)| *old != SWAPPED);
+    let outside = outside.map(|(old, new)| ((*old).to_owned(), vec![(*new).to_owned()]));
+    let inside = blocks.into_iter().flat_map(|(old, new)| {
+        let one = INSIDE.iter().map(|(layer, name)| (*layer, std::slice::from_ref(name)));
+        let fused = FUSED.iter().map(|(layer, names)| (*layer, *names));
+        one.chain(fused).map(move |(layer, names)| {
+            let parts = names.iter().map(|name| format!("{new}.{name}")).collect();
+            (format!("{old}.{layer}"), parts)
+        })
+    });
+    outside.chain(inside).collect()
+}
+
+/// The block in which a layer of diffusers is, in both layouts; the reverse of [`in_block`].
+fn block_of(path: &str) -> Option<(String, String)> {
+    let (kind, rest) = path.split_once('.')?;
+    let (number, _) = rest.split_once('.')?;
+    let old = match kind {
+        "transformer_blocks" => "double_blocks",
+        "single_transformer_blocks" => "single_blocks",
+        _ => return None,
+    };
+    Some((format!("{old}.{number}"), format!("{kind}.{number}")))
 }

@@ -28,6 +28,7 @@ pub use dit::Dit;
 pub use dit_config::DitConfig;
 pub use flux::FluxTransformer;
 pub use flux_config::FluxTransformerConfig;
+pub(crate) use flux_file::flux_layers;
 pub use pixart::PixArt;
 pub use pixart_config::PixArtConfig;
 pub use sd3::Sd3Transformer;

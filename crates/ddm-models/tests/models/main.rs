@@ -13,6 +13,8 @@ mod diffusers;
 mod golden;
 #[cfg(feature = "kernels")]
 mod kernels;
+mod lora;
+mod lora_names;
 mod networks;
 mod operations;
 mod prepared;

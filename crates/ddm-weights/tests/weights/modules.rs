@@ -7,7 +7,10 @@ use burn::nn::{
     LayerNormConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig,
 };
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
-use ddm_weights::{LoadOptions, Misfit, Stored, TensorView, Tensors, WeightsError, load, save};
+use ddm_weights::{
+    LoadOptions, Misfit, Stored, TensorView, Tensors, WeightsError, add_products, float_parameters,
+    load, save,
+};
 
 use crate::bytes::safetensors;
 use crate::files::{assert_same, open};
@@ -306,4 +309,64 @@ fn gradients_are_asked_for_as_before() {
     let x = Tensor::<2>::ones([1, 3], &device);
     let gradients = linear.forward(x).sum().backward();
     assert!(linear.weight.val().grad(&gradients).is_some());
+}
+
+#[test]
+fn products_are_added_in_layouts_of_pytorch() {
+    let device = Device::flex();
+    let layers = Layers::new(&device);
+    let parameters = float_parameters(&layers);
+    let shape = |name: &str| {
+        let found = parameters.iter().find(|(other, _)| other == name);
+        found.unwrap_or_else(|| panic!("no {name}")).1.clone()
+    };
+    let (linear, conv) = (shape("to_out.0.weight"), shape("conv.weight"));
+    let factors = |shape: &[usize], device: &Device| {
+        let rest = shape[1..].iter().product::<usize>();
+        let left = Tensor::<1, Int>::arange(0..shape[0] as i64, device).float();
+        let right = Tensor::<1, Int>::arange(0..rest as i64, device).float();
+        (left.reshape([shape[0], 1]) * 10.0, right.reshape([1, rest]))
+    };
+    let before = layers.clone();
+    let after = add_products(layers, |name, device| {
+        let shape = match name {
+            "to_out.0.weight" => &linear,
+            "conv.weight" => &conv,
+            _ => return Ok::<_, WeightsError>(None),
+        };
+        Ok(Some(factors(shape, device)))
+    })
+    .unwrap();
+    let difference = after.to_out[0].weight.val() - before.to_out[0].weight.val();
+    let (left, right) = factors(&linear, &device);
+    let expected = left.matmul(right).transpose();
+    assert!((difference - expected).abs().max().into_scalar::<f32>() < 1e-5);
+    let difference = after.conv.weight.val() - before.conv.weight.val();
+    let (left, right) = factors(&conv, &device);
+    let expected = left.matmul(right).reshape(difference.dims());
+    assert!((difference - expected).abs().max().into_scalar::<f32>() < 1e-5);
+    let same = after.up.weight.val().equal(before.up.weight.val()).all();
+    assert!(same.into_scalar::<bool>());
+
+    // Factors that do not fit, numbers that no type holds, and errors of the caller.
+    let fails = |left: [usize; 2], right: [usize; 2], value: f64| {
+        let result = add_products(before.clone(), |name, device| {
+            let factors = (Tensor::full(left, value, device), Tensor::ones(right, device));
+            Ok::<_, WeightsError>((name == "to_out.0.weight").then_some(factors))
+        });
+        result.map(drop).unwrap_err()
+    };
+    let (rows, columns) = (linear[0], linear[1]);
+    for (left, right) in
+        [([rows + 1, 2], [2, columns]), ([rows, 2], [2, columns + 1]), ([rows, 2], [3, columns])]
+    {
+        let error = fails(left, right, 1.0);
+        assert!(matches!(error, WeightsError::View { .. }), "{error}");
+        assert!(error.to_string().contains("to_out.0.weight"), "{error}");
+    }
+    for value in [f64::NAN, 1e39] {
+        let error = fails([rows, 1], [1, columns], value);
+        let WeightsError::Sum { tensor, dtype } = &error else { panic!("{error}") };
+        assert_eq!((tensor.as_str(), *dtype), ("to_out.0.weight", DType::F32));
+    }
 }
