@@ -12,7 +12,6 @@ mod embeddings;
 mod feed_forward;
 mod flux;
 mod flux_config;
-mod flux_file;
 mod joint_block;
 mod modulation;
 mod patches;
