@@ -202,6 +202,13 @@ def of_open_clip(state, prefix):
     return prefixed(prefix, new)
 
 
+def filled(network):
+    """The network with every parameter random, the biases too."""
+    for parameter in network.parameters():
+        parameter.normal_(std=0.2)
+    return network.eval()
+
+
 def sd3():
     source = pipelines / "stable-diffusion-3"
     read = lambda part, name: load_file(source / part / f"{name}.safetensors")
@@ -225,9 +232,9 @@ def sd3():
 def sd2():
     sizes = dict(hidden_size=12, intermediate_size=20, num_attention_heads=3, hidden_act="gelu")
     sizes |= dict(vocab_size=40, max_position_embeddings=9, projection_dim=12, eos_token_id=39, bos_token_id=38)
-    encoder = CLIPTextModel(CLIPTextConfig(num_hidden_layers=2, **sizes)).eval()
-    longer = CLIPTextModel(CLIPTextConfig(num_hidden_layers=3, **sizes)).eval()
-    unet = UNet2DConditionModel(
+    encoder = filled(CLIPTextModel(CLIPTextConfig(num_hidden_layers=2, **sizes)))
+    longer = filled(CLIPTextModel(CLIPTextConfig(num_hidden_layers=3, **sizes)))
+    unet = filled(UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(6, 12),
         layers_per_block=2,
@@ -237,7 +244,7 @@ def sd2():
         cross_attention_dim=12,
         attention_head_dim=(2, 3),
         use_linear_projection=True,
-    ).eval()
+    ))
     plain = lambda module: {
         name.removeprefix("text_model."): tensor for name, tensor in module.state_dict().items()
     }

@@ -39,8 +39,13 @@ const FUSED: [(&str, &str); 2] = [("attn.in_proj_weight", "weight"), ("attn.in_p
 /// Those layers.
 const PARTS: [&str; 3] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
 
-/// What is before the names of each kind in a checkpoint.
-pub(super) const PREFIXES: [&str; 3] = ["model.", "transformer.text_model.", "text_model."];
+/// What may be before all names in a file, but for that of the projection.
+pub(super) const PREFIXES: [&str; 5] =
+    ["", "model.", "transformer.text_model.", "text_model.", "transformer."];
+
+/// The table of the tokens by the names of open_clip, and by those of transformers.
+pub(super) const TOKENS: [&str; 2] =
+    ["token_embedding.weight", "embeddings.token_embedding.weight"];
 
 /// Returns the tensors by the names of transformers. Names that are not known stay.
 ///

@@ -9,7 +9,10 @@ use super::{Layout, Part, SingleFile, SingleFileError, clip_names, text_config};
 use crate::text::{ClipText, ClipTextConfig, T5Encoder, T5EncoderConfig};
 
 /// What may be before the names of T5.
-const T5: [&str; 1] = ["transformer."];
+const T5_PREFIX: &str = "transformer.";
+
+/// The names of the table of T5's tokens.
+const T5_TOKENS: [&str; 2] = ["shared.weight", "encoder.embed_tokens.weight"];
 
 /// The name of CLIP's projection.
 const PROJECTION: &str = "text_projection.weight";
@@ -73,7 +76,7 @@ impl SingleFile {
     ///
     /// Returns an error if the file has no T5 encoder.
     pub fn t5_config(&self) -> Result<T5EncoderConfig, SingleFileError> {
-        text_config::t5(&Shapes::of(self, Part::T5, &T5)?)
+        text_config::t5(&self.t5_shapes()?)
     }
 
     /// Loads the T5 encoder: the third of Stable Diffusion 3, and the second of Flux.
@@ -87,21 +90,25 @@ impl SingleFile {
         device: &Device,
     ) -> Result<T5Encoder, SingleFileError> {
         let tensors = self.tensors(Part::T5)?;
-        let has_shared = Shapes::of(self, Part::T5, &T5)?.has("shared.weight");
+        let has_shared = self.t5_shapes()?.has(T5_TOKENS[0]);
         let network = config.init(device)?;
         let tensors = tensors.rename(|name| {
             // The table of the tokens has one name or the other; with both, they are one table.
-            Some(match name.strip_prefix(T5[0]).unwrap_or(name) {
-                "encoder.embed_tokens.weight" if has_shared => return None,
-                "encoder.embed_tokens.weight" => "shared.weight".to_owned(),
+            Some(match name.strip_prefix(T5_PREFIX).unwrap_or(name) {
+                name if name == T5_TOKENS[1] && has_shared => return None,
+                name if name == T5_TOKENS[1] => T5_TOKENS[0].to_owned(),
                 name => name.to_owned(),
             })
         })?;
         Ok(load(network, &tensors, &self.options.clone().ignoring(UNUSED_BY_T5))?)
     }
 
+    fn t5_shapes(&self) -> Result<Shapes<'_>, SingleFileError> {
+        Ok(Shapes::of(self, Part::T5)?.behind(&["", T5_PREFIX], &T5_TOKENS))
+    }
+
     fn clip_config(&self, part: Part) -> Result<ClipTextConfig, SingleFileError> {
-        let shapes = Shapes::of(self, part, &clip_names::PREFIXES)?;
+        let shapes = Shapes::of(self, part)?.behind(&clip_names::PREFIXES, &clip_names::TOKENS);
         text_config::clip(&shapes, self.layout(), part == Part::TextEncoder2)
     }
 

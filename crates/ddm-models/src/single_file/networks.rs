@@ -26,7 +26,7 @@ impl SingleFile {
     ///
     /// Returns an error if the file has no U-Net, or one that has no transformer in its middle.
     pub fn unet_config(&self) -> Result<UNet2dConditionConfig, SingleFileError> {
-        unet_config::told(&Shapes::of(self, Part::UNet, &[])?, self.layout())
+        unet_config::told(&Shapes::of(self, Part::UNet)?, self.layout())
     }
 
     /// Loads the U-Net.
@@ -53,7 +53,7 @@ impl SingleFile {
     ///
     /// Returns an error if the file does not have this transformer.
     pub fn sd3_config(&self) -> Result<Sd3TransformerConfig, SingleFileError> {
-        sd3_config::told(&Shapes::of(self, Part::Sd3Transformer, &[])?)
+        sd3_config::told(&Shapes::of(self, Part::Sd3Transformer)?)
     }
 
     /// Loads the transformer of Stable Diffusion 3.
@@ -80,7 +80,7 @@ impl SingleFile {
     /// Returns an error if the file does not have this transformer, or its heads do not have 128
     /// channels.
     pub fn flux_config(&self) -> Result<FluxTransformerConfig, SingleFileError> {
-        flux_config::told(&Shapes::of(self, Part::FluxTransformer, &[])?)
+        flux_config::told(&Shapes::of(self, Part::FluxTransformer)?)
     }
 
     /// Loads the transformer of Flux.
@@ -126,7 +126,7 @@ impl SingleFile {
         &self,
         layout: Layout,
     ) -> Result<AutoencoderKlConfig, SingleFileError> {
-        vae_config::told(&Shapes::of(self, Part::Autoencoder, &[])?, layout)
+        vae_config::told(&Shapes::of(self, Part::Autoencoder)?, layout)
     }
 
     /// Loads the autoencoder.

@@ -16,16 +16,23 @@ pub(super) struct Shapes<'a> {
 }
 
 impl<'a> Shapes<'a> {
-    /// Looks at a part that the file has. Of the prefixes, the one counts that some name has.
-    pub(super) fn of(
-        file: &'a SingleFile,
-        part: Part,
-        prefixes: &[&'static str],
-    ) -> Result<Self, SingleFileError> {
-        let tensors = file.tensors(part)?;
-        let has = |prefix: &&&str| tensors.names().any(|name| name.starts_with(**prefix));
+    /// Looks at a part that the file has.
+    pub(super) fn of(file: &'a SingleFile, part: Part) -> Result<Self, SingleFileError> {
+        Ok(Self { file, part, tensors: file.tensors(part)?, prefix: "" })
+    }
+
+    /// Adds the first of these prefixes to all names that some tensor has before one of `markers`.
+    pub(super) fn behind(self, prefixes: &[&'static str], markers: &[&str]) -> Self {
+        let is_there =
+            |prefix: &str, marker: &str| self.tensors.contains(&format!("{prefix}{marker}"));
+        let has = |prefix: &&&str| markers.iter().any(|marker| is_there(prefix, marker));
         let prefix = prefixes.iter().find(has).copied().unwrap_or("");
-        Ok(Self { file, part, tensors, prefix })
+        Self { prefix, ..self }
+    }
+
+    /// Whether there is a tensor with this end of its name, behind any prefix.
+    pub(super) fn has_end(&self, end: &str) -> bool {
+        self.tensors.names().any(|name| name.ends_with(end))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

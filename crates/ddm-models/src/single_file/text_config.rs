@@ -11,6 +11,9 @@ const HEAD: usize = 64;
 /// The width of the larger CLIP, by which it is known where it is alone.
 const LARGE: usize = 1280;
 
+/// The projection, by the name of transformers.
+const PROJECTION: &str = "text_projection.weight";
+
 /// Tells the config of a CLIP.
 pub(super) fn clip(
     shapes: &Shapes<'_>,
@@ -41,6 +44,10 @@ pub(super) fn clip(
         Layout::Xl | Layout::XlRefiner if is_second => Some(shapes.axis("text_projection", 1)?),
         Layout::TextEncoder if open_clip && shapes.has("text_projection") => {
             Some(shapes.axis("text_projection", 1)?)
+        }
+        // Of the smaller encoder alone, Flux takes the states before the projection.
+        Layout::TextEncoder if hidden_size == LARGE && shapes.has_end(PROJECTION) => {
+            Some(hidden_size)
         }
         _ => None,
     };
