@@ -1,6 +1,6 @@
 //! A single file, sorted into its parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ddm_weights::{LoadOptions, Tensors};
@@ -51,15 +51,15 @@ impl SingleFile {
     pub fn from_tensors(tensors: &Tensors) -> Result<Self, SingleFileError> {
         let path = tensors.origin().to_owned();
         let kept = || tensors.names().filter(|name| !is_of_training(name));
+        let of_another = |name| other(Place::of(name).map_or(name, |(_, name)| name));
         let unrecognized = || {
-            let of = |name| other(Place::of(name).map_or(name, |(_, name)| name));
-            let hint = tensors.names().find_map(of);
+            let hint = tensors.names().find_map(of_another);
             let hint = hint.map(|what| format!(": perhaps {what}")).unwrap_or_default();
             let names = tensors.names().map(str::to_owned).collect();
             SingleFileError::Unrecognized { path: path.clone(), hint, names }
         };
         // Some networks have tensors of these layouts, and more.
-        if kept().any(|name| other(Place::of(name).map_or(name, |(_, name)| name)).is_some()) {
+        if kept().any(|name| of_another(name).is_some()) {
             return Err(unrecognized());
         }
         let bare: Vec<&str> = kept().filter(|name| Place::of(name).is_none()).collect();
@@ -69,12 +69,11 @@ impl SingleFile {
             Some((place, name)) => Some((place, name.to_owned())),
             None => place_of_bare.map(|place| (place, name.to_owned())),
         };
+        let all: BTreeSet<Place> = tensors.names().filter_map(place).map(|(at, _)| at).collect();
         let mut places = BTreeMap::new();
-        for (at, _) in tensors.names().filter_map(place) {
-            if !places.contains_key(&at) {
-                let within = |name: &str| place(name).filter(|(place, _)| *place == at);
-                places.insert(at, tensors.rename(|name| within(name).map(|(_, name)| name))?);
-            }
+        for at in all {
+            let within = |name: &str| place(name).filter(|(place, _)| *place == at);
+            places.insert(at, tensors.rename(|name| Some(within(name)?.1))?);
         }
         let (layout, network) = Layout::of(&places).ok_or_else(unrecognized)?;
         if place_of_bare.is_none() && !bare.is_empty() {

@@ -155,6 +155,26 @@ fn stable_diffusion_2() {
     assert_fits(&tensors, first, |file| file.text_encoder(&config, &device));
 }
 
+/// Its kin for variations of images has a vector of an image.
+#[test]
+fn stable_diffusion_2_with_a_vector() {
+    let device = Device::flex();
+    for (prefix, encoder) in [("", None), (NETWORK, Some(Original::open_clip(1024, 24)))] {
+        let network = Original::unet(&UNet { vector: Some(2048), ..SD2 });
+        let mut tensors = Original::default().with(prefix, network);
+        if let Some(encoder) = encoder {
+            tensors = tensors.with("cond_stage_model.model.", encoder);
+        }
+        let (_directory, path) = tensors.written(None);
+        let file = SingleFile::open(path).unwrap();
+        assert_eq!(file.layout(), Layout::StableDiffusion2);
+        let class = file.unet_config().unwrap().class_embed;
+        assert_eq!(class, Some(ddm_models::ClassEmbed::Projection(2048)));
+        let first = format!("{prefix}input_blocks.0.0.weight");
+        assert_fits(&tensors, &first, |file| file.unet(&file.unet_config()?, &device));
+    }
+}
+
 #[test]
 fn the_upscaler() {
     let device = Device::flex();
