@@ -9,6 +9,7 @@
 //! * [`UNet2dCondition`], [`ControlNet`], [`UNet2d`]: the U-Nets of diffusers by its names, with a text
 //!   (Stable Diffusion 1 and 2, SDXL and their kin), its control by images, and without a text.
 //! * [`lora`]: small updates of the weights of all of these, from the files that trainers write.
+//! * [`single_file`]: checkpoints of one file, as model sites have them.
 //! * [`TimestepEmbedding`] and [`Conditioning`]: the timestep and the class as network inputs.
 //! * [`blocks`]: the parts of the U-Net and the VAE, and their operations.
 //! * [`save_weights`] and [`load_weights`]: safetensors files; [`UNet::from_diffusers`]: a directory of
@@ -24,6 +25,7 @@ pub mod lora;
 mod mlp;
 mod prepared;
 mod settings;
+pub mod single_file;
 pub mod text;
 pub mod transformer;
 mod unet;

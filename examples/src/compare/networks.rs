@@ -7,6 +7,7 @@ use ddm_core::burn::module::{Module, ModuleMapper, Param};
 use ddm_core::burn::tensor::{DType, Tensor};
 use ddm_core::denoiser::{ConditionalPredictor, NoisePredictor};
 use ddm_core::latent::Autoencoder;
+use ddm_core::models::single_file::SingleFile;
 use ddm_core::models::text::{ClipText, T5Encoder};
 use ddm_core::models::transformer::{
     Dit, FluxConditions, FluxTransformer, FluxTransformerConfig, PixArt, PixArtConditions,
@@ -126,7 +127,7 @@ fn flux(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error
     let json = std::fs::read_to_string(directory.join("config.json"))?;
     let config = FluxTransformerConfig::from_json(&json)?;
     for file in files {
-        let network = FluxTransformer::from_single_file(&file, &config, reference.device())?;
+        let network = SingleFile::open(&file)?.flux(&config, reference.device())?;
         // `flux-Q8_0.gguf` has the output `Q8_0.out`, and bf16 weights one of their own.
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let quantized = name.rsplit_once('-').map(|(_, kind)| format!("{kind}.out"));

@@ -7,7 +7,7 @@ use burn::module::Module;
 use ddm_weights::float_parameters;
 
 use super::ldm::Blocks;
-use crate::transformer::flux_layers;
+use crate::single_file::flux_layers;
 
 /// The weights of a network, and their names.
 ///

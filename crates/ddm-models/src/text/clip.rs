@@ -56,6 +56,14 @@ pub(super) struct Encoder {
     pub(super) layers: Vec<ClipLayer>,
 }
 
+/// Returns a parameter's name with the prefix that newer versions of transformers leave out.
+pub(crate) fn prefixed(name: &str) -> String {
+    match name.split('.').next() {
+        Some("embeddings" | "encoder" | "final_layer_norm") => format!("text_model.{name}"),
+        _ => name.to_owned(),
+    }
+}
+
 /// What a [`ClipText`] makes of token ids.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -84,10 +92,6 @@ impl ClipText {
         device: &Device,
     ) -> Result<Self, DiffusersError> {
         let init = |json: &str| Ok(ClipTextConfig::from_json(json)?.init(device)?);
-        let prefixed = |name: &str| match name.split('.').next() {
-            Some("embeddings" | "encoder" | "final_layer_norm") => format!("text_model.{name}"),
-            _ => name.to_owned(),
-        };
         // Old files hold the numbers 0, 1, 2, …
         component(directory.as_ref(), init, prefixed, &["text_model.embeddings.position_ids"])
     }

@@ -11,6 +11,7 @@ mod t5;
 mod t5_block;
 mod t5_config;
 
+pub(crate) use clip::prefixed;
 pub use clip::{ClipText, ClipTextOutput};
 pub use clip_config::ClipTextConfig;
 pub use t5::T5Encoder;

@@ -19,6 +19,7 @@ mod networks;
 mod operations;
 mod prepared;
 mod refused;
+mod single_file;
 mod text;
 mod transformers;
 mod unets;

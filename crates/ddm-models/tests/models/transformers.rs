@@ -96,40 +96,6 @@ fn flux_is_that_of_diffusers() {
     }
 }
 
-/// In the layout of Black Forest Labs, with ComfyUI's prefix and in bf16, and in GGUF.
-#[test]
-fn single_files_of_flux_are_read() {
-    let device = Device::flex();
-    for (name, file, output) in [
-        ("single-file-flux", "flux1-tiny.safetensors", "out"),
-        ("single-file-flux", "flux1-tiny-prefixed-bf16.safetensors", "out_bf16_weights"),
-        ("gguf-flux", "flux-F16.gguf", "F16.out"),
-        ("gguf-flux", "flux-Q8_0.gguf", "Q8_0.out"),
-        ("gguf-flux", "flux-Q5_1.gguf", "Q5_1.out"),
-        ("gguf-flux", "flux-Q4_0.gguf", "Q4_0.out"),
-    ] {
-        let json = std::fs::read_to_string(directory(name).join("config.json")).unwrap();
-        let config = FluxTransformerConfig::from_json(&json).unwrap();
-        let path = directory(name).join(file);
-        let network = FluxTransformer::from_single_file(path, &config, &device).unwrap();
-        let network = network.map(&mut Cast(DType::F32));
-        let reference = Recorded::of(name);
-        let (x, t) = (reference.tensor::<3>("x"), reference.tensor::<1>("t"));
-        reference.assert(output, network.forward(x, t, flux_conditions(&reference)));
-    }
-    let other = directory("clip-text").join("model.safetensors");
-    let config = FluxTransformerConfig::default();
-    let small = FluxTransformerConfig { num_layers: 1, num_single_layers: 1, ..config };
-    let small = FluxTransformerConfig {
-        num_attention_heads: 2,
-        attention_head_dim: 12,
-        axes_dims_rope: vec![4, 4, 4],
-        ..small
-    };
-    let error = FluxTransformer::from_single_file(other, &small, &device).unwrap_err();
-    assert!(error.to_string().contains("62 missing"), "{error}");
-}
-
 /// The rotations depend on differences of positions only, at large positions too.
 #[test]
 fn flux_sees_relative_positions() {

@@ -1,16 +1,14 @@
-//! Flux in the layout of Black Forest Labs, as single files and GGUF have it.
+//! The names of Flux in Black Forest Labs' repository, and those of diffusers.
+//!
+//! There, queries, keys and values are one layer; in the blocks of one sequence also the first layer of
+//! the MLP. The shift of the last modulation comes first.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use burn::tensor::Device;
-use ddm_weights::{LoadOptions, Tensors, WeightsError, load};
+use ddm_weights::{TensorView, Tensors, WeightsError};
 
-use super::{FluxTransformer, FluxTransformerConfig};
-use crate::DiffusersError;
-
-/// What ComfyUI writes before each name.
-const PREFIX: &str = "model.diffusion_model.";
+use super::renamed::{Renamed, layer_and_kind, new_name};
+use crate::transformer::FluxTransformerConfig;
 
 /// Names outside of the blocks, and those of diffusers.
 const OUTSIDE: [(&str, &str); 10] = [
@@ -56,67 +54,43 @@ const FUSED: [(&str, &[&str]); 3] = [
     ("linear1", &["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"]),
 ];
 
-impl FluxTransformer {
-    /// Loads a file in the layout of Black Forest Labs: `flux1-dev.safetensors`, the same with
-    /// ComfyUI's prefix, or GGUF, whose blocks become f32.
-    ///
-    /// Such a file has no config; the default is that of Flux.1 \[schnell\], and \[dev\] has
-    /// `guidance_embeds` too.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the file cannot be read, the config is invalid, or a tensor is missing,
-    /// unknown or of another shape.
-    ///
-    /// ```no_run
-    /// use burn::tensor::Device;
-    /// use ddm_models::transformer::{FluxTransformer, FluxTransformerConfig};
-    /// let dev = FluxTransformerConfig { guidance_embeds: true, ..Default::default() };
-    /// let network = FluxTransformer::from_single_file("flux1-dev.gguf", &dev, &Device::flex())?;
-    /// # Ok::<(), ddm_models::DiffusersError>(())
-    /// ```
-    pub fn from_single_file(
-        path: impl AsRef<Path>,
-        config: &FluxTransformerConfig,
-        device: &Device,
-    ) -> Result<Self, DiffusersError> {
-        let network = config.init(device)?;
-        let width = config.num_attention_heads * config.attention_head_dim;
-        let tensors = as_in_diffusers(&Tensors::open(path)?, width)?;
-        Ok(load(network, &tensors, &LoadOptions::new())?)
-    }
-}
-
-/// Returns the tensors by the names of diffusers, and split as there. Names that are not known stay.
-fn as_in_diffusers(file: &Tensors, width: usize) -> Result<Tensors, WeightsError> {
-    let mut tensors = file.rename(|_| None)?;
+/// Returns the tensors by the names of diffusers. Names that are not known stay.
+pub(super) fn as_in_diffusers(
+    file: &Tensors,
+    config: &FluxTransformerConfig,
+) -> Result<Tensors, WeightsError> {
+    let width = config.num_attention_heads.saturating_mul(config.attention_head_dim);
+    let mut tensors = Renamed::of(file)?;
     for (name, view) in file.iter() {
-        let name = name.strip_prefix(PREFIX).unwrap_or(name);
-        let (layer, kind) = name.rsplit_once('.').unwrap_or((name, ""));
+        let (layer, kind) = layer_and_kind(name);
         let kind = if kind == "scale" { "weight" } else { kind };
-        if let Some((_, new)) = OUTSIDE.iter().find(|(old, _)| *old == layer) {
+        if let Some(new) = new_name(&OUTSIDE, layer) {
             let view = if layer == SWAPPED { view.halves_swapped(0)? } else { view.clone() };
-            tensors.insert(format!("{new}.{kind}"), view);
+            tensors.add(name, format!("{new}.{kind}"), view)?;
             continue;
         }
         let Some((block, layer)) = in_block(layer) else {
-            tensors.insert(name, view.clone());
+            tensors.add(name, name.to_owned(), view.clone())?;
             continue;
         };
         if let Some((_, parts)) = FUSED.iter().find(|(old, _)| *old == layer) {
-            let before = width * (parts.len() - 1);
-            let mut lengths = vec![width; parts.len() - 1];
-            let rows = view.shape().first().copied().unwrap_or(0);
-            lengths.push(rows.saturating_sub(before));
-            for (part, view) in parts.iter().zip(view.split(0, &lengths)?) {
-                tensors.insert(format!("{block}.{part}.{kind}"), view);
-            }
+            tensors.add_parts(name, (&block, parts, kind), split(view, width, parts.len())?)?;
             continue;
         }
-        let new = INSIDE.iter().find(|(old, _)| *old == layer).map_or(layer, |(_, new)| new);
-        tensors.insert(format!("{block}.{new}.{kind}"), view.clone());
+        let layer = new_name(&INSIDE, layer).unwrap_or(layer);
+        tensors.add(name, format!("{block}.{layer}.{kind}"), view.clone())?;
     }
-    Ok(tensors)
+    Ok(tensors.finish())
+}
+
+/// Returns parts of the network's width, the last of which is what is left.
+fn split(view: &TensorView, width: usize, parts: usize) -> Result<Vec<TensorView>, WeightsError> {
+    let mut lengths = vec![width; parts];
+    if let Some(last) = lengths.last_mut() {
+        let rows = view.shape().first().copied().unwrap_or(0);
+        *last = rows.saturating_sub(width.saturating_mul(parts - 1));
+    }
+    view.split(0, &lengths)
 }
 
 /// Returns diffusers' name of the block in which a layer is, and the layer's name in it.
