@@ -29,12 +29,22 @@ use crate::{Class, ConfigError, Prediction, SetTimesteps, json};
 /// assert_eq!((levels[0].timestep, levels[49].timestep), (981.0, 1.0));
 /// # Ok::<(), ddm_diffusers::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub struct SchedulerConfig {
+    /// What was given, without metadata.
+    given: Map<String, Value>,
     values: Map<String, Value>,
     unknown: Vec<String>,
     settings: Settings,
+}
+
+/// Two configs are equal if all their values are, given or not.
+impl PartialEq for SchedulerConfig {
+    fn eq(&self, other: &Self) -> bool {
+        (self.class(), &self.values, &self.unknown)
+            == (other.class(), &other.values, &other.unknown)
+    }
 }
 
 impl SchedulerConfig {
@@ -84,7 +94,37 @@ impl SchedulerConfig {
                 return Err(ConfigError::Unsupported { what, change: "set it to null" });
             }
         }
-        Ok(Self { values, unknown, settings })
+        let mut given = given.clone();
+        given.retain(|key, _| !key.starts_with('_'));
+        Ok(Self { given, values, unknown, settings })
+    }
+
+    /// Returns the config of another class, with the settings that were given for this one, where the
+    /// class has them, and with `changes`; as diffusers' `from_config`.
+    ///
+    /// ```
+    /// use ddm_diffusers::{Class, SchedulerConfig};
+    /// let saved: SchedulerConfig =
+    ///     r#"{"_class_name": "PNDMScheduler", "beta_end": 0.012, "skip_prk_steps": true}"#.parse()?;
+    /// let euler = saved.with_class(Class::EulerDiscrete, [("use_karras_sigmas", true.into())])?;
+    /// assert_eq!(euler.get("beta_end"), Some(&0.012.into()));
+    /// assert_eq!(euler.get("timestep_spacing"), Some(&"linspace".into())); // Euler's default
+    /// # Ok::<(), ddm_diffusers::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the settings are invalid for the class.
+    pub fn with_class<'a>(
+        &self,
+        class: Class,
+        changes: impl IntoIterator<Item = (&'a str, Value)>,
+    ) -> Result<Self, ConfigError> {
+        let mut given = self.given.clone();
+        given.extend(changes.into_iter().map(|(key, value)| (key.to_owned(), value)));
+        let known = defaults(class);
+        given.retain(|key, _| known.contains_key(key));
+        Self::of(class, &given)
     }
 
     /// Returns the scheduler class.

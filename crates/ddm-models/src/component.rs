@@ -23,7 +23,12 @@ pub(crate) fn component<M: Module>(
     let json =
         std::fs::read_to_string(&path).map_err(|source| DiffusersError::Read { path, source })?;
     let network = init(&json)?;
-    let tensors = open(directory)?.rename(|name| Some(rename(name)))?;
+    let file = open(directory)?;
+    // Of a tensor that is there by its current name and by another, the first is taken.
+    let tensors = file.rename(|name| {
+        let new = rename(name);
+        (new == name || !file.contains(&new)).then_some(new)
+    })?;
     Ok(load(network, &tensors, &LoadOptions::new().ignoring(ignored.iter().copied()))?)
 }
 

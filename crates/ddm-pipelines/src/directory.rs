@@ -64,12 +64,17 @@ impl ModelDirectory {
         if found.is_some_and(|class| allowed.contains(&class)) {
             return Ok(self.path.join(part));
         }
-        Err(PipelineError::Component {
+        Err(self.lacks(part, &allowed.join(" or ")))
+    }
+
+    /// Returns the error for a part that is not there, or is another.
+    pub(crate) fn lacks(&self, part: &str, allowed: &str) -> PipelineError {
+        PipelineError::Component {
             path: self.path.clone(),
             part: part.to_owned(),
-            found: found.unwrap_or("nothing").to_owned(),
-            allowed: allowed.join(" or "),
-        })
+            found: self.class_of(part).unwrap_or("nothing").to_owned(),
+            allowed: allowed.to_owned(),
+        }
     }
 
     /// Returns a part's `config.json`.
@@ -99,6 +104,12 @@ impl ModelDirectory {
 /// Returns the bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, PipelineError> {
     fs::read(path).map_err(|source| PipelineError::Read { path: path.to_owned(), source })
+}
+
+/// Returns the text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String, PipelineError> {
+    String::from_utf8(read(path)?)
+        .map_err(|error| PipelineError::File { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// Returns the JSON in a file.

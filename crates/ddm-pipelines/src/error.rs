@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use ddm_denoiser::ModelError;
 use ddm_diffusers::ConfigError;
 use ddm_models::DiffusersError;
+use ddm_models::lora::LoraError;
+use ddm_models::single_file::SingleFileError;
 use ddm_samplers::SamplingError;
 use ddm_schedule::{GridError, Invalid};
 use thiserror::Error;
@@ -89,6 +91,12 @@ pub enum PipelineError {
     /// Weights or a config that cannot be loaded.
     #[error(transparent)]
     Network(#[from] DiffusersError),
+    /// A single file that cannot be loaded.
+    #[error(transparent)]
+    SingleFile(#[from] SingleFileError),
+    /// A LoRA that does not fit.
+    #[error(transparent)]
+    Lora(#[from] LoraError),
     /// An invalid scheduler config.
     #[error(transparent)]
     Scheduler(#[from] ConfigError),

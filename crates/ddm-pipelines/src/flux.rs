@@ -17,9 +17,7 @@ use crate::request::Takes;
 use crate::stable_diffusion::CLIP_TOKENIZERS;
 use crate::stable_diffusion_3::t5;
 use crate::transformers::{LatentTransformer, shift};
-use crate::{
-    Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
-};
+use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
 /// Flux.1 \[dev\] and \[schnell\]: text to image by a flow.
 ///
@@ -51,9 +49,8 @@ impl Flux {
     /// Returns an error if a config or a tokenizer cannot be read, or a part is missing or of a class
     /// that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
-        let directory = ModelDirectory::open(directory)?;
+        let directory = loading.open(directory.as_ref())?;
         let clip = directory.part("text_encoder", &["CLIPTextModel"])?;
-        let load = |path, device: &Device| ClipText::from_transformers(path, device);
         let Some((tokenizer_2, text_encoder_2)) =
             t5(&directory, loading, ("tokenizer_2", "text_encoder_2"))?
         else {
@@ -63,11 +60,10 @@ impl Flux {
         let path = directory.part("transformer", &["FluxTransformer2DModel"])?;
         Ok(Self {
             tokenizer: Tokenizer::open(directory.part("tokenizer", &CLIP_TOKENIZERS)?)?,
-            text_encoder: loading.part(clip, load),
+            text_encoder: loading.part(clip),
             tokenizer_2,
             text_encoder_2,
-            transformer: loading
-                .part(path, |path, device| FluxTransformer::from_diffusers(path, device)),
+            transformer: loading.part(path),
             latents: LatentTransformer {
                 autoencoder: loading.autoencoder(&directory, "vae")?,
                 scheduler: directory.scheduler()?,
@@ -137,6 +133,10 @@ impl Pipeline for Flux {
         let set = evenly(set, self.latents.scheduler(request)).mu(mu);
         let run = self.latents.start(request, network, (condition, None), (scale, set), noise)?;
         Ok(run.with_dropped(dropped))
+    }
+
+    fn scheduler(&self) -> &SchedulerConfig {
+        &self.latents.scheduler
     }
 }
 

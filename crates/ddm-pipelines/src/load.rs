@@ -1,14 +1,18 @@
 //! Parts from directories.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, FloatDType, Tensor};
 use ddm_latent::{Autoencoder, LatentSpace};
-use ddm_models::{AutoencoderKl, AutoencoderTiny, DiffusersError, VqModel};
+use ddm_models::lora::{Lora, fuse};
+use ddm_models::single_file::{Part as FilePart, SingleFile};
+use ddm_models::{AutoencoderKl, AutoencoderTiny, VqModel};
 use serde_json::Value;
 
+use crate::directory::read_text;
+use crate::files::FromFiles;
 use crate::geometry::{factor, size};
 use crate::run::Latents;
 use crate::{ModelDirectory, Part, PipelineError};
@@ -25,20 +29,23 @@ use crate::{ModelDirectory, Part, PipelineError};
 #[must_use]
 pub struct Loading {
     pub(crate) device: Device,
-    pub(crate) dtype: Option<FloatDType>,
-    pub(crate) keep: bool,
+    dtype: Option<FloatDType>,
+    keep: bool,
+    loras: Vec<(Arc<Lora>, f64)>,
+    file: Option<Arc<SingleFile>>,
 }
 
 impl Loading {
     /// Returns the settings for `device`: weights in f32, parts kept.
     pub fn new(device: &Device) -> Self {
-        Self { device: device.clone(), dtype: Some(FloatDType::F32), keep: true }
+        let (device, dtype) = (device.clone(), Some(FloatDType::F32));
+        Self { device, dtype, keep: true, loras: Vec::new(), file: None }
     }
 
     /// Sets the float type of the networks, by default f32; `None` for that of the files.
     ///
-    /// An autoencoder whose config says `force_upcast` is loaded in f32 all the same: in f16 the
-    /// features of SDXL's overflow.
+    /// An autoencoder whose config says `force_upcast` is loaded in f32 in place of f16: the features
+    /// of SDXL's overflow there.
     pub fn dtype(self, dtype: Option<FloatDType>) -> Self {
         Self { dtype, ..self }
     }
@@ -49,15 +56,55 @@ impl Loading {
         Self { keep, ..self }
     }
 
-    /// Returns the part that `load` loads from a directory.
-    pub(crate) fn part<M: Module + Sync + 'static>(
-        &self,
-        directory: PathBuf,
-        load: fn(PathBuf, &Device) -> Result<M, DiffusersError>,
-    ) -> Part<M> {
-        let Self { device, dtype, keep } = self.clone();
-        let load = move || Ok(cast(load(directory.clone(), &device)?, dtype));
-        Part::lazy(load).kept(keep)
+    /// Adds a LoRA with a weight, which is fused into the weights as they are loaded. Several are added
+    /// up.
+    pub fn lora(mut self, lora: Lora, weight: f64) -> Self {
+        self.loras.push((Arc::new(lora), weight));
+        self
+    }
+
+    /// Takes the networks from a single file where it has them. The directory gives the configs, the
+    /// tokenizers and the scheduler, and the networks that the file lacks.
+    pub fn single_file(self, file: SingleFile) -> Self {
+        Self { file: Some(Arc::new(file)), ..self }
+    }
+
+    /// Opens a pipeline's directory.
+    pub(crate) fn open(&self, directory: &Path) -> Result<ModelDirectory, PipelineError> {
+        let directory = ModelDirectory::open(directory)?;
+        for part in self.loras.iter().flat_map(|(lora, _)| lora.parts()) {
+            // A LoRA of a network that is not there would change nothing.
+            if directory.class_of(part.name()).is_none() {
+                return Err(directory.lacks(part.name(), "what the LoRA changes"));
+            }
+        }
+        Ok(directory)
+    }
+
+    /// Returns the network in a part's directory.
+    pub(crate) fn part<M: FromFiles>(&self, directory: PathBuf) -> Part<M> {
+        let loading = self.clone();
+        Part::lazy(move || loading.load(&directory)).kept(self.keep)
+    }
+
+    fn load<M: FromFiles>(&self, directory: &Path) -> Result<M, PipelineError> {
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let in_file = self.file.as_ref().filter(|file| has(file, &name));
+        let from_file = in_file.map(|file| {
+            let json = read_text(&directory.join("config.json"))?;
+            Ok::<_, PipelineError>(M::from_single_file(file, (&name, &json), &self.device))
+        });
+        let network = match from_file.transpose()?.flatten() {
+            Some(loaded) => loaded?,
+            None => M::from_directory(directory, &self.device)?,
+        };
+        let network = cast(network, self.dtype);
+        let changes = |part: &ddm_models::lora::Part| part.name() == name;
+        let mut parts = self.loras.iter().flat_map(|(lora, _)| lora.parts());
+        let Some(part) = parts.find(changes) else { return Ok(network) };
+        let loras: Vec<(&Lora, f64)> =
+            self.loras.iter().map(|(lora, weight)| (&**lora, *weight)).collect();
+        Ok(fuse(network, part, &loras)?)
     }
 
     /// Returns the autoencoder of a directory, in one of diffusers' classes.
@@ -73,26 +120,34 @@ impl Loading {
         {
             loading.dtype = Some(FloatDType::F32);
         }
-        let scaled = |name| config[name].as_f64();
         Ok(match directory.class_of(name) {
             Some("AutoencoderTiny") => {
-                let part = loading
-                    .part(path, |path, device| AutoencoderTiny::from_diffusers(path, device));
-                part.map(move |network| latents(network, 1.0, 0.0))
+                loading.part::<AutoencoderTiny>(path).map(|network| latents(network, 1.0, 0.0))
             }
-            Some("VQModel") => {
-                let scale = scaled("scaling_factor").unwrap_or(0.18215);
-                let part = loading.part(path, |path, device| VqModel::from_diffusers(path, device));
-                part.map(move |network| latents(network, scale, 0.0))
-            }
-            _ => loading
-                .part(path, |path, device| AutoencoderKl::from_diffusers(path, device))
-                .map(|network| {
-                    let (scale, shift) = (network.scaling_factor(), network.shift_factor());
-                    latents(network, scale, shift)
-                }),
+            Some("VQModel") => loading.part::<VqModel>(path).map(move |network| {
+                latents(network, config["scaling_factor"].as_f64().unwrap_or(0.18215), 0.0)
+            }),
+            _ => loading.part::<AutoencoderKl>(path).map(|network| {
+                let (scale, shift) = (network.scaling_factor(), network.shift_factor());
+                latents(network, scale, shift)
+            }),
         })
     }
+}
+
+/// Returns whether a single file has a part of a pipeline.
+fn has(file: &SingleFile, name: &str) -> bool {
+    let parts: &[FilePart] = match name {
+        "unet" => &[FilePart::UNet],
+        "transformer" => &[FilePart::Sd3Transformer, FilePart::FluxTransformer],
+        "vae" => &[FilePart::Autoencoder],
+        "text_encoder" => &[FilePart::TextEncoder],
+        // The second text encoder of Flux is its T5.
+        "text_encoder_2" => &[FilePart::TextEncoder2, FilePart::T5],
+        "text_encoder_3" => &[FilePart::T5],
+        _ => &[],
+    };
+    file.parts().any(|part| parts.contains(&part))
 }
 
 fn latents(

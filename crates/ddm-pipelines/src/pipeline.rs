@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ddm_diffusers::SchedulerConfig;
 use ddm_noise::NoiseSource;
 
 use crate::{
@@ -22,6 +23,9 @@ pub trait Pipeline: Send + Sync {
         request: &Request,
         noise: Box<dyn NoiseSource>,
     ) -> Result<Generation<'_>, PipelineError>;
+
+    /// Returns the saved scheduler.
+    fn scheduler(&self) -> &SchedulerConfig;
 }
 
 type Open = fn(&Path, &Loading) -> Result<Box<dyn Pipeline>, PipelineError>;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Int, Tensor};
+use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::T5Encoder;
 use ddm_models::transformer::{PixArt, PixArtConditions};
 use ddm_noise::NoiseSource;
@@ -13,9 +14,7 @@ use crate::load::sizes;
 use crate::request::Takes;
 use crate::stable_diffusion_3::t5;
 use crate::transformers::LatentTransformer;
-use crate::{
-    Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
-};
+use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
 /// PixArt-α and PixArt-Σ: text to image.
 ///
@@ -47,7 +46,7 @@ impl PixArtPipeline {
     /// Returns an error if a config or the tokenizer cannot be read, or a part is missing or of a class
     /// that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
-        let directory = ModelDirectory::open(directory)?;
+        let directory = loading.open(directory.as_ref())?;
         let Some((tokenizer, text_encoder)) =
             t5(&directory, loading, ("tokenizer", "text_encoder"))?
         else {
@@ -60,7 +59,7 @@ impl PixArtPipeline {
         Ok(Self {
             tokenizer,
             text_encoder,
-            transformer: loading.part(path, |path, device| PixArt::from_diffusers(path, device)),
+            transformer: loading.part(path),
             latents: LatentTransformer {
                 autoencoder: loading.autoencoder(&directory, "vae")?,
                 scheduler: directory.scheduler()?,
@@ -137,5 +136,9 @@ impl Pipeline for PixArtPipeline {
         let set = request.steps.clone().unwrap_or(20.into());
         let run = self.latents.start(request, network, conditions, (scale, set), noise)?;
         Ok(run.with_dropped(dropped))
+    }
+
+    fn scheduler(&self) -> &SchedulerConfig {
+        &self.latents.scheduler
     }
 }

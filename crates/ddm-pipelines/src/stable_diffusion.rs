@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::Tensor;
+use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::ClipText;
-use ddm_models::{ControlNet, TimestepEmbedding, UNet2dCondition, UNetCondition};
+use ddm_models::{TimestepEmbedding, UNetCondition};
 use ddm_noise::NoiseSource;
 
 use crate::geometry::{Geometry, size};
@@ -62,12 +63,11 @@ impl StableDiffusion {
     /// Returns an error if a config or the tokenizer cannot be read, or a part is missing or of a
     /// class that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
-        let directory = ModelDirectory::open(directory)?;
+        let directory = loading.open(directory.as_ref())?;
         let text = directory.part("text_encoder", &["CLIPTextModel"])?;
         Ok(Self {
             tokenizer: Tokenizer::open(directory.part("tokenizer", &CLIP_TOKENIZERS)?)?,
-            text_encoder: loading
-                .part(text, |path, device| ClipText::from_transformers(path, device)),
+            text_encoder: loading.part(text),
             diffusion: LatentDiffusion::open(&directory, loading)?,
             consistency: directory.class() == "LatentConsistencyModelPipeline",
         })
@@ -98,9 +98,7 @@ impl LatentDiffusion {
         let (config, side, factor) = sizes(directory, "unet", "vae")?;
         let controlnet = directory.class_of("controlnet").map(|_| {
             let path = directory.part("controlnet", &["ControlNetModel"])?;
-            Ok::<_, PipelineError>(
-                loading.part(path, |path, device| ControlNet::from_diffusers(path, device)),
-            )
+            Ok::<_, PipelineError>(loading.part(path))
         });
         let channels = size(&directory.config("vae")?, "latent_channels").unwrap_or(4);
         let in_channels = size(&config, "in_channels").unwrap_or(4);
@@ -109,7 +107,7 @@ impl LatentDiffusion {
         PipelineError::require(enough, "the U-Net's in_channels", in_channels, allowed)?;
         let path = directory.part("unet", &["UNet2DConditionModel"])?;
         Ok(Self {
-            unet: loading.part(path, |path, device| UNet2dCondition::from_diffusers(path, device)),
+            unet: loading.part(path),
             autoencoder: loading.autoencoder(directory, "vae")?,
             controlnet: controlnet.transpose()?,
             scheduler: directory.scheduler()?,
@@ -154,6 +152,10 @@ impl Pipeline for StableDiffusion {
         }
         let run = self.diffusion.start(request, (condition, null), (scale, steps), noise)?;
         Ok(run.with_dropped(vec![dropped]))
+    }
+
+    fn scheduler(&self) -> &SchedulerConfig {
+        &self.diffusion.scheduler
     }
 }
 

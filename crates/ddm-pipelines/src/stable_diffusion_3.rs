@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
+use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::{ClipText, T5Encoder};
 use ddm_models::transformer::{Sd3Conditions, Sd3Transformer};
 use ddm_noise::NoiseSource;
@@ -47,12 +48,11 @@ impl StableDiffusion3 {
     /// Returns an error if a config or a tokenizer cannot be read, or a part is missing or of a class
     /// that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
-        let directory = ModelDirectory::open(directory)?;
+        let directory = loading.open(directory.as_ref())?;
         let tokenizer = |name| Tokenizer::open(directory.part(name, &CLIP_TOKENIZERS)?);
         let encoder = |name| {
             let path = directory.part(name, &["CLIPTextModelWithProjection"])?;
-            let load = |path, device: &Device| ClipText::from_transformers(path, device);
-            Ok::<_, PipelineError>(loading.part(path, load))
+            Ok::<_, PipelineError>(loading.part(path))
         };
         let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
         let multiple = size(&config, "patch_size").unwrap_or(2);
@@ -61,8 +61,7 @@ impl StableDiffusion3 {
             tokenizers: [tokenizer("tokenizer")?, tokenizer("tokenizer_2")?],
             text_encoders: [encoder("text_encoder")?, encoder("text_encoder_2")?],
             t5: t5(&directory, loading, ("tokenizer_3", "text_encoder_3"))?,
-            transformer: loading
-                .part(path, |path, device| Sd3Transformer::from_diffusers(path, device)),
+            transformer: loading.part(path),
             latents: LatentTransformer {
                 autoencoder: loading.autoencoder(&directory, "vae")?,
                 scheduler: directory.scheduler()?,
@@ -129,9 +128,8 @@ pub(crate) fn t5(
         return Ok(None);
     }
     let path = directory.part(encoder, &["T5EncoderModel"])?;
-    let load = |path, device: &Device| T5Encoder::from_transformers(path, device);
     let tokenizer = directory.part(tokenizer, &["T5Tokenizer", "T5TokenizerFast"])?;
-    Ok(Some((Tokenizer::open(tokenizer)?, loading.part(path, load))))
+    Ok(Some((Tokenizer::open(tokenizer)?, loading.part(path))))
 }
 
 impl Pipeline for StableDiffusion3 {
@@ -171,5 +169,9 @@ impl Pipeline for StableDiffusion3 {
         let network = self.transformer.get()?;
         let run = self.latents.start(request, network, conditions, (scale, set), noise)?;
         Ok(run.with_dropped(dropped))
+    }
+
+    fn scheduler(&self) -> &SchedulerConfig {
+        &self.latents.scheduler
     }
 }

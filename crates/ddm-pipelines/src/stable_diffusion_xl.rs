@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
+use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::ClipText;
 use ddm_models::{AddedConditions, UNetCondition};
 use ddm_noise::NoiseSource;
@@ -10,9 +11,7 @@ use ddm_noise::NoiseSource;
 use crate::latent_diffusion::LatentDiffusion;
 use crate::request::Takes;
 use crate::stable_diffusion::CLIP_TOKENIZERS;
-use crate::{
-    Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
-};
+use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
 /// Stable Diffusion XL, its Turbo and Lightning forms: text to image, image to image, inpainting,
 /// ControlNet.
@@ -54,12 +53,11 @@ impl StableDiffusionXl {
     /// Returns an error if a config or a tokenizer cannot be read, or a part is missing or of a class
     /// that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
-        let directory = ModelDirectory::open(directory)?;
+        let directory = loading.open(directory.as_ref())?;
         let tokenizer = |name| Tokenizer::open(directory.part(name, &CLIP_TOKENIZERS)?);
         let encoder = |name, class| {
             let path = directory.part(name, &[class])?;
-            let load = |path, device: &Device| ClipText::from_transformers(path, device);
-            Ok::<_, PipelineError>(loading.part(path, load))
+            Ok::<_, PipelineError>(loading.part(path))
         };
         Ok(Self {
             tokenizers: [tokenizer("tokenizer")?, tokenizer("tokenizer_2")?],
@@ -166,5 +164,9 @@ impl Pipeline for StableDiffusionXl {
         let conditions = (self.condition(text, request)?, null);
         let run = self.diffusion.start(request, conditions, (scale, 50), noise)?;
         Ok(run.with_dropped(dropped))
+    }
+
+    fn scheduler(&self) -> &SchedulerConfig {
+        &self.diffusion.scheduler
     }
 }

@@ -16,7 +16,7 @@ use crate::load::sizes;
 use crate::request::Takes;
 use crate::run::Latents;
 use crate::transformers::LatentTransformer;
-use crate::{Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request};
+use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request};
 
 /// A U-Net without a text: DDPM, DDIM and score models, latent diffusion, and consistency models, which
 /// may have classes.
@@ -46,7 +46,7 @@ impl Unconditional {
     /// Returns an error if a config cannot be read, or a part is missing or of a class that does not
     /// belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
-        let directory = ModelDirectory::open(directory)?;
+        let directory = loading.open(directory.as_ref())?;
         let path = directory.part("unet", &["UNet2DModel"])?;
         let config = directory.config("unet")?;
         let latent = directory.class_of("vqvae").is_some();
@@ -57,7 +57,7 @@ impl Unconditional {
             _ => 50,
         };
         Ok(Self {
-            unet: loading.part(path, |path, device| UNet2d::from_diffusers(path, device)),
+            unet: loading.part(path),
             autoencoder: latent.then(|| loading.autoencoder(&directory, "vqvae")).transpose()?,
             scheduler: directory.scheduler()?,
             device: loading.device.clone(),
@@ -125,6 +125,10 @@ impl Pipeline for Unconditional {
             None => run,
         })
     }
+
+    fn scheduler(&self) -> &SchedulerConfig {
+        &self.scheduler
+    }
 }
 
 /// DiT: a transformer with classes in a latent space.
@@ -147,12 +151,12 @@ impl DitPipeline {
     /// Returns an error if a config cannot be read, or a part is missing or of a class that does not
     /// belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
-        let directory = ModelDirectory::open(directory)?;
+        let directory = loading.open(directory.as_ref())?;
         let path =
             directory.part("transformer", &["DiTTransformer2DModel", "Transformer2DModel"])?;
         let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
         Ok(Self {
-            transformer: loading.part(path, |path, device| Dit::from_diffusers(path, device)),
+            transformer: loading.part(path),
             latents: LatentTransformer {
                 autoencoder: loading.autoencoder(&directory, "vae")?,
                 scheduler: directory.scheduler()?,
@@ -188,5 +192,9 @@ impl Pipeline for DitPipeline {
         let set = request.steps.clone().unwrap_or(50.into());
         let network = FirstChannels(transformer);
         self.latents.start(request, network, conditions, (scale, set), noise)
+    }
+
+    fn scheduler(&self) -> &SchedulerConfig {
+        &self.latents.scheduler
     }
 }

@@ -4,6 +4,7 @@ mod networks;
 mod pipelines;
 mod reference;
 mod tokenizers;
+mod weight_files;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub enum CompareError {
 ///
 /// Returns an error if `path` cannot be read.
 pub fn directories(path: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
-    if path.join("reference.safetensors").exists() {
+    if path.join("reference.safetensors").exists() || tokenizers::are_in(path) {
         return Ok(vec![path.to_owned()]);
     }
     let entries = std::fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
@@ -55,23 +56,25 @@ pub fn compare(
     device: &Device,
     tolerance: f64,
 ) -> Result<Vec<Line>, CompareError> {
-    if directory.join("clip-tiny.json").exists() || directory.join("t5-tiny.json").exists() {
+    if tokenizers::are_in(directory) {
         return Ok(tokenizers::run(directory)?);
     }
     if directory.join("model_index.json").exists() {
         return pipelines::run(directory, device, tolerance);
     }
+    let path = directory.join("reference.safetensors");
+    let with_pipeline = Reference::open(&path, device).ok();
+    if with_pipeline.is_some_and(|reference| reference.metadata("pipeline").is_some()) {
+        return Ok(weight_files::run(directory, device)?);
+    }
     let class = class(directory)?;
-    let mut reference = Reference::open(&directory.join("reference.safetensors"), device)?;
+    let mut reference = Reference::open(&path, device)?;
     networks::run(&class, directory, &mut reference)?;
     Ok(reference.into_lines())
 }
 
 /// Returns the class that the config of a directory names.
 fn class(directory: &Path) -> Result<String, CompareError> {
-    if directory.join("pytorch_lora_weights.safetensors").exists() {
-        return Err(CompareError::Unsupported { what: "LoRA weights".to_owned() });
-    }
     let path = directory.join("config.json");
     if !path.exists() {
         return Err(CompareError::Unsupported { what: "no config.json".to_owned() });

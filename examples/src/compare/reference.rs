@@ -46,6 +46,11 @@ impl Reference {
         self.tensors.contains(name)
     }
 
+    /// Returns the names of all tensors.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.names()
+    }
+
     /// Returns what the file says of itself by this name.
     pub(super) fn metadata(&self, name: &str) -> Option<&str> {
         self.tensors.metadata().get(name).map(String::as_str)
@@ -89,6 +94,29 @@ impl Reference {
         found: Tensor<D>,
     ) -> Result<(), WeightsError> {
         self.check_rows(name, 0, found)
+    }
+
+    /// Compares an output with the one that is recorded as `recorded`.
+    pub(super) fn check_as<const D: usize>(
+        &mut self,
+        name: &str,
+        recorded: &str,
+        found: Tensor<D>,
+    ) -> Result<(), WeightsError> {
+        self.check(recorded, found)?;
+        if let Some(line) = self.lines.last_mut() {
+            name.clone_into(&mut line.name);
+        }
+        Ok(())
+    }
+
+    /// Compares numbers with those of a tensor of any shape.
+    pub(super) fn check_flat(&mut self, name: &str, found: &[f32]) -> Result<(), Box<dyn Error>> {
+        let recorded: Vec<f32> = self.tensors.read_as(name, DType::F32)?.try_into_vec()?;
+        let fits = found.len() == recorded.len();
+        let error = if fits { relative_error(found, &recorded) } else { f64::INFINITY };
+        self.lines.push(Line { name: name.to_owned(), error, in_f64: false });
+        Ok(())
     }
 
     /// Compares an output with the recorded one without its first `skipped` rows.

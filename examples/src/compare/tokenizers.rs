@@ -8,6 +8,16 @@ use serde_json::Value;
 
 use super::Line;
 
+/// Returns whether a directory holds recorded texts with their tokenizers.
+pub(super) fn are_in(directory: &Path) -> bool {
+    let is_case = |path: &Path| {
+        path.extension().is_some_and(|ending| ending == "json")
+            && path.with_extension("").join("tokenizer_config.json").exists()
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| is_case(&path))
+}
+
 /// Encodes the texts of each `NAME.json` with the tokenizer in the directory `NAME`. An error is the
 /// part of texts whose ids differ.
 pub(super) fn run(directory: &Path) -> Result<Vec<Line>, Box<dyn Error>> {

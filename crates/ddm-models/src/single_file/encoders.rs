@@ -18,7 +18,7 @@ const T5_TOKENS: [&str; 2] = ["shared.weight", "encoder.embed_tokens.weight"];
 const PROJECTION: &str = "text_projection.weight";
 
 impl SingleFile {
-    /// Tells the config of the text encoder from its shapes. Heads have 64 channels, and the activation
+    /// Reads the config of the text encoder from its shapes. Heads have 64 channels, and the activation
     /// is that of OpenAI's CLIP (Stable Diffusion 1, and the first encoder of others) or of open_clip.
     ///
     /// Stable Diffusion 2 does not use the last layer, which its encoder then does not have.
@@ -47,7 +47,7 @@ impl SingleFile {
         self.clip(Part::TextEncoder, config, device)
     }
 
-    /// Tells the config of the second text encoder from its shapes: that of SDXL, its refiner and Stable
+    /// Reads the config of the second text encoder from its shapes: that of SDXL, its refiner and Stable
     /// Diffusion 3, which projects.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl SingleFile {
         self.clip(Part::TextEncoder2, config, device)
     }
 
-    /// Tells the config of the T5 encoder from its shapes.
+    /// Reads the config of the T5 encoder from its shapes.
     ///
     /// # Errors
     ///

@@ -4,8 +4,8 @@ use super::SingleFileError;
 use super::shapes::Shapes;
 use crate::transformer::FluxTransformerConfig;
 
-/// Tells the config.
-pub(super) fn told(shapes: &Shapes<'_>) -> Result<FluxTransformerConfig, SingleFileError> {
+/// Reads the config.
+pub(super) fn read(shapes: &Shapes<'_>) -> Result<FluxTransformerConfig, SingleFileError> {
     let default = FluxTransformerConfig::default();
     let head = shapes.axis("double_blocks.0.img_attn.norm.key_norm.scale", 0)?;
     if head != default.attention_head_dim {

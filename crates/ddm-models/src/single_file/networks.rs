@@ -15,7 +15,7 @@ use crate::transformer::{
 use crate::{AutoencoderKl, AutoencoderKlConfig, UNet2dCondition, UNet2dConditionConfig};
 
 impl SingleFile {
-    /// Tells the config of the U-Net from its shapes: that of Stable Diffusion 1 and 2, their inpainting
+    /// Reads the config of the U-Net from its shapes: that of Stable Diffusion 1 and 2, their inpainting
     /// (9 channels), the upscaler, SDXL and its refiner, and of networks like these with fewer blocks.
     ///
     /// What shapes do not tell is taken from the released networks: 32 groups in norms, and the
@@ -26,7 +26,7 @@ impl SingleFile {
     ///
     /// Returns an error if the file has no U-Net, or one that has no transformer in its middle.
     pub fn unet_config(&self) -> Result<UNet2dConditionConfig, SingleFileError> {
-        unet_config::told(&Shapes::of(self, Part::UNet)?, self.layout())
+        unet_config::read(&Shapes::of(self, Part::UNet)?, self.layout())
     }
 
     /// Loads the U-Net.
@@ -46,14 +46,14 @@ impl SingleFile {
         Ok(load(network, &tensors, &self.options)?)
     }
 
-    /// Tells the config of Stable Diffusion 3's transformer from its shapes: medium, 3.5 medium and
+    /// Reads the config of Stable Diffusion 3's transformer from its shapes: medium, 3.5 medium and
     /// large. Heads have 64 channels, if no norm of theirs tells it.
     ///
     /// # Errors
     ///
     /// Returns an error if the file does not have this transformer.
     pub fn sd3_config(&self) -> Result<Sd3TransformerConfig, SingleFileError> {
-        sd3_config::told(&Shapes::of(self, Part::Sd3Transformer)?)
+        sd3_config::read(&Shapes::of(self, Part::Sd3Transformer)?)
     }
 
     /// Loads the transformer of Stable Diffusion 3.
@@ -72,7 +72,7 @@ impl SingleFile {
         Ok(load(network, &tensors, &self.options)?)
     }
 
-    /// Tells the config of Flux's transformer from its shapes: dev, schnell, and networks like these with
+    /// Reads the config of Flux's transformer from its shapes: dev, schnell, and networks like these with
     /// fewer blocks or more channels.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl SingleFile {
     /// Returns an error if the file does not have this transformer, or its heads do not have 128
     /// channels.
     pub fn flux_config(&self) -> Result<FluxTransformerConfig, SingleFileError> {
-        flux_config::told(&Shapes::of(self, Part::FluxTransformer)?)
+        flux_config::read(&Shapes::of(self, Part::FluxTransformer)?)
     }
 
     /// Loads the transformer of Flux.
@@ -99,7 +99,7 @@ impl SingleFile {
         Ok(load(network, &tensors, &self.options)?)
     }
 
-    /// Tells the config of the autoencoder from its shapes, and the scale of its latents from the layout.
+    /// Reads the config of the autoencoder from its shapes, and the scale of its latents from the layout.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl SingleFile {
         &self,
         layout: Layout,
     ) -> Result<AutoencoderKlConfig, SingleFileError> {
-        vae_config::told(&Shapes::of(self, Part::Autoencoder)?, layout)
+        vae_config::read(&Shapes::of(self, Part::Autoencoder)?, layout)
     }
 
     /// Loads the autoencoder.

@@ -7,8 +7,8 @@ use crate::transformer::Sd3TransformerConfig;
 /// The channels of an attention head.
 const HEAD: usize = 64;
 
-/// Tells the config.
-pub(super) fn told(shapes: &Shapes<'_>) -> Result<Sd3TransformerConfig, SingleFileError> {
+/// Reads the config.
+pub(super) fn read(shapes: &Shapes<'_>) -> Result<Sd3TransformerConfig, SingleFileError> {
     // The table of positions is made before weights are loaded: its size is that of a tensor there.
     let (positions, width) = (shapes.axis("pos_embed", 1)?, shapes.axis("pos_embed", 2)?);
     let norm = "joint_blocks.0.x_block.attn.ln_q.weight";

@@ -14,7 +14,7 @@ const LARGE: usize = 1280;
 /// The projection, by the name of transformers.
 const PROJECTION: &str = "text_projection.weight";
 
-/// Tells the config of a CLIP.
+/// Reads the config of a CLIP.
 pub(super) fn clip(
     shapes: &Shapes<'_>,
     layout: Layout,
@@ -67,7 +67,7 @@ pub(super) fn clip(
     })
 }
 
-/// Tells the config of a T5.
+/// Reads the config of a T5.
 pub(super) fn t5(shapes: &Shapes<'_>) -> Result<T5EncoderConfig, SingleFileError> {
     let tied = ["shared.weight", "encoder.embed_tokens.weight"];
     let tokens = if shapes.has(tied[0]) { tied[0] } else { tied[1] };

@@ -21,8 +21,8 @@ struct Level {
     only_text: bool,
 }
 
-/// Tells the config.
-pub(super) fn told(
+/// Reads the config.
+pub(super) fn read(
     shapes: &Shapes<'_>,
     layout: Layout,
 ) -> Result<UNet2dConditionConfig, SingleFileError> {

@@ -4,8 +4,8 @@ use super::shapes::Shapes;
 use super::{Layout, SingleFileError};
 use crate::AutoencoderKlConfig;
 
-/// Tells the config of the autoencoder for a layout's latents.
-pub(super) fn told(
+/// Reads the config of the autoencoder for a layout's latents.
+pub(super) fn read(
     shapes: &Shapes<'_>,
     layout: Layout,
 ) -> Result<AutoencoderKlConfig, SingleFileError> {
