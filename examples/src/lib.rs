@@ -12,6 +12,7 @@ pub mod data;
 pub mod device;
 pub mod handwriting;
 pub mod output;
+pub mod photo;
 pub mod pictures;
 pub mod plots;
 pub mod progress;
@@ -39,3 +40,4 @@ mod guides {
     #[doc = include_str!("../../docs/design.md")]
     struct Design;
 }
+pub mod weights;

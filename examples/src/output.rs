@@ -37,6 +37,14 @@ pub enum OutputError {
         /// The encoder's error.
         source: image::ImageError,
     },
+    /// The picture or its texts do not fit the PNG format.
+    #[error("cannot make a PNG picture with texts for {}", path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// The encoder's error.
+        source: png::EncodingError,
+    },
     /// The pictures do not fit the GIF format.
     #[error("cannot make a GIF animation for {}", path.display())]
     Gif {
@@ -103,6 +111,34 @@ pub fn write_png(path: &Path, picture: &RgbImage) -> Result<(), OutputError> {
     picture
         .write_with_encoder(encoder)
         .map_err(|source| OutputError::Png { path: path.into(), source })?;
+    write(path, &bytes)
+}
+
+/// Writes a picture as PNG with texts by their keywords, whole or not at all.
+///
+/// Source: *Portable Network Graphics*, third edition, W3C 2025, section 11.3.3.4, iTXt.
+///
+/// # Errors
+///
+/// As [`write_png`].
+pub fn write_png_with_text(
+    path: &Path,
+    picture: &RgbImage,
+    texts: &[(&str, &str)],
+) -> Result<(), OutputError> {
+    let encode = || {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, picture.width(), picture.height());
+        encoder.set_color(png::ColorType::Rgb);
+        for (keyword, text) in texts {
+            encoder.add_itxt_chunk((*keyword).to_owned(), (*text).to_owned())?;
+        }
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(picture.as_raw())?;
+        writer.finish()?;
+        Ok(bytes)
+    };
+    let bytes = encode().map_err(|source| OutputError::Text { path: path.into(), source })?;
     write(path, &bytes)
 }
 

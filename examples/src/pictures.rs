@@ -44,6 +44,17 @@ impl Images {
     }
 }
 
+/// Returns each image as a picture of its own, pixel by pixel.
+pub fn each(images: &Images) -> Vec<RgbImage> {
+    let (width, height) = images.size();
+    let picture = |index| {
+        RgbImage::from_fn(width as u32, height as u32, |x, y| {
+            images.colour(index, x as usize, y as usize)
+        })
+    };
+    (0..images.count()).map(picture).collect()
+}
+
 /// Draws images in rows of `columns`, each pixel enlarged to a square of side `scale`; −1 is black,
 /// 1 is white, and values beyond are clipped.
 ///

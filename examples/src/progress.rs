@@ -22,3 +22,12 @@ pub fn training_bar() -> impl FnMut(Progress) {
         }
     }
 }
+
+/// Returns a bar for a run of this many steps, with the time that is left; hidden where standard error is
+/// not a terminal.
+pub fn sampling_bar(steps: usize) -> ProgressBar {
+    let template = "sampling  {wide_bar} {pos}/{len}  {eta} left";
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(steps as u64).with_style(style)
+}

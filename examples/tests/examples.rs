@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use ddm_core::burn::tensor::DType;
+use ddm_core::weights::Tensors;
+
 /// Returns the built example of this name, next to the tests' folder.
 fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("a test has a path");
@@ -222,4 +225,95 @@ fn bad_input_is_one_sentence() {
     let cut = folder.path().join("cut.csv.gz");
     fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     refuses("digits", &["--data", cut.to_str().unwrap()], &["cut.csv.gz"]);
+}
+
+/// A file or directory of the recorded pipelines.
+fn pipeline(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/pipelines").join(name);
+    path.to_string_lossy().into_owned()
+}
+
+/// The seed of all recordings.
+const SEED: &str = "3001";
+
+#[test]
+fn generate_makes_the_pictures_of_diffusers() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: &[&str] = &["--prompt", "a photo of the red cat and the dog, in the sea"];
+    let guided: &[&str] = &["--negative", "blue house", "--guidance", "5", "--steps", "6"];
+    let sized: &[&str] = &["--size", "24x16"];
+    let t5: &[&str] = &["--tokens", "20"]; // as the recordings have it
+    let single = pipeline("stable-diffusion-small");
+    for (model, record, arguments) in [
+        ("stable-diffusion-small", "reference", [text, guided, sized].concat()),
+        ("stable-diffusion-3", "reference", [text, guided, sized, t5].concat()),
+        ("sdxl-turbo", "reference", [text, sized, &["--guidance", "0", "--steps", "3"]].concat()),
+        ("flux-schnell", "reference", [text, sized, t5, &["--steps", "4"]].concat()),
+        ("latent-consistency", "reference", [text, sized, &["--steps", "4"]].concat()),
+        ("ddpm-unconditional", "reference", ["--steps", "10", "--batch", "2"].to_vec()),
+        ("consistency-model", "reference", ["--classes", "1,10", "--batch", "2"].to_vec()),
+        (
+            "single-file-sd/model.safetensors",
+            "../stable-diffusion-small/reference",
+            [text, guided, sized, &["--config", &single]].concat(),
+        ),
+    ] {
+        pictures_are(model, record, &arguments, folder.path());
+    }
+}
+
+/// Runs `generate`, and compares the pictures with the recorded images to 1/255.
+fn pictures_are(model: &str, record: &str, arguments: &[&str], folder: &Path) {
+    let out = folder.join("x.png");
+    let (path, arguments) = (pipeline(model), [&["--seed", SEED], arguments].concat());
+    let said = succeeds("generate", &[&["--model", &path], &arguments[..]].concat(), &out);
+    assert!(said.contains("M parameters"), "{said}");
+    let directory = if Path::new(&path).is_dir() { path } else { pipeline("single-file-sd") };
+    let record = Path::new(&directory).join(record).with_extension("safetensors");
+    let recorded = Tensors::open(&record).unwrap();
+    let image = recorded.read_as("image", DType::F32).unwrap();
+    let shape = recorded.get("image").unwrap().shape().to_vec();
+    let values: Vec<f32> = image.try_into_vec().unwrap();
+    let [count, height, width] = [shape[0], shape[2], shape[3]];
+    for index in 0..count {
+        let name = if count == 1 { "x.png".to_owned() } else { format!("x-{}.png", index + 1) };
+        let picture = image::open(folder.join(name)).unwrap().into_rgb8();
+        assert_eq!((picture.width() as usize, picture.height() as usize), (width, height));
+        for (x, y, pixel) in picture.enumerate_pixels() {
+            for (channel, &found) in pixel.0.iter().enumerate() {
+                let row = (index * 3 + channel) * height + y as usize;
+                let expected = values[row * width + x as usize] * 255.0;
+                assert!((f32::from(found) - expected).abs() < 0.51, "{model} {x} {y}");
+            }
+        }
+    }
+}
+
+#[test]
+fn generate_says_what_it_did_and_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, model) = (folder.path().join("x.png"), pipeline("stable-diffusion-small"));
+    let lora = pipeline("lora-sd/kohya.safetensors") + ":0.8";
+    let arguments = ["--model", &model, "--prompt", "the cat", "--steps", "3", "--preview"];
+    let more = ["--sampler", "dpmpp-2m-karras", "--lora", &lora, "--seed", "7"];
+    succeeds("generate", &[&arguments[..], &more].concat(), &out);
+    let names: Vec<_> = files(folder.path()).into_iter().map(|(name, _)| name).collect();
+    let expected = ["x.png", "x.step-001.png", "x.step-002.png", "x.step-003.png"];
+    assert_eq!(names, expected.map(PathBuf::from));
+    let decoder = png::Decoder::new(std::io::BufReader::new(fs::File::open(&out).unwrap()));
+    let reader = decoder.read_info().unwrap();
+    let text = &reader.info().utf8_text[0];
+    assert_eq!(text.keyword, "parameters");
+    assert_eq!(
+        text.get_text().unwrap(),
+        "the cat\nSteps: 3, Sampler: dpmpp-2m-karras, Seed: 7, Size: 16x16, \
+         Model: stable-diffusion-small, Lora: \"kohya: 0.8\", Version: ddm"
+    );
+
+    let file = pipeline("single-file-sd/model.safetensors");
+    refuses("generate", &["--model", "absent"], &["absent"]);
+    refuses("generate", &["--model", &file], &["--config", "tokenizer"]);
+    refuses("generate", &["--model", &model, "--sampler", "x"], &["no sampler x", "euler-a"]);
+    refuses("generate", &["--model", &model, "--image", "absent.png"], &["absent.png"]);
+    refuses("generate", &["--model", &model, "--classes", "3"], &["takes no classes"]);
 }

@@ -65,11 +65,16 @@ impl StableDiffusion {
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
         let directory = loading.open(directory.as_ref())?;
         let text = directory.part("text_encoder", &["CLIPTextModel"])?;
+        let consistency = directory.class() == "LatentConsistencyModelPipeline";
+        let mut diffusion = LatentDiffusion::open(&directory, loading)?;
+        if !consistency {
+            diffusion.scheduler = as_trained(&diffusion.scheduler)?;
+        }
         Ok(Self {
             tokenizer: Tokenizer::open(directory.part("tokenizer", &CLIP_TOKENIZERS)?)?,
             text_encoder: loading.part(text),
-            diffusion: LatentDiffusion::open(&directory, loading)?,
-            consistency: directory.class() == "LatentConsistencyModelPipeline",
+            diffusion,
+            consistency,
         })
     }
 
@@ -84,6 +89,22 @@ impl StableDiffusion {
         let states = self.text_encoder.get()?.forward(tokens.ids(&self.diffusion.device))?;
         Ok((states.last_hidden_state, tokens.dropped))
     }
+}
+
+/// Returns the scheduler with what Stable Diffusion was trained with, whatever an old config says:
+/// timesteps one row later, no clipping. diffusers' pipelines change configs in the same way.
+fn as_trained(saved: &SchedulerConfig) -> Result<SchedulerConfig, PipelineError> {
+    let mut changes = Vec::new();
+    if saved.get("steps_offset").is_some_and(|offset| *offset != 1) {
+        changes.push(("steps_offset", 1.into()));
+    }
+    if saved.get("clip_sample") == Some(&true.into()) {
+        changes.push(("clip_sample", false.into()));
+    }
+    if changes.is_empty() {
+        return Ok(saved.clone());
+    }
+    Ok(saved.with_class(saved.class(), changes)?)
 }
 
 /// The classes of CLIP's tokenizers.

@@ -3,6 +3,7 @@
 mod networks;
 mod pipelines;
 mod reference;
+mod tensors;
 mod tokenizers;
 mod weight_files;
 
@@ -66,6 +67,11 @@ pub fn compare(
     let with_pipeline = Reference::open(&path, device).ok();
     if with_pipeline.is_some_and(|reference| reference.metadata("pipeline").is_some()) {
         return Ok(weight_files::run(directory, device)?);
+    }
+    if directory.join("tensors.gguf").exists() {
+        let mut reference = Reference::open(&path, device)?;
+        tensors::run(directory, &mut reference)?;
+        return Ok(reference.into_lines());
     }
     let class = class(directory)?;
     let mut reference = Reference::open(&path, device)?;

@@ -119,6 +119,12 @@ impl Reference {
         Ok(())
     }
 
+    /// Adds an output that is wrong, since it cannot be read.
+    pub(super) fn unreadable(&mut self, name: &str) {
+        let name = format!("{name}, which cannot be read");
+        self.lines.push(Line { name, error: f64::INFINITY, in_f64: false });
+    }
+
     /// Compares an output with the recorded one without its first `skipped` rows.
     pub(super) fn check_rows<const D: usize>(
         &mut self,

@@ -1,0 +1,258 @@
+//! Requests, files and parts that do not fit are errors that say why.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use ddm_diffusers::{Class, SchedulerConfig};
+use ddm_models::lora::Lora;
+use ddm_noise::TorchNoise;
+use ddm_pipelines::{
+    Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, StableDiffusion,
+    Tokenizer, open, sampler_names, scheduler_named,
+};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/pipelines").join(name)
+}
+
+fn loading() -> Loading {
+    Loading::new(&Device::flex())
+}
+
+fn start<'a>(
+    pipeline: &'a dyn Pipeline,
+    request: &Request,
+) -> Result<Generation<'a>, PipelineError> {
+    pipeline.start(request, Box::new(TorchNoise::new(1)))
+}
+
+fn small() -> Request {
+    let prompt = "a photo of the cat".to_owned();
+    Request { prompt, steps: Some(2.into()), ..Request::default() }
+}
+
+/// A copy of a directory, to break.
+fn copy(name: &str) -> tempfile::TempDir {
+    fn walk(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                walk(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    walk(&golden(name), folder.path());
+    folder
+}
+
+/// The error of opening a broken copy, and of a first run.
+fn broken(name: &str, file: &str, change: impl FnOnce(&Path)) -> String {
+    let folder = copy(name);
+    change(&folder.path().join(file));
+    let run = || start(&*open(folder.path(), &loading())?, &small()).map(drop);
+    run().unwrap_err().to_string()
+}
+
+#[test]
+fn requests_that_do_not_fit_are_refused() {
+    let image = || Some(Tensor::<4>::zeros([1, 3, 16, 24], &Device::flex()));
+    let mask = || Some(Tensor::<4>::ones([1, 1, 16, 24], &Device::flex()));
+    let transparent = Some(Tensor::<4>::zeros([1, 4, 16, 24], &Device::flex()));
+    for (pipeline, request, says) in [
+        ("stable-diffusion-small", Request { classes: vec![1], ..small() }, "takes no classes"),
+        ("stable-diffusion-small", Request { batch: 0, ..small() }, "at least 1"),
+        (
+            "stable-diffusion-small",
+            Request { width: Some(17), ..small() },
+            "a multiple of 2 pixels",
+        ),
+        ("stable-diffusion-small", Request { steps: Some(0.into()), ..small() }, "steps"),
+        ("stable-diffusion-small", Request { strength: Some(0.5), ..small() }, "needs an image"),
+        (
+            "stable-diffusion-image-to-image",
+            Request { image: transparent, ..small() },
+            "the image is [1, 4, 16, 24], but must be [1, 3, 16, 24]",
+        ),
+        (
+            "stable-diffusion-image-to-image",
+            Request { image: image(), strength: Some(1.5), ..small() },
+            "strength",
+        ),
+        ("stable-diffusion-inpaint-9", small(), "needs an image and a mask"),
+        (
+            "stable-diffusion-inpaint",
+            Request { image: image(), mask: mask(), height: Some(32), ..small() },
+            "must be [1, 3, 32, 24]",
+        ),
+        ("flux-dev", Request { negative: Some("x".into()), ..small() }, "takes no negative prompt"),
+        ("ddpm-unconditional", small(), "takes no prompt"),
+        ("dit", Request { steps: Some(2.into()), ..Request::default() }, "needs classes"),
+        (
+            "dit",
+            Request { classes: vec![1, 2, 3], batch: 2, ..Request::default() },
+            "1 or 2, one per image",
+        ),
+    ] {
+        let pipeline_of = open(golden(pipeline), &loading()).unwrap();
+        let error = start(&*pipeline_of, &request).unwrap_err().to_string();
+        assert!(error.contains(says), "{pipeline}: {error:?} does not say {says:?}");
+    }
+}
+
+#[test]
+fn directories_that_are_broken_are_refused() {
+    let write = |text: &'static str| move |path: &Path| fs::write(path, text).unwrap();
+    let name = "stable-diffusion-small";
+    for (file, change, says) in [
+        ("model_index.json", "{", "is not JSON"),
+        ("model_index.json", "[]", "an object with a _class_name"),
+        (
+            "model_index.json",
+            r#"{"_class_name": "WanPipeline"}"#,
+            "WanPipeline is not supported; the",
+        ),
+        (
+            "model_index.json",
+            r#"{"_class_name": "StableDiffusionPipeline"}"#,
+            "nothing for its text_encoder, but must have CLIPTextModel",
+        ),
+        ("scheduler/scheduler_config.json", "{}", "_class_name"),
+        ("tokenizer/vocab.json", "{}", "lacks the token <|startoftext|>"),
+        ("tokenizer/merges.txt", "a", "Merges text file invalid at line 1"),
+        ("unet/config.json", "{}", "missing"),
+        ("unet/diffusion_pytorch_model.safetensors", "x", "safetensors"),
+    ] {
+        let error = broken(name, file, write(change));
+        assert!(error.contains(says), "{file}: {error:?} does not say {says:?}");
+    }
+    let gone = broken(name, "vae/config.json", |path| fs::remove_file(path).unwrap());
+    assert!(gone.starts_with("cannot read") && gone.contains("config.json"), "{gone}");
+    let spiece = broken("pixart-alpha", "tokenizer/spiece.model", |path| {
+        let whole = fs::read(path).unwrap();
+        fs::write(path, &whole[..whole.len() - 3]).unwrap();
+    });
+    assert!(spiece.contains("spiece.model is invalid"), "{spiece}");
+}
+
+#[test]
+fn a_long_prompt_is_cut_and_said() {
+    let pipeline = open(golden("stable-diffusion-small"), &loading()).unwrap();
+    let prompt = "the cat ".repeat(20);
+    let run = start(&*pipeline, &Request { prompt, ..small() }).unwrap();
+    // 40 tokens, begin and end, of which 16 have room.
+    assert_eq!(run.dropped_tokens(), [26]);
+    let run = start(&*pipeline, &small()).unwrap();
+    assert_eq!(run.dropped_tokens(), [0]);
+}
+
+#[test]
+fn images_do_not_depend_on_which_parts_are_kept() {
+    let image = |keep| {
+        let pipeline = open(golden("stable-diffusion-xl"), &loading().keep_parts(keep)).unwrap();
+        start(&*pipeline, &small()).unwrap().images().unwrap().into_data()
+    };
+    assert_eq!(image(true), image(false));
+}
+
+#[test]
+fn a_run_is_an_iterator_that_can_end_early() {
+    let pipeline = open(golden("stable-diffusion-small"), &loading()).unwrap();
+    let mut run = start(&*pipeline, &Request { steps: Some(5.into()), ..small() }).unwrap();
+    assert_eq!(run.len(), 5);
+    let frame = run.next().unwrap();
+    assert_eq!(run.len(), 4);
+    let preview = run.decode(frame.denoised).unwrap();
+    let [_, channels, height, width] = preview.dims();
+    assert_eq!((channels, height, width), (3, 16, 16));
+    let inside = preview.clone().greater_equal_elem(0.0).all().into_scalar::<bool>();
+    assert!(inside && preview.lower_equal_elem(1.0).all().into_scalar::<bool>());
+}
+
+#[test]
+fn a_batch_has_the_images_of_its_noise() {
+    let pipeline = open(golden("stable-diffusion-small"), &loading()).unwrap();
+    let noise = || Box::new(TorchNoise::per_sample([3, 4]));
+    let both = pipeline.start(&Request { batch: 2, ..small() }, noise()).unwrap().images().unwrap();
+    for (row, seed) in [3, 4].into_iter().enumerate() {
+        let one = pipeline.start(&small(), Box::new(TorchNoise::new(seed))).unwrap();
+        let off = (both.clone().narrow(0, row, 1) - one.images().unwrap()).abs().max();
+        assert!(off.into_scalar::<f32>() < 1e-5);
+    }
+}
+
+#[test]
+fn a_lora_must_have_its_networks() {
+    let lora = || Lora::open(golden("lora-sd").join("kohya.safetensors")).unwrap();
+    let fits = open(golden("stable-diffusion-small"), &loading().lora(lora(), 0.5)).unwrap();
+    assert!(start(&*fits, &small()).is_ok());
+    let other = open(golden("stable-diffusion-xl"), &loading().lora(lora(), 0.5)).unwrap();
+    assert!(matches!(start(&*other, &small()), Err(PipelineError::Lora(_))));
+    let none = open(golden("ddpm-unconditional"), &loading().lora(lora(), 0.5));
+    let error = none.err().unwrap().to_string();
+    assert!(error.contains("nothing for its text_encoder"), "{error}");
+}
+
+#[test]
+fn schedulers_have_names() {
+    for name in ["stable-diffusion-small", "stable-diffusion-3"] {
+        let saved = ModelDirectory::open(golden(name)).unwrap().scheduler().unwrap();
+        let pipeline = open(golden(name), &loading()).unwrap();
+        for sampler in sampler_names(&saved) {
+            let scheduler = scheduler_named(sampler, &saved).unwrap();
+            let request = Request { scheduler: Some(scheduler), steps: Some(3.into()), ..small() };
+            let request = Request { guidance: Some(2.0), ..request };
+            let images = start(&*pipeline, &request).unwrap().images().unwrap();
+            let sum = images.sum().into_scalar::<f32>();
+            assert!(sum.is_finite() && sum > 0.0, "{name} {sampler}: {sum}");
+        }
+    }
+    let saved = SchedulerConfig::new(Class::Ddim).unwrap();
+    let karras = scheduler_named("dpmpp-2m-sde-karras", &saved).unwrap();
+    assert_eq!(karras.get("use_karras_sigmas"), Some(&true.into()));
+    assert_eq!(karras.get("algorithm_type"), Some(&"sde-dpmsolver++".into()));
+    for unknown in ["", "karras", "ddim-karras", "dpm-3000"] {
+        let error = scheduler_named(unknown, &saved).unwrap_err().to_string();
+        assert!(error.contains("euler-a") && error.contains(unknown), "{error}");
+    }
+}
+
+#[test]
+fn old_configs_of_stable_diffusion_are_read_as_it_was_trained() {
+    let folder = copy("stable-diffusion-small");
+    let path = folder.path().join("scheduler/scheduler_config.json");
+    let text = r#"{"_class_name": "DDIMScheduler", "steps_offset": 0, "clip_sample": true}"#;
+    fs::write(path, text).unwrap();
+    let pipeline = StableDiffusion::open(folder.path(), &loading()).unwrap();
+    let scheduler = pipeline.scheduler();
+    assert_eq!(scheduler.get("steps_offset"), Some(&1.into()));
+    assert_eq!(scheduler.get("clip_sample"), Some(&false.into()));
+}
+
+#[test]
+fn tokens_have_room_for_their_ends() {
+    let tokenizer = Tokenizer::open(golden("tokenizer-cases/clip-tiny")).unwrap();
+    assert_eq!(tokenizer.length(), Some(16));
+    assert!(tokenizer.encode("a", Some(2)).is_err());
+    let tokens = tokenizer.encode("the cat and the dog", Some(3)).unwrap();
+    assert_eq!((tokens.ids.len(), tokens.mask), (3, vec![1, 1, 1]));
+    assert!(tokens.dropped > 0);
+}
+
+#[test]
+fn a_part_is_loaded_once_if_it_is_kept() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    for (kept, loads) in [(true, 1), (false, 3)] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = count.clone();
+        let load = move || Ok(counter.fetch_add(1, Ordering::Relaxed));
+        let part = Part::lazy(load).kept(kept);
+        (0..3).for_each(|_| drop(part.get().unwrap()));
+        assert_eq!(count.load(Ordering::Relaxed), loads);
+    }
+}
