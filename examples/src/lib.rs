@@ -2,8 +2,8 @@
 //!
 //! Only [`handwriting`] and [`progress`] depend on diffusion, and no library crate depends on this one.
 //! An example reads its data with [`data`], opens a device with [`device`], and draws its results with
-//! [`pictures`], [`plots`] and [`animation`]; [`output`] writes files whole or not at all. [`compare`] runs
-//! networks on recorded inputs.
+//! [`pictures`], [`plots`] and [`animation`]; [`output`] writes files whole or not at all. [`photo`] reads
+//! pictures, [`weights`] describes networks on disk, and [`compare`] runs models on recorded inputs.
 
 pub mod animation;
 pub mod cli;

@@ -2,8 +2,9 @@
 //!
 //! A [`Pipeline`] composes what the other crates have: a [`Tokenizer`], text encoders, a network, an
 //! autoencoder, a scheduler. [`open`] opens a directory that diffusers wrote, whatever its class; or
-//! open one of a known kind: [`StableDiffusion`], …. A [`Request`] says what to
-//! make, and [`Pipeline::start`] returns a [`Generation`]: an iterator of frames, and then the images.
+//! open one of a known kind: [`StableDiffusion`], [`StableDiffusionXl`], [`StableDiffusion3`], [`Flux`],
+//! [`PixArtPipeline`], [`DitPipeline`], [`Unconditional`]. A [`Request`] says what to make, and
+//! [`Pipeline::start`] returns a [`Generation`]: an iterator of frames, and then the images.
 //!
 //! With the same weights, prompt and noise the images are diffusers'.
 //! [`TorchNoise`](ddm_noise::TorchNoise) is the noise of a seed in PyTorch.

@@ -21,8 +21,8 @@ type Steps = Run<'static, 4, Box<dyn Denoiser<4>>, BoxedSampler<4>, Box<dyn Nois
 /// The sampling of images: an iterator of [`Frame`]s, one per step, and then the
 /// [`images`](Self::images).
 ///
-/// Progress, [previews](crate::Preview) and cancellation are the caller's loop: a run that is dropped,
-/// or no longer asked for frames, does nothing more.
+/// Progress, previews and cancellation are the caller's loop: a preview is
+/// [`decode`](Self::decode) of a frame's x̂₀, and a run that is dropped does nothing more.
 pub struct Generation<'a> {
     steps: Steps,
     scheduler: SchedulerConfig,

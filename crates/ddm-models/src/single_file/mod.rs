@@ -2,7 +2,7 @@
 //!
 //! Model sites have such files, and ComfyUI and A1111 read and write them. [`SingleFile::open`] tells the
 //! [`Layout`] by the names and shapes of the tensors. The file's parts are then made one by one, each by a
-//! config, which is either told from the shapes or given:
+//! config, which is either read from the shapes or given:
 //!
 //! ```no_run
 //! use burn::tensor::Device;

@@ -59,7 +59,7 @@ impl<'a> Shapes<'a> {
         numbers.iter().enumerate().take_while(|(index, number)| index == *number).count()
     }
 
-    /// Returns the error that a config cannot be told.
+    /// Returns the error that shapes do not give a config.
     pub(super) fn error(&self, reason: String) -> SingleFileError {
         let (path, part) = (self.file.path.clone(), self.part);
         SingleFileError::Config { path, part, reason }
