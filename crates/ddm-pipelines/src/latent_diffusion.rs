@@ -59,7 +59,7 @@ impl LatentDiffusion {
             None => from_noise(scheduler, set, shape, request, (&mut *noise, &self.device))?,
             Some(image) => {
                 let image = fitting(image, "the image", shape, self.geometry.factor, 3)?;
-                self.from_image(image, scheduler, set, shape, request, &mut *noise)?
+                self.start_from_image(image, scheduler, set, shape, request, &mut *noise)?
             }
         };
         let beside = self.in_channels - self.geometry.channels;
@@ -86,7 +86,7 @@ impl LatentDiffusion {
     }
 
     /// Returns the run that starts from an image.
-    fn from_image(
+    fn start_from_image(
         &self,
         image: Tensor<4>,
         scheduler: &SchedulerConfig,
