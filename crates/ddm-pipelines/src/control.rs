@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use ddm_denoiser::{Condition, ConditionalPredictor, ModelError};
+use ddm_diffusers::{Class, SchedulerConfig};
 use ddm_models::{Control, ControlNet, ControlResiduals, UNetCondition};
+use ddm_schedule::Levels;
 
 use crate::geometry::repeated;
+use crate::{ControlImage, PipelineError};
 
 /// A network of the kind of Stable Diffusion's.
 pub(crate) type UNet = Arc<dyn ConditionalPredictor<4, Condition = UNetCondition>>;
@@ -135,4 +138,33 @@ impl ConditionalPredictor<4> for Controlled {
     fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
         self.unet.output_shape_with(shape)
     }
+}
+
+/// Returns the timesteps at which a ControlNet acts: `None` for all of them.
+pub(crate) fn active(
+    control: &ControlImage,
+    levels: &Levels,
+    scheduler: &SchedulerConfig,
+) -> Result<Option<RangeInclusive<f64>>, PipelineError> {
+    let (&from, &to) = (control.active.start(), control.active.end());
+    let valid = (0.0..=1.0).contains(&from) && (0.0..=1.0).contains(&to) && from < to;
+    let found = format!("{from} to {to}");
+    PipelineError::require(valid, "where the control acts", found, "a part of 0 to 1")?;
+    if (from, to) == (0.0, 1.0) {
+        return Ok(None);
+    }
+    let mut calls: Vec<f64> = levels[..levels.steps()].iter().map(|at| at.timestep).collect();
+    if scheduler.class() == Class::Pndm && calls.len() > 1 {
+        calls.insert(1, calls[1]); // the first step calls the network at both of its ends
+    }
+    let count = calls.len() as f64;
+    let acting = calls.iter().enumerate().filter(|&(call, _)| {
+        let call = call as f64;
+        call / count >= from && (call + 1.0) / count <= to
+    });
+    let acting: Vec<f64> = acting.map(|(_, &timestep)| timestep).collect();
+    // An empty range, where no step lies in that part of the run.
+    let highest = acting.first().copied().unwrap_or(f64::NEG_INFINITY);
+    let lowest = acting.last().copied().unwrap_or(f64::INFINITY);
+    Ok(Some(lowest..=highest))
 }

@@ -1,16 +1,15 @@
 //! What the pipelines of Stable Diffusion share.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::linear_combination;
-use ddm_diffusers::{Class, SchedulerConfig, SetTimesteps};
+use ddm_diffusers::{SchedulerConfig, SetTimesteps};
 use ddm_models::{Control, ControlNet, UNet2dCondition, UNetCondition};
 use ddm_noise::NoiseSource;
 use ddm_schedule::Levels;
 
-use crate::control::{Beside, Controlled, Steered, UNet};
+use crate::control::{Beside, Controlled, Steered, UNet, active};
 use crate::geometry::{Geometry, draw, from_noise, repeated};
 use crate::guided::guided;
 use crate::inpaint::Known;
@@ -183,7 +182,7 @@ impl LatentDiffusion {
     fn latent_mask(&self, mask: &Tensor<4>, shape: [usize; 4]) -> Result<Tensor<4>, PipelineError> {
         let factor = self.geometry.factor;
         let mask = fitting(mask, "the mask", shape, factor, 1)?.greater_equal_elem(0.5).float();
-        let [masks, _, height, width] = [mask.dims()[0], 1, shape[2], shape[3]];
+        let ([masks, ..], [_, _, height, width]) = (mask.dims(), shape);
         // The nearest pixel, as torch takes it: the first of each block.
         let blocks = mask.reshape([masks * height, factor, width, factor]);
         let first = blocks.narrow(1, 0, 1).narrow(3, 0, 1);
@@ -216,35 +215,6 @@ impl LatentDiffusion {
             active: active(control, levels, scheduler)?,
         })
     }
-}
-
-/// Returns the timesteps at which a ControlNet acts: `None` for all of them.
-fn active(
-    control: &ControlImage,
-    levels: &Levels,
-    scheduler: &SchedulerConfig,
-) -> Result<Option<RangeInclusive<f64>>, PipelineError> {
-    let (&from, &to) = (control.active.start(), control.active.end());
-    let valid = (0.0..=1.0).contains(&from) && (0.0..=1.0).contains(&to) && from < to;
-    let found = format!("{from} to {to}");
-    PipelineError::require(valid, "where the control acts", found, "a part of 0 to 1")?;
-    if (from, to) == (0.0, 1.0) {
-        return Ok(None);
-    }
-    let mut calls: Vec<f64> = levels[..levels.steps()].iter().map(|at| at.timestep).collect();
-    if scheduler.class() == Class::Pndm && calls.len() > 1 {
-        calls.insert(1, calls[1]); // the first step calls the network at both of its ends
-    }
-    let count = calls.len() as f64;
-    let acting = calls.iter().enumerate().filter(|&(call, _)| {
-        let call = call as f64;
-        call / count >= from && (call + 1.0) / count <= to
-    });
-    let acting: Vec<f64> = acting.map(|(_, &timestep)| timestep).collect();
-    let (first, last) = (acting.first().copied(), acting.last().copied());
-    let none = (f64::INFINITY, f64::NEG_INFINITY);
-    let (highest, lowest) = first.zip(last).unwrap_or((none.1, none.0));
-    Ok(Some(lowest..=highest))
 }
 
 /// Returns the image if it has the right size and number of channels.

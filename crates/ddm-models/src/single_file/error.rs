@@ -49,7 +49,7 @@ pub enum SingleFileError {
         /// The parts that it has.
         has: Vec<Part>,
     },
-    /// A config that cannot be told from a file.
+    /// A file whose shapes do not give the config of a part.
     #[error("the config of the {part} cannot be told from {}: {reason}; give one", path.display())]
     Config {
         /// The file.

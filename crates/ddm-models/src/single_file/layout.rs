@@ -1,4 +1,4 @@
-//! The layouts, told apart by names and shapes.
+//! The layouts, distinguished by names and shapes.
 
 use std::collections::BTreeMap;
 use std::fmt;
