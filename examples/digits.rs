@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ddm_core::denoiser::Clipped;
-use ddm_core::models::{UNet, save_weights};
+use ddm_core::models::UNet;
 use ddm_core::prelude::*;
 use ddm_core::train::MinSnr;
 use ddm_examples::data::{digits, digits_from};
@@ -101,7 +101,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let losses = trained.losses.iter().map(|&(step, loss)| (step as f64, loss)).collect();
     let axes = (Axis::linear("training step"), Axis::log("weighted squared error of v"));
     write_png(&path("loss.png"), &curve("Training loss", axes.0, axes.1, &[("loss", losses)]))?;
-    save_weights(unet, path("unet.safetensors"))?;
+    unet.to_diffusers(path("unet"))?;
 
     let right = |share: f64| format!("{:5.1} %", 100.0 * share);
     println!("\na classifier of real digits reads as requested");
@@ -116,7 +116,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         ("digits.png", "ten samples of each digit"),
         ("noise_to_digit.png", "from noise to digit, one of each"),
         ("loss.png", "the training loss"),
-        ("unet.safetensors", "the trained weights"),
+        ("unet/", "the trained network, as diffusers saves one"),
     ] {
         println!("  {name:20} {what}");
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ddm_core::latent::{Autoencoder, LatentSpace};
-use ddm_core::models::{VaeConfig, save_weights};
+use ddm_core::models::VaeConfig;
 use ddm_core::prelude::*;
 use ddm_core::train::MinSnr;
 use ddm_examples::data::digits;
@@ -105,8 +105,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let pairs = beside(&held_out.images, &reconstructed);
     write_png(&path("reconstructions.png"), &grid(&Images::from(pairs), 20, 6))?;
     write_png(&path("samples.png"), &grid(&Images::from(samples.clone()), 10, 6))?;
-    save_weights(&vae, path("autoencoder.safetensors"))?;
-    save_weights(&trained.average, path("unet.safetensors"))?;
+    let (scale, shift) = (space.scale(), space.shift());
+    vae.clone().with_latents(scale, shift).to_diffusers(path("vae"))?;
+    trained.average.to_diffusers(path("unet"))?;
 
     let error = (reconstructed.clone() - held_out.images.clone()).square().mean();
     println!(
@@ -132,8 +133,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     for (name, what) in [
         ("reconstructions.png", "held-out digits, each left of its reconstruction"),
         ("samples.png", "ten samples of each digit"),
-        ("autoencoder.safetensors", "the weights of the autoencoder"),
-        ("unet.safetensors", "the weights of the U-Net"),
+        ("vae/", "the autoencoder, as diffusers saves one"),
+        ("unet/", "the U-Net, likewise"),
     ] {
         println!("  {name:24} {what}");
     }

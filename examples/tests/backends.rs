@@ -45,7 +45,7 @@ fn samples_agree_between_backends() {
         let labels = Tensor::<1, Int>::from_data([0, 1, 2], device);
         let null = network.null_classes(3, device);
         let inner = Model::new(&network, VPrediction);
-        let guided = ClassifierFree::new(inner, labels, null, 3.0).unwrap();
+        let guided = ClassifierFree::new(inner, labels.into(), null, 3.0).unwrap();
         let model = DynamicThreshold::new(guided, 0.9, 1.5).unwrap();
         let schedule = Cosine::default();
         let sampling = Sampling::new(&model, &schedule).sampler(Ddim::new(0.5).unwrap());
@@ -134,7 +134,7 @@ fn few_steps(network: UNet, device: &Device) -> (UNet, Vec<f32>) {
     let training = Training { steps: 30, ema_decay: 0.9, seed: 2 };
     let trained = training
         .run(network, AdamWConfig::new().init(), 3e-3, |network, noise| {
-            let labels = dropout.apply(labels.clone(), null.clone(), noise)?;
+            let labels = dropout.apply(labels.clone().into(), null.clone(), noise)?;
             objective.loss_with(network, images.clone(), labels, noise)
         })
         .unwrap();

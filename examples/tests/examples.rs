@@ -42,14 +42,25 @@ fn refuses(name: &str, arguments: &[&str], words: &[&str]) {
 }
 
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (PathBuf::from(path.file_name().unwrap()), fs::read(&path).unwrap()))
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = paths
+        .flat_map(|path| {
+            let name = PathBuf::from(path.file_name().unwrap());
+            match path.is_dir() {
+                true => {
+                    files(&path).into_iter().map(|(in_it, is)| (name.join(in_it), is)).collect()
+                }
+                false => vec![(name, fs::read(&path).unwrap())],
+            }
+        })
         .collect();
-    files.sort();
-    files
+    found.sort();
+    found
 }
+
+/// The files of a network that was trained.
+const CONFIG: &str = "unet/config.json";
+const WEIGHTS: &str = "unet/diffusion_pytorch_model.safetensors";
 
 #[test]
 fn digits_runs_and_repeats_itself() {
@@ -61,7 +72,7 @@ fn digits_runs_and_repeats_itself() {
     succeeds("digits", &arguments, &second);
     let (first, second) = (files(&first), files(&second));
     let names: Vec<_> = first.iter().map(|(name, _)| name.to_str().unwrap()).collect();
-    assert_eq!(names, ["digits.png", "loss.png", "noise_to_digit.png", "unet.safetensors"]);
+    assert_eq!(names, ["digits.png", "loss.png", "noise_to_digit.png", CONFIG, WEIGHTS]);
     for ((name, one), (_, other)) in first.iter().zip(&second) {
         // Parameter ids are drawn anew in each run, so weights are compared by their values.
         if name.extension().is_some_and(|extension| extension == "png") {
@@ -124,10 +135,11 @@ fn latent_runs_and_repeats_itself() {
     succeeds("latent", &arguments, &second);
     let (first, second) = (files(&first), files(&second));
     let names: Vec<_> = first.iter().map(|(name, _)| name.to_str().unwrap()).collect();
-    let weights = ["autoencoder.safetensors", "unet.safetensors"];
-    assert_eq!(names, [weights[0], "reconstructions.png", "samples.png", weights[1]]);
+    let vae = ["vae/config.json", "vae/diffusion_pytorch_model.safetensors"];
+    let pictures = ["reconstructions.png", "samples.png"];
+    assert_eq!(names, [&pictures[..], &[CONFIG, WEIGHTS], &vae].concat());
     // Of the weights the ids differ, as above.
-    assert!(first[1..3] == second[1..3], "two runs of one seed differ");
+    assert!(first[..3] == second[..3], "two runs of one seed differ");
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! Networks from the directories that diffusers and transformers write.
+//! Networks from and to the directories of diffusers and transformers.
 
 use std::path::Path;
+use std::{fs, io};
 
 use burn::module::Module;
-use ddm_weights::{LoadOptions, Tensors, Variant, WeightsError, load};
+use ddm_weights::{LoadOptions, Tensors, Variant, WeightsError, load, save};
 
 use crate::DiffusersError;
 use crate::blocks::OLD_ATTENTION_NAMES;
@@ -20,8 +21,7 @@ pub(crate) fn component<M: Module>(
     ignored: &[&str],
 ) -> Result<M, DiffusersError> {
     let path = directory.join("config.json");
-    let json =
-        std::fs::read_to_string(&path).map_err(|source| DiffusersError::Read { path, source })?;
+    let json = fs::read_to_string(&path).map_err(|source| DiffusersError::Read { path, source })?;
     let network = init(&json)?;
     let file = open(directory)?;
     // Of a tensor that is there by its current name and by another, the first is taken.
@@ -30,6 +30,21 @@ pub(crate) fn component<M: Module>(
         (new == name || !file.contains(&new)).then_some(new)
     })?;
     Ok(load(network, &tensors, &LoadOptions::new().ignoring(ignored.iter().copied()))?)
+}
+
+/// Saves a network as such a directory: its config and its weights, each under another name first.
+pub(crate) fn save_component<M: Module>(
+    network: &M,
+    json: &str,
+    directory: &Path,
+) -> Result<(), DiffusersError> {
+    let written = |path: &Path, result: io::Result<()>| {
+        result.map_err(|source| DiffusersError::Write { path: path.to_owned(), source })
+    };
+    written(directory, fs::create_dir_all(directory))?;
+    save(network, directory.join("diffusion_pytorch_model.safetensors"))?;
+    let (path, beside) = (directory.join("config.json"), directory.join("config.json.new"));
+    written(&path, fs::write(&beside, json).and_then(|()| fs::rename(&beside, &path)))
 }
 
 /// Opens the plain weights of a directory, or those of the variant `fp16`.

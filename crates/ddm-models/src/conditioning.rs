@@ -2,11 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::ModelError;
 
-use crate::blocks::Ops;
+use crate::blocks::{EmbeddingMlp, Ops};
 use crate::{NetworkConfigError, TimestepEmbedding};
 
 /// The configuration of a [`Conditioning`].
@@ -31,9 +31,8 @@ pub struct ConditioningConfig {
 pub struct Conditioning {
     #[module(skip)]
     sinusoids: TimestepEmbedding,
-    first: Linear,
-    second: Linear,
-    class: Option<Embedding>,
+    time_embedding: EmbeddingMlp,
+    class_embedding: Option<Embedding>,
 }
 
 impl ConditioningConfig {
@@ -45,16 +44,14 @@ impl ConditioningConfig {
     /// embedding are invalid.
     pub fn init(&self, device: &Device) -> Result<Conditioning, NetworkConfigError> {
         self.time.validate()?;
-        NetworkConfigError::require_some("the size of the conditioning vector", self.size)?;
         if let Some(classes) = self.classes {
             NetworkConfigError::require_some("classes", classes)?;
         }
         let class = |classes| EmbeddingConfig::new(classes + 1, self.size).init(device);
         Ok(Conditioning {
             sinusoids: self.time.clone(),
-            first: LinearConfig::new(self.time.size, self.size).init(device),
-            second: LinearConfig::new(self.size, self.size).init(device),
-            class: self.classes.map(class),
+            time_embedding: EmbeddingMlp::new(self.time.size, self.size, device)?,
+            class_embedding: self.classes.map(class),
         })
     }
 }
@@ -67,23 +64,19 @@ impl Conditioning {
     pub fn forward(&self, ops: &Ops, t: Tensor<1>, labels: Option<Tensor<1, Int>>) -> Tensor<2> {
         let sinusoids = self.sinusoids.forward(t);
         let dtype = ops.dtype(self.dtype(), &sinusoids);
-        let sinusoids = sinusoids.cast(dtype);
-        let time = ops.silu(ops.linear_remembered(&self.first, sinusoids));
-        let time = ops.linear_remembered(&self.second, time);
-        let Some(class) = &self.class else {
+        let time = self.time_embedding.forward(ops, sinusoids.cast(dtype), None);
+        let Some(table) = &self.class_embedding else {
             return ops.silu(time);
         };
-        let table = class.weight.val().cast(dtype);
-        let null = table.dims()[0] - 1;
         ops.silu(match labels {
-            Some(labels) => time + table.select(0, labels),
-            None => time + table.narrow(0, null, 1), // one row for the whole batch
+            Some(labels) => time + table.weight.val().cast(dtype).select(0, labels),
+            None => time + null_vector(table).cast(dtype),
         })
     }
 
     /// Returns the number of classes without the null class; `None` for a module without classes.
     pub fn classes(&self) -> Option<usize> {
-        self.class.as_ref().map(|class| class.weight.dims()[0] - 1)
+        self.class_embedding.as_ref().map(|table| table.weight.dims()[0] - 1)
     }
 
     /// Returns `batch` labels of the null class; all 0 if there are no classes.
@@ -100,21 +93,29 @@ impl Conditioning {
     /// invalid labels, and [`ModelError::Read`] if the labels cannot be read.
     pub fn check(&self, labels: &Tensor<1, Int>, batch: usize) -> Result<(), ModelError> {
         let classes = self.classes().ok_or(ModelError::NoCondition)?;
-        check_labels(labels, batch, classes)
+        check_labels(labels, batch, classes, true)
     }
 
     /// Returns the dtype of the weights, in which the network computes.
     pub fn dtype(&self) -> FloatDType {
-        self.first.weight.val().dtype().into()
+        self.time_embedding.dtype()
     }
 }
 
-/// Checks that there is one label per sample, and that each is in 0 … classes. Reads the least and the
-/// greatest label from the device.
+/// Returns the last vector of a table, that of the null class: one row for the whole batch.
+pub(crate) fn null_vector(table: &Embedding) -> Tensor<2> {
+    let table = table.weight.val();
+    let null = table.dims()[0] - 1;
+    table.narrow(0, null, 1)
+}
+
+/// Checks that there is one label per sample, and that each is a class or, with `null`, the null class
+/// after them. Reads the least and the greatest label from the device.
 pub(crate) fn check_labels(
     labels: &Tensor<1, Int>,
     batch: usize,
     classes: usize,
+    null: bool,
 ) -> Result<(), ModelError> {
     ModelError::require_batch("the class", labels.dims()[0], batch)?;
     // In a browser a read must not block, so labels are not checked.
@@ -122,13 +123,11 @@ pub(crate) fn check_labels(
         return Ok(());
     }
     for end in [labels.clone().min(), labels.clone().max()] {
-        let label = end.try_into_scalar::<i64>().map_err(|error| ModelError::Read {
-            what: "the class labels",
-            reason: error.to_string(),
-        })?;
-        if !(0..=classes as i64).contains(&label) {
+        let label = end.try_into_scalar::<i64>().map_err(ModelError::read("the class labels"))?;
+        if !(0..(classes + usize::from(null)) as i64).contains(&label) {
             let found = label.to_string();
-            let expected = format!("0 to {}, or {classes} for no class", classes - 1);
+            let none = if null { format!(", or {classes} for no class") } else { String::new() };
+            let expected = format!("0 to {}{none}", classes - 1);
             return Err(ModelError::Shape { what: "a class label", found, expected });
         }
     }

@@ -1,7 +1,7 @@
 //! Networks prepared for sampling.
 
 use burn::module::Module;
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 use ddm_latent::{Autoencoder, Posterior};
 
@@ -9,17 +9,25 @@ use crate::AutoencoderNetwork;
 use crate::blocks::{Ops, pack};
 
 /// A network of this crate whose operations can be replaced.
-pub trait Network<const D: usize>:
-    Module + NoisePredictor<D> + ConditionalPredictor<D, Condition = Tensor<1, Int>>
-{
-    /// Returns the prediction, computed with `ops`; without labels, that of the null class.
+pub trait Network<const D: usize>: Module + NoisePredictor<D> + ConditionalPredictor<D> {
+    /// Returns the prediction, computed with `ops`; without a condition, that of no class.
     fn forward_with(
         &self,
         ops: &Ops,
         x: Tensor<D>,
         t: Tensor<1>,
-        labels: Option<Tensor<1, Int>>,
+        condition: Option<Self::Condition>,
     ) -> Tensor<D>;
+
+    /// Checks the shape of x alone. By default it is [`check`](NoisePredictor::check); a network that
+    /// predicts nothing without a condition has its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the network does not take inputs of `shape`.
+    fn check_shape(&self, shape: [usize; D]) -> Result<(), ModelError> {
+        self.check(shape)
+    }
 
     /// Returns the network for sampling, with its weights packed for inputs of `shape`; the batch
     /// does not matter.
@@ -68,7 +76,7 @@ fn prepare<const D: usize, N: Network<D>>(
     shape: [usize; D],
     memory: Option<usize>,
 ) -> Result<Prepared<N>, ModelError> {
-    network.check(shape)?;
+    network.check_shape(shape)?;
     let mut one = shape;
     one[0] = 1;
     Ok(Prepared::new(network, memory, |network: &N, ops: &Ops, device: &Device| {
@@ -126,12 +134,12 @@ impl<const D: usize, N: Network<D>> NoisePredictor<D> for Prepared<N> {
 }
 
 impl<const D: usize, N: Network<D>> ConditionalPredictor<D> for Prepared<N> {
-    type Condition = Tensor<1, Int>;
-    fn predict_with(&self, x: Tensor<D>, t: Tensor<1>, labels: Self::Condition) -> Tensor<D> {
-        Ops::pass(&x.clone(), || self.network.forward_with(&self.ops, x, t, Some(labels)))
+    type Condition = N::Condition;
+    fn predict_with(&self, x: Tensor<D>, t: Tensor<1>, condition: N::Condition) -> Tensor<D> {
+        Ops::pass(&x.clone(), || self.network.forward_with(&self.ops, x, t, Some(condition)))
     }
-    fn check_with(&self, shape: [usize; D], labels: &Self::Condition) -> Result<(), ModelError> {
-        self.network.check_with(shape, labels)
+    fn check_with(&self, shape: [usize; D], condition: &N::Condition) -> Result<(), ModelError> {
+        self.network.check_with(shape, condition)
     }
     fn output_shape_with(&self, shape: [usize; D]) -> Option<[usize; D]> {
         self.network.output_shape_with(shape)

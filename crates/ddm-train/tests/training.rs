@@ -162,14 +162,14 @@ fn the_networks_check_reaches_training() {
     let noise = &mut HostNoise::new(0);
     let labels = |of: [i32; 2]| Tensor::<1, Int>::from_data(of, &device);
     let images = |side| Tensor::<4>::zeros([2, 1, side, side], &device);
-    let loss = objective.loss_with(&unet, images(8), labels([0, 2]), noise).unwrap();
+    let loss = objective.loss_with(&unet, images(8), labels([0, 2]).into(), noise).unwrap();
     assert!(loss.into_scalar::<f32>().is_finite());
     let refused = |error: TrainError, words: &str| {
         assert!(matches!(error, TrainError::Model(ModelError::Shape { .. })), "{error}");
         assert!(error.to_string().contains(words), "{error}");
     };
-    refused(objective.loss_with(&unet, images(7), labels([0, 2]), noise).unwrap_err(), "7");
-    refused(objective.loss_with(&unet, images(8), labels([0, 5]), noise).unwrap_err(), "5");
+    refused(objective.loss_with(&unet, images(7), labels([0, 2]).into(), noise).unwrap_err(), "7");
+    refused(objective.loss_with(&unet, images(8), labels([0, 5]).into(), noise).unwrap_err(), "5");
     let plain = config.init(&device).unwrap();
     refused(objective.loss(&plain, images(7), noise).unwrap_err(), "7");
     // A network that would broadcast.

@@ -53,7 +53,7 @@ pub fn train_unet(
     let null = network.null_classes(BATCH, &device);
     let loss = |network: &UNet, noise: &mut HostNoise| {
         let batch = digits.batch(BATCH, noise);
-        let labels = dropout.apply(batch.labels, null.clone(), noise)?;
+        let labels = dropout.apply(batch.labels.into(), null.clone(), noise)?;
         objective.loss_with(network, batch.images, labels, noise)
     };
     let optimizer = AdamWConfig::new().init();
@@ -72,5 +72,5 @@ pub fn guided<P: Parameterization>(
     scale: f64,
 ) -> Result<impl Denoiser<4>, ModelError> {
     let null = unet.null_classes(wanted.dims()[0], &wanted.device());
-    ClassifierFree::new(Model::new(unet, parameterization), wanted, null, scale)
+    ClassifierFree::new(Model::new(unet, parameterization), wanted.into(), null, scale)
 }

@@ -127,9 +127,7 @@ impl AutoencoderKlConfig {
             decoder: Decoder::new(&sizes, device)?,
             quant_conv: self.quant_conv.then(|| pointwise(2 * latent)),
             post_quant_conv: self.post_quant_conv.then(|| pointwise(latent)),
-            scaling_factor: self.scaling_factor,
-            shift_factor: self.shift_factor,
-            force_upcast: self.force_upcast,
+            config: self.clone(),
         })
     }
 
@@ -191,9 +189,8 @@ pub struct AutoencoderKl {
     decoder: Decoder,
     quant_conv: Option<Conv2d>,
     post_quant_conv: Option<Conv2d>,
-    scaling_factor: f64,
-    shift_factor: f64,
-    force_upcast: bool,
+    #[module(skip)]
+    config: AutoencoderKlConfig,
 }
 
 /// The parts of the training loss of an [`AutoencoderKl`], each a scalar `[1]`.
@@ -233,26 +230,39 @@ impl AutoencoderKl {
         component(directory.as_ref(), init, current_name, &[])
     }
 
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &AutoencoderKlConfig {
+        &self.config
+    }
+
+    /// Sets the factor and the shift of a latent for diffusion, such as those of
+    /// [`LatentSpace::fitted`].
+    #[must_use]
+    pub fn with_latents(self, scaling_factor: f64, shift_factor: f64) -> Self {
+        Self { config: AutoencoderKlConfig { scaling_factor, shift_factor, ..self.config }, ..self }
+    }
+
     /// Returns the autoencoder with the shift and the scale of its latents for diffusion.
     ///
     /// # Errors
     ///
     /// Returns an error if the scale is 0, or one of the two is not finite.
     pub fn latent_space(self) -> Result<LatentSpace<Self>, ModelError> {
-        let (scale, shift) = (self.scaling_factor, self.shift_factor);
+        let (scale, shift) = (self.scaling_factor(), self.shift_factor());
         LatentSpace::new(self, scale, shift)
     }
 
     /// Returns the factor s of a latent for diffusion, `(z − m) s`.
     #[must_use]
     pub fn scaling_factor(&self) -> f64 {
-        self.scaling_factor
+        self.config.scaling_factor
     }
 
     /// Returns the shift m of a latent for diffusion, `(z − m) s`.
     #[must_use]
     pub fn shift_factor(&self) -> f64 {
-        self.shift_factor
+        self.config.shift_factor
     }
 
     /// Returns the ratio of image and latent, in height and in width.
@@ -313,7 +323,7 @@ impl AutoencoderKl {
 
     /// Returns the dtype of the features.
     fn dtype(&self, ops: &Ops, x: &Tensor<4>) -> FloatDType {
-        features(self.decoder.weights().dtype().into(), self.force_upcast, ops, x)
+        features(self.decoder.weights().dtype().into(), self.config.force_upcast, ops, x)
     }
 }
 

@@ -10,6 +10,7 @@ mod settings;
 mod stages;
 mod tiny;
 mod vq;
+mod write;
 
 pub use kl::{AutoencoderKl, AutoencoderKlConfig, VaeLoss};
 pub use network::AutoencoderNetwork;

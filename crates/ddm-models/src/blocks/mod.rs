@@ -10,6 +10,7 @@ mod added_attention;
 mod attention;
 mod attention_options;
 mod cross_attention;
+mod embedding_mlp;
 #[cfg(feature = "kernels")]
 mod fast;
 mod fir;
@@ -28,6 +29,7 @@ pub(crate) use attention::OLD_ATTENTION_NAMES;
 pub use attention::{SelfAttention, SelfAttentionConfig};
 pub use attention_options::AttentionOptions;
 pub use cross_attention::{Context, CrossAttention, CrossAttentionConfig};
+pub(crate) use embedding_mlp::EmbeddingMlp;
 pub use fir::Resample;
 pub use ops::Ops;
 #[cfg(not(feature = "kernels"))]

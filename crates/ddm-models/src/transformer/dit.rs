@@ -200,7 +200,7 @@ impl ConditionalPredictor<4> for Dit {
     }
     fn check_with(&self, shape: [usize; 4], labels: &Self::Condition) -> Result<(), ModelError> {
         self.pos_embed.check(shape)?;
-        check_labels(labels, shape[0], self.classes())
+        check_labels(labels, shape[0], self.classes(), true)
     }
     fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
         Some(self.predicted(shape))

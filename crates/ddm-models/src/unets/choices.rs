@@ -18,6 +18,16 @@ pub(super) const ACTIVATIONS: [(&str, Activation); 5] = [
     ("relu", Activation::Relu),
 ];
 
+/// Returns diffusers' name of an activation.
+pub(super) fn activation_name(activation: Activation) -> Result<&'static str, DiffusersError> {
+    let named = ACTIVATIONS.iter().find(|(_, known)| *known == activation);
+    named.map(|&(name, _)| name).ok_or_else(|| DiffusersError::Setting {
+        setting: "act_fn".to_owned(),
+        found: format!("{activation:?}"),
+        allowed: ACTIVATIONS.map(|(name, _)| name).join(", "),
+    })
+}
+
 /// Reads whether the conditioning vector scales and shifts.
 pub(super) fn scale_shift(settings: &Settings) -> Result<bool, DiffusersError> {
     settings.choose("resnet_time_scale_shift", &[("default", false), ("scale_shift", true)])

@@ -54,6 +54,12 @@ pub struct ControlResiduals {
     pub mid: Tensor<4>,
 }
 
+impl From<Tensor<1, Int>> for ClassLabels {
+    fn from(labels: Tensor<1, Int>) -> Self {
+        Self::Class(labels)
+    }
+}
+
 impl UNetCondition {
     /// Returns a condition of a text alone, `[batch, length, channels]`.
     #[must_use]

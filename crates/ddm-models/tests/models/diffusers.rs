@@ -37,7 +37,7 @@ fn recorded(directory: &Path, device: &Device) -> Recorded {
 fn error_of(network: &UNet, recorded: Recorded) -> f32 {
     let Recorded { x, t, labels, out } = recorded;
     let prediction = match labels {
-        Some(labels) => network.predict_with(x, t, labels),
+        Some(labels) => network.predict_with(x, t, labels.into()),
         None => network.predict(x, t),
     };
     let size: f32 = out.clone().abs().max().into_scalar();
@@ -55,31 +55,13 @@ fn predictions_are_those_of_diffusers() {
 }
 
 #[test]
-fn a_model_with_classes_gets_a_null_class() {
-    let device = Device::flex();
-    let network = UNet::from_diffusers(directory("classes"), &device).unwrap();
-    let Recorded { x, t, labels, .. } = recorded(&directory("classes"), &device);
-    let shape = x.dims();
-    network.check_with(shape, &labels.clone().unwrap()).unwrap();
-    let null = network.null_classes(2, &device);
-    assert_eq!(null.clone().into_data().convert::<i64>().try_to_vec::<i64>().unwrap(), [7, 7]);
-    let without = network.predict(x.clone(), t.clone());
-    assert_eq!(distance(network.predict_with(x.clone(), t.clone(), null), without.clone()), 0.0);
-    let with = network.predict_with(x, t, labels.unwrap());
-    assert!(distance(with, without.clone()) > 1e-3);
-    assert!(floats(without).iter().all(|value| value.is_finite()));
-}
-
-#[test]
 fn a_loaded_network_is_saved_and_trained_as_others() {
     let device = Device::flex();
     let network = UNet::from_diffusers(directory("classes"), &device).unwrap();
-    let file = tempfile::tempdir().unwrap();
-    let path = file.path().join("unet.safetensors");
-    save_weights(&network, &path).unwrap();
-    let json = std::fs::read_to_string(directory("classes").join("config.json")).unwrap();
-    let config = UNetConfig::from_diffusers(&json).unwrap();
-    let again = load_weights(config.init(&device).unwrap(), &path).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    network.to_diffusers(copy.path()).unwrap();
+    let again = UNet::from_diffusers(copy.path(), &device).unwrap();
+    assert_eq!(again.config(), network.config());
     let error = error_of(&again, recorded(&directory("classes"), &device));
     assert!(error < 1e-5, "{error:e}");
 
@@ -89,70 +71,49 @@ fn a_loaded_network_is_saved_and_trained_as_others() {
     assert_gradients_reach_all(&network, (network.predict(x, t) - out * 2.0).square().mean());
 }
 
-/// The config of `ddpm` with one setting replaced.
-fn with(setting: &str, value: &str) -> Result<UNetConfig, DiffusersError> {
-    let json = std::fs::read_to_string(directory("ddpm").join("config.json")).unwrap();
-    let mut json: serde_json::Map<_, _> = serde_json::from_str(&json).unwrap();
-    json.insert(setting.to_owned(), serde_json::from_str(value).unwrap());
-    UNetConfig::from_diffusers(&serde_json::to_string(&json).unwrap())
+/// Each setting of a network is in its directory, the null class included.
+#[test]
+fn a_network_is_saved_with_its_settings() {
+    let device = Device::flex();
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().join("not/yet/there");
+    let config = small_unet().with_classes(Some(3)).with_attention(vec![1]).with_dropout(0.1);
+    let settings = config.with_downsample_padding(0).with_freq_shift(1.0).settings().unwrap();
+    let settings = UNet2dConfig { sample_size: Some([8, 12]), ..settings };
+    let network = settings.init(&device).unwrap().map(&mut Fill);
+    network.to_diffusers(&directory).unwrap();
+    let again = UNet::from_diffusers(&directory, &device).unwrap();
+    assert_eq!(again.config(), &settings);
+    let (x, t) = (waves([2, 1, 8, 12], &device), times(2, &device));
+    assert_eq!(distance(again.predict(x.clone(), t.clone()), network.predict(x, t)), 0.0);
+    assert!(std::fs::read_dir(&directory).unwrap().count() == 2, "nothing is left beside");
+
+    let gelu = UNet2dConfig { act_fn: blocks::Activation::GeluTanh, ..settings.clone() };
+    let error = gelu.to_diffusers().unwrap_err().to_string();
+    assert!(error.contains("`act_fn` = GeluTanh, but it must be silu"), "{error}");
+    let error = network.to_diffusers(directory.join("config.json")).unwrap_err();
+    assert!(matches!(&error, DiffusersError::Write { .. }), "{error}");
+    let lonely = UNet2dConfig { class_embed: Some(ClassEmbed::Table(1)), ..settings };
+    let error = lonely.init(&device).unwrap_err().to_string();
+    assert_eq!(error, "a null class needs a table of it and at least one class");
 }
 
 #[test]
-fn settings_that_are_not_covered_are_refused() {
-    let refused = [
-        ("_class_name", r#""UNet2DConditionModel""#, r#"must be "UNet2DModel""#),
-        ("act_fn", r#""gelu""#, r#"must be "silu" or "swish""#),
-        ("center_input_sample", "true", "must be false"),
-        ("time_embedding_type", r#""fourier""#, r#"must be "positional""#),
-        ("mid_block_type", "null", r#"must be "UNetMidBlock2D""#),
-        ("mid_block_scale_factor", "2", "must be 1"),
-        ("downsample_type", r#""resnet""#, r#"must be "conv""#),
-        ("upsample_type", r#""resnet""#, r#"must be "conv""#),
-        ("resnet_time_scale_shift", r#""scale_shift""#, r#"must be "default""#),
-        ("class_embed_type", r#""timestep""#, "must be null"),
-        ("attn_norm_num_groups", "4", "must be null or 2"),
-        ("time_embedding_dim", "20", "must be null or 16"),
-        ("block_out_channels", "[5, 6, 8]", "whose first entry is even"),
-        ("down_block_types", r#"["DownBlock2D"]"#, "must be 3 of"),
-        ("down_block_types", r#"["DownBlock2D", "SkipDownBlock2D", "DownBlock2D"]"#, "must be 3"),
-        ("up_block_types", r#"["UpBlock2D", "UpBlock2D", "UpBlock2D"]"#, "AttnUpBlock2D"),
-        ("norm_num_groups", "null", "must be a size"),
-        ("freq_shift", r#""one""#, "must be a number"),
-        ("attention_bias", "false", "must be absent"),
-    ];
-    for (setting, value, says) in refused {
-        let error = with(setting, value).unwrap_err();
-        assert!(
-            matches!(&error, DiffusersError::Setting { setting: found, .. } if found == setting)
-        );
-        let error = error.to_string();
-        assert!(error.contains(says) && error.contains(&format!("`{setting}` = ")), "{error}");
+fn all_settings_of_recorded_networks_are_saved() {
+    for name in [
+        "unet2d-default",
+        "unet2d-class",
+        "unet2d-resnet-blocks",
+        "unet2d-learned-time",
+        "unet2d-no-mid",
+        "unet2d-consistency",
+        "unet2d-ncsnpp",
+    ] {
+        let path = super::golden::directory(name).join("config.json");
+        let read = UNet2dConfig::from_diffusers(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let saved = read.to_diffusers().unwrap();
+        assert_eq!(UNet2dConfig::from_diffusers(&saved).unwrap(), read, "{name}");
     }
-    let accepted = [
-        ("act_fn", r#""swish""#),
-        ("mid_block_scale_factor", "1.0"),
-        ("attn_norm_num_groups", "2"),
-        ("time_embedding_dim", "16"),
-        ("sample_size", "[8, 12]"),
-        ("decay", "0.9999"),
-        ("_name_or_path", r#""somewhere""#),
-    ];
-    for (setting, value) in accepted {
-        assert!(with(setting, value).is_ok(), "{setting}");
-    }
-    assert!(matches!(UNetConfig::from_diffusers("[]"), Err(DiffusersError::NotJson { .. })));
-}
-
-#[test]
-fn what_a_config_lacks_has_diffusers_default() {
-    let config = UNetConfig::from_diffusers("{}").unwrap();
-    assert_eq!((config.in_channels, config.out_channels, config.blocks), (3, 3, 2));
-    assert_eq!(config.channels, [224, 448, 672, 896]);
-    assert_eq!((config.attention, config.middle_attention), (vec![1, 2, 3], true));
-    assert_eq!((config.head_size, config.norm_groups, config.norm_eps), (Some(8), 32, 1e-5));
-    assert_eq!((config.downsample_padding, config.flip_sin_to_cos), (1, true));
-    assert_eq!((config.freq_shift, config.dropout, config.classes), (0.0, 0.0, None));
-    assert_eq!(with("attention_head_dim", "null").unwrap().head_size, None);
 }
 
 #[test]
@@ -166,11 +127,11 @@ fn incomplete_directories_have_different_errors() {
     std::fs::copy(directory("ddpm").join("config.json"), copy.path().join("config.json")).unwrap();
     let error = load();
     let says = "diffusion_pytorch_model.safetensors";
-    assert!(matches!(&error, DiffusersError::Weights(WeightsError::Read { .. })), "{error}");
+    assert!(matches!(&error, DiffusersError::Weights(WeightsError::NoWeights { .. })), "{error}");
     assert!(error.to_string().contains(says), "{error}");
     std::fs::copy(directory("classes").join(says), copy.path().join(says)).unwrap();
     let error = load();
-    assert!(matches!(&error, DiffusersError::Weights(WeightsError::Mismatch { .. })), "{error}");
+    assert!(matches!(&error, DiffusersError::Weights(WeightsError::Misfit { .. })), "{error}");
     let json = r#"{"block_out_channels": [32, 30], "down_block_types": ["DownBlock2D", "DownBlock2D"],
         "up_block_types": ["UpBlock2D", "UpBlock2D"]}"#;
     std::fs::write(copy.path().join("config.json"), json).unwrap();
@@ -200,7 +161,7 @@ fn a_table_of_other_classes_is_refused() {
         std::fs::write(copy.path().join(weights), safetensors::serialize(parts, None).unwrap())
             .unwrap();
         let error = UNet::from_diffusers(copy.path(), &device).unwrap_err();
-        let mismatch = matches!(&error, DiffusersError::Weights(WeightsError::Mismatch { .. }));
-        assert!(mismatch && error.to_string().contains("class.weight"), "{error}");
+        let mismatch = matches!(&error, DiffusersError::Weights(WeightsError::Misfit { .. }));
+        assert!(mismatch && error.to_string().contains("class_embedding.weight"), "{error}");
     }
 }

@@ -90,7 +90,7 @@ fn gradients_reach_every_parameter() {
     let config = small_unet().with_attention(vec![0]).with_classes(Some(2)).with_dropout(0.1);
     let unet = config.init(&device).unwrap().map(&mut Fill);
     let x = waves([3, 1, 8, 8], &device);
-    let prediction = unet.predict_with(x.clone(), times(3, &device), labels.clone());
+    let prediction = unet.predict_with(x.clone(), times(3, &device), labels.clone().into());
     assert_gradients_reach_all(&unet, (prediction - x).square().mean());
 
     let mlp = MlpConfig::new().with_hidden(16).with_classes(Some(2)).init(&device).unwrap();
@@ -129,13 +129,14 @@ fn classes_change_the_prediction_and_the_null_class_is_the_default() {
 
     let unet = small_unet().with_classes(Some(4)).init(&device).unwrap().map(&mut Fill);
     let x = waves([2, 1, 8, 8], &device);
-    let labelled = |label| unet.predict_with(x.clone(), t.clone(), labels(label));
+    let labelled = |label| unet.predict_with(x.clone(), t.clone(), labels(label).into());
     let unlabelled = unet.predict(x.clone(), t.clone());
     assert!(distance(labelled(0), labelled(3)) > 1e-4);
     assert!(distance(labelled(0), unlabelled.clone()) > 1e-4);
     assert_eq!(distance(labelled(4), unlabelled.clone()), 0.0);
     let null = unet.null_classes(2, &device);
-    assert_eq!(null.clone().into_data().convert::<i64>().try_to_vec::<i64>().unwrap(), [4, 4]);
+    let ClassLabels::Class(label) = &null else { panic!("{null:?}") };
+    assert_eq!(label.clone().into_data().convert::<i64>().try_to_vec::<i64>().unwrap(), [4, 4]);
     let null = unet.predict_with(x.clone(), t.clone(), null);
     assert_eq!(distance(null, unlabelled), 0.0);
 

@@ -22,7 +22,7 @@ fn a_prepared_unet_predicts_the_same() {
     let network = unet(&device);
     let [x, t] = [(waves([3, 2, 16, 12], &device)), waves([3, 1, 1, 1], &device) * 300.0 + 500.0];
     let t = t.reshape([3]);
-    let labels = Tensor::<1, Int>::from_data([0, 2, 3], &device);
+    let labels = ClassLabels::from(Tensor::<1, Int>::from_data([0, 2, 3], &device));
     let free = network.predict(x.clone(), t.clone());
     let with = network.predict_with(x.clone(), t.clone(), labels.clone());
     // Prepared for this size and for another, with much memory, little and none.

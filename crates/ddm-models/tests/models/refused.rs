@@ -30,14 +30,14 @@ fn runs_that_do_not_fit_are_refused() {
     assert!(check([2, 1, 0, 8]).is_err());
 
     let labels = |labels: [i64; 2]| Tensor::<1, Int>::from_data(labels, &device);
-    let check = |network: &UNet, l| network.check_with([2, 1, 8, 8], &labels(l));
+    let check = |network: &UNet, l| network.check_with([2, 1, 8, 8], &labels(l).into());
     assert_eq!(check(&unet, [0, 0]), Err(ModelError::NoCondition));
     let unet = small_unet().with_classes(Some(4)).init(&device).unwrap();
     assert_eq!(check(&unet, [0, 4]), Ok(()));
     let says = "a class label is 5, but the model needs 0 to 3, or 4 for no class";
     assert_eq!(check(&unet, [0, 5]).unwrap_err().to_string(), says);
     assert!(check(&unet, [-1, 0]).is_err());
-    let error = unet.check_with([3, 1, 8, 8], &labels([0, 0])).unwrap_err();
+    let error = unet.check_with([3, 1, 8, 8], &labels([0, 0]).into()).unwrap_err();
     assert!(error.to_string().contains("2 samples"), "{error}");
 
     let mlp = MlpConfig::new().init(&device).unwrap();
@@ -133,7 +133,9 @@ fn labels_are_checked_from_both_ends() {
     let device = Device::flex();
     let shape = [3, 1, 8, 8];
     let unet = small_unet().with_classes(Some(4)).init(&device).unwrap();
-    let check = |labels: [i64; 3]| unet.check_with(shape, &Tensor::from_data(labels, &device));
+    let check = |labels: [i64; 3]| {
+        unet.check_with(shape, &Tensor::<1, Int>::from_data(labels, &device).into())
+    };
     assert!(check([0, 3, 4]).is_ok());
     for labels in [[0, -1, 4], [0, 1, 5], [i64::from(i32::MAX), 0, 0]] {
         let error = check(labels).unwrap_err().to_string();

@@ -210,7 +210,7 @@ fn prepared_networks_predict_the_same() {
     let (network, recorded) =
         (UNet2d::from_diffusers(directory(name), &device).unwrap(), Recorded::of(name));
     let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor("t"));
-    let fast = network.prepare(x.dims(), None).unwrap();
+    let fast = network.prepare(x.dims()).unwrap();
     recorded.assert("out", fast.predict_with(x, t, class(&recorded).unwrap()));
 }
 

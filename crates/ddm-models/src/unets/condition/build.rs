@@ -7,10 +7,10 @@ use ddm_schedule::Invalid;
 
 use super::config::{AdditionEmbed, UNet2dConditionConfig};
 use super::{AddEmbedding, UNet2dCondition};
-use crate::blocks::group_norm;
+use crate::blocks::{EmbeddingMlp, group_norm};
 use crate::unets::BlockType;
 use crate::unets::down::Down;
-use crate::unets::embedding::{ClassEmbedding, EmbeddingMlp};
+use crate::unets::embedding::ClassEmbedding;
 use crate::unets::middle::Middle;
 use crate::unets::text_embedding::TextEmbedding;
 use crate::{NetworkConfigError, TimestepEmbedding};

@@ -1,11 +1,11 @@
 //! What text-conditional networks refuse.
 
-use burn::tensor::{Int, Tensor};
 use ddm_denoiser::ModelError;
 
 use super::UNet2dCondition;
 use super::config::{AdditionEmbed, UNet2dConditionConfig};
 use super::encoder::Encoder;
+use crate::conditioning::check_labels;
 use crate::error::require_image;
 use crate::unets::{BlockType, ClassEmbed, ClassLabels, UNetCondition};
 
@@ -27,25 +27,6 @@ fn other(what: &'static str, found: &str, expected: &str) -> ModelError {
     ModelError::Shape { what, found: found.to_owned(), expected: expected.to_owned() }
 }
 
-/// Checks that class labels are below the number of classes. Reads the least and the greatest.
-pub(in crate::unets) fn require_classes(
-    labels: &Tensor<1, Int>,
-    classes: usize,
-) -> Result<(), ModelError> {
-    // In a browser a read must not block, so labels are not checked.
-    if cfg!(target_family = "wasm") || labels.dims()[0] == 0 {
-        return Ok(());
-    }
-    for end in [labels.clone().min(), labels.clone().max()] {
-        let label = end.try_into_scalar::<i64>().map_err(ModelError::read("the class labels"))?;
-        if !(0..classes as i64).contains(&label) {
-            let (found, expected) = (label.to_string(), format!("0 to {}", classes - 1));
-            return Err(ModelError::Shape { what: "a class label", found, expected });
-        }
-    }
-    Ok(())
-}
-
 /// Checks the labels of `batch` samples; `size` is that of the conditioning vector.
 pub(in crate::unets) fn require_labels(
     embed: Option<ClassEmbed>,
@@ -58,8 +39,7 @@ pub(in crate::unets) fn require_labels(
         (None, None) => Ok(()),
         (None, Some(_)) => Err(other(what, "given", "none")),
         (Some(ClassEmbed::Table(classes)), Some(ClassLabels::Class(labels))) => {
-            require_shape(what, &labels.dims(), &[batch])?;
-            require_classes(labels, classes)
+            check_labels(labels, batch, classes, false)
         }
         (Some(ClassEmbed::Timestep), Some(ClassLabels::Number(numbers))) => {
             require_shape(what, &numbers.dims(), &[batch])

@@ -7,10 +7,10 @@ use burn::tensor::{FloatDType, Tensor};
 use super::AddEmbedding;
 use super::config::{AdditionEmbed, UNet2dConditionConfig};
 use crate::blocks::plain::to_channels_last;
-use crate::blocks::{Context, Ops};
+use crate::blocks::{Context, EmbeddingMlp, Ops};
 use crate::unets::UNetCondition;
 use crate::unets::down::Down;
-use crate::unets::embedding::{ClassEmbedding, EmbeddingMlp, class_vector};
+use crate::unets::embedding::{ClassEmbedding, class_vector};
 use crate::unets::layer::Pass;
 
 /// The parts of a network up to its middle.

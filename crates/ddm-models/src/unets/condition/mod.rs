@@ -19,12 +19,12 @@ use self::config::UNet2dConditionConfig;
 use self::encoder::{Encoded, Encoder};
 use super::UNetCondition;
 use super::down::Down;
-use super::embedding::{ClassEmbedding, EmbeddingMlp};
+use super::embedding::ClassEmbedding;
 use super::middle::Middle;
 use super::text_embedding::TextEmbedding;
 use super::up::Up;
-use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
+use crate::blocks::{EmbeddingMlp, Ops};
 use crate::component::{component, current_name};
 use crate::{DiffusersError, Prepared};
 

@@ -18,11 +18,11 @@ use super::condition::AddEmbedding;
 use super::condition::check::require_shape;
 use super::condition::encoder::{Encoded, Encoder};
 use super::down::Down;
-use super::embedding::{ClassEmbedding, EmbeddingMlp};
+use super::embedding::ClassEmbedding;
 use super::middle::Middle;
 use super::{ControlResiduals, UNetCondition};
-use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
+use crate::blocks::{EmbeddingMlp, Ops};
 use crate::component::{component, current_name};
 use crate::{DiffusersError, Prepared};
 

@@ -10,14 +10,14 @@ use super::skip::SkipConfig;
 use super::time::{Fourier, TimeProjection};
 use super::{DownLevel, UNet2d, UpLevel};
 use crate::blocks::{
-    Activation, ResidualConfig, SelfAttentionConfig, conv3x3, group_norm, zero_conv3x3,
+    Activation, EmbeddingMlp, ResidualConfig, SelfAttentionConfig, conv3x3, group_norm,
+    zero_conv3x3,
 };
-use crate::unets::BlockType;
 use crate::unets::down::{DownConfig, DownsampleBy};
-use crate::unets::embedding::EmbeddingMlp;
 use crate::unets::layer::Attends;
 use crate::unets::middle::Middle;
 use crate::unets::up::{UpConfig, UpsampleBy};
+use crate::unets::{BlockType, ClassEmbed};
 use crate::{NetworkConfigError, TimestepEmbedding};
 
 /// What the sums of levels beside a pyramid of images are divided by.
@@ -48,6 +48,10 @@ impl UNet2dConfig {
                 Some(TimeProjection::Learned(table))
             }
         };
+        if self.null_class && !matches!(self.class_embed, Some(ClassEmbed::Table(2..))) {
+            let (what, allowed) = ("a null class", "a table of it and at least one class");
+            return Err(NetworkConfigError::Needs { what, allowed });
+        }
         let class_embedding = match self.class_embed {
             Some(class) => class.init(sinusoids, size, Activation::Silu, device)?,
             None => None,

@@ -10,6 +10,8 @@ pub struct UNet2dConfig {
     pub in_channels: usize,
     /// The number of channels of the prediction: that of x, or twice that with a learned variance.
     pub out_channels: usize,
+    /// The height and width of the images of training, for pipelines; no number depends on it.
+    pub sample_size: Option<[usize; 2]>,
     /// Whether x is taken as 2x − 1.
     pub center_input_sample: bool,
     /// How t is embedded.
@@ -57,6 +59,12 @@ pub struct UNet2dConfig {
     pub add_attention: bool,
     /// The class labels; `None` for a network without.
     pub class_embed: Option<ClassEmbed>,
+    /// Whether the last of a table of classes is the null class, "no class", which is taken where no
+    /// labels are given. diffusers has no such setting, and ignores it in a file.
+    ///
+    /// Classifier-free guidance requires it; to train it, use the null class for about one sample in
+    /// ten. Source: Ho & Salimans, *Classifier-Free Diffusion Guidance*, arXiv 2207.12598.
+    pub null_class: bool,
 }
 
 /// How a U-Net embeds t.
@@ -81,6 +89,7 @@ impl Default for UNet2dConfig {
         Self {
             in_channels: 3,
             out_channels: 3,
+            sample_size: None,
             center_input_sample: false,
             time_embedding_type: TimeEmbedding::Positional,
             time_embedding_dim: None,
@@ -104,6 +113,7 @@ impl Default for UNet2dConfig {
             resnet_time_scale_shift: false,
             add_attention: true,
             class_embed: None,
+            null_class: false,
         }
     }
 }

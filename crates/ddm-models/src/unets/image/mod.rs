@@ -6,35 +6,44 @@ mod predict;
 mod read;
 mod skip;
 mod time;
+mod write;
 
 use std::path::Path;
 
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use ddm_denoiser::ModelError;
 
 use self::config::{TimeEmbedding, UNet2dConfig};
 use self::skip::{SkipDown, SkipUp};
 use self::time::TimeProjection;
-use super::ClassLabels;
 use super::down::Down;
-use super::embedding::{ClassEmbedding, EmbeddingMlp, class_vector};
+use super::embedding::{ClassEmbedding, class_vector};
 use super::layer::Pass;
 use super::middle::Middle;
 use super::up::Up;
-use crate::blocks::Ops;
+use super::{ClassEmbed, ClassLabels};
 use crate::blocks::plain::{to_channels_first, to_channels_last};
+use crate::blocks::{EmbeddingMlp, Ops};
 use crate::component::{component, current_name};
-use crate::{DiffusersError, Prepared};
+use crate::conditioning::null_vector;
+use crate::error::require_image;
+use crate::{DiffusersError, Network};
 
 /// A U-Net `F(x, t)` for images, optionally with classes: DDPM's, NCSN++ and those of consistency models.
 ///
-/// It computes in the dtype of its weights; the prediction has the dtype of x. The last convolution is
-/// initialized to 0. [`UNet`](crate::UNet) has fewer options, and a null class for guidance.
+/// It has residual blocks of decreasing resolution, a middle, and blocks of increasing resolution, each
+/// of which also takes the skip features of the same resolution. It computes in the dtype of its weights;
+/// the prediction has the dtype of x, and its channels, or twice as many for
+/// [`Model::learned_variance`](ddm_denoiser::Model::learned_variance). The last convolution is
+/// initialized to 0, so an untrained network predicts 0. A learned embedding of t takes the nearest
+/// timestep that it has below t.
 ///
-/// Sources: Ho et al., *Denoising Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239; Song et
+/// [`UNetConfig`](crate::UNetConfig) makes a small one from a few settings.
+///
+/// Sources: Ronneberger et al., *U-Net*, arXiv 1505.04597; Ho et al., *Denoising Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239; Song et
 /// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, appendix H,
 /// arXiv 2011.13456; Song et al., *Consistency Models*, arXiv 2303.01469. The architecture and the
 /// names of its parts are those of diffusers' `UNet2DModel`.
@@ -111,10 +120,51 @@ impl UNet2d {
         &self.config
     }
 
-    /// Returns the prediction, computed with `ops`: `[batch, out_channels, height, width]` for x
-    /// (`[batch, in_channels, height, width]`), t (`[batch]`) and labels of the kind that the network
-    /// has. A learned embedding of t takes the nearest timestep that it has below t.
-    pub fn forward_with(
+    /// Returns `batch` labels of the null class, "no class": the last label that the network has. Of a
+    /// network that was trained without one, that is a class as any other; see
+    /// [`UNet2dConfig::null_class`].
+    #[must_use]
+    pub fn null_classes(&self, batch: usize, device: &Device) -> ClassLabels {
+        let classes = match self.config.class_embed {
+            Some(ClassEmbed::Table(classes)) => classes,
+            _ => 1,
+        };
+        ClassLabels::Class(Tensor::full([batch], classes as i64 - 1, device))
+    }
+
+    /// Returns the conditioning vector.
+    fn time(
+        &self,
+        ops: &Ops,
+        t: Tensor<1>,
+        labels: Option<ClassLabels>,
+        dtype: FloatDType,
+    ) -> Tensor<2> {
+        let sinusoids = self.config.sinusoids();
+        let project = |t: Tensor<1>| match &self.time_proj {
+            Some(projection) => projection.forward(t),
+            None => sinusoids.forward(t),
+        };
+        let time = self.time_embedding.forward(ops, project(t).cast(dtype), None);
+        let class = match (labels, &self.class_embedding) {
+            (None, Some(ClassEmbedding::Table(table))) if self.config.null_class => {
+                Some(null_vector(table).cast(dtype))
+            }
+            (labels, layers) => self
+                .config
+                .class_embed
+                .and(labels)
+                .and_then(|labels| class_vector(ops, layers.as_ref(), &project, labels, dtype)),
+        };
+        match class {
+            Some(class) => time + class,
+            None => time,
+        }
+    }
+}
+
+impl Network<4> for UNet2d {
+    fn forward_with(
         &self,
         ops: &Ops,
         x: Tensor<4>,
@@ -156,46 +206,14 @@ impl UNet2d {
         (out / t.cast(dtype).reshape([batch, 1, 1, 1])).cast(outside)
     }
 
-    /// Returns the conditioning vector.
-    fn time(
-        &self,
-        ops: &Ops,
-        t: Tensor<1>,
-        labels: Option<ClassLabels>,
-        dtype: FloatDType,
-    ) -> Tensor<2> {
-        let sinusoids = self.config.sinusoids();
-        let project = |t: Tensor<1>| match &self.time_proj {
-            Some(projection) => projection.forward(t),
-            None => sinusoids.forward(t),
-        };
-        let time = self.time_embedding.forward(ops, project(t).cast(dtype), None);
-        let class = self.config.class_embed.and(labels).and_then(|labels| {
-            class_vector(ops, self.class_embedding.as_ref(), &project, labels, dtype)
-        });
-        match class {
-            Some(class) => time + class,
-            None => time,
+    fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {
+        let (channels, predicted) = (self.config.in_channels, self.config.out_channels);
+        require_image("x", shape, channels, 1 << (self.down_blocks.len() - 1))?;
+        if predicted == channels || predicted == 2 * channels {
+            return Ok(());
         }
-    }
-
-    /// Returns the network for sampling, with its weights packed for images of `shape`; as
-    /// [`Network::prepare_within`](crate::Network::prepare_within) with all memory, or at most `memory`
-    /// bytes.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the network does not take images of `shape`.
-    pub fn prepare(
-        self,
-        shape: [usize; 4],
-        memory: Option<usize>,
-    ) -> Result<Prepared<Self>, ModelError> {
-        self.check_shape(shape)?;
-        let [_, channels, height, width] = shape;
-        Ok(Prepared::new(self, memory, |network: &Self, ops: &Ops, device: &Device| {
-            let x = Tensor::<4>::zeros([1, channels, height, width], (device, DType::F32));
-            network.forward_with(ops, x, Tensor::ones([1], device), None);
-        }))
+        let found = format!("of {predicted} channels");
+        let expected = format!("the {channels} of x, or twice as many with a learned variance");
+        Err(ModelError::Shape { what: "the U-Net's prediction", found, expected })
     }
 }

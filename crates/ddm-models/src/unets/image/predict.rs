@@ -4,23 +4,29 @@ use burn::tensor::Tensor;
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 
 use super::UNet2d;
-use crate::Prepared;
+use crate::Network;
 use crate::blocks::Ops;
+use crate::conditioning::check_labels;
 use crate::error::require_image;
-use crate::unets::ClassLabels;
 use crate::unets::condition::check::require_labels;
+use crate::unets::{ClassEmbed, ClassLabels};
 
 impl UNet2d {
-    pub(super) fn check_shape(&self, shape: [usize; 4]) -> Result<(), ModelError> {
-        require_image("x", shape, self.config.in_channels, 1 << (self.down_blocks.len() - 1))
-    }
-
     fn check_inputs(
         &self,
         shape: [usize; 4],
         labels: Option<&ClassLabels>,
     ) -> Result<(), ModelError> {
         self.check_shape(shape)?;
+        match (self.config.class_embed, labels) {
+            (Some(ClassEmbed::Table(_)), None) if self.config.null_class => return Ok(()),
+            (Some(ClassEmbed::Table(rows)), Some(ClassLabels::Class(labels))) => {
+                let null = self.config.null_class;
+                return check_labels(labels, shape[0], rows - usize::from(null), null);
+            }
+            (None, Some(_)) => return Err(ModelError::NoCondition),
+            _ => {}
+        }
         require_labels(self.config.class_embed, labels, shape[0], self.config.time_size())
     }
 
@@ -51,32 +57,5 @@ impl ConditionalPredictor<4> for UNet2d {
     }
     fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
         Some(self.predicted(shape))
-    }
-}
-
-impl NoisePredictor<4> for Prepared<UNet2d> {
-    fn predict(&self, x: Tensor<4>, t: Tensor<1>) -> Tensor<4> {
-        let (network, ops) = self.parts();
-        Ops::pass(&x.clone(), || network.forward_with(ops, x, t, None))
-    }
-    fn check(&self, shape: [usize; 4]) -> Result<(), ModelError> {
-        self.parts().0.check(shape)
-    }
-    fn output_shape(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        self.parts().0.output_shape(shape)
-    }
-}
-
-impl ConditionalPredictor<4> for Prepared<UNet2d> {
-    type Condition = ClassLabels;
-    fn predict_with(&self, x: Tensor<4>, t: Tensor<1>, labels: ClassLabels) -> Tensor<4> {
-        let (network, ops) = self.parts();
-        Ops::pass(&x.clone(), || network.forward_with(ops, x, t, Some(labels)))
-    }
-    fn check_with(&self, shape: [usize; 4], labels: &ClassLabels) -> Result<(), ModelError> {
-        self.parts().0.check_with(shape, labels)
-    }
-    fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        self.parts().0.output_shape_with(shape)
     }
 }

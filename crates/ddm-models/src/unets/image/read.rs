@@ -1,5 +1,6 @@
 //! The config of a `UNet2DModel` of diffusers.
 
+use serde::Deserialize;
 use serde_json::json;
 
 use super::config::{TimeEmbedding, UNet2dConfig};
@@ -16,7 +17,7 @@ const BLOCKS: [BlockType; 5] = [
     BlockType::AttentionSkip,
 ];
 
-const READ: [&str; 27] = [
+const READ: [&str; 28] = [
     "sample_size",
     "in_channels",
     "out_channels",
@@ -44,6 +45,7 @@ const READ: [&str; 27] = [
     "resnet_time_scale_shift",
     "add_attention",
     "class_embed_type",
+    "null_class",
 ];
 
 impl UNet2dConfig {
@@ -77,6 +79,7 @@ impl UNet2dConfig {
         let config = Self {
             in_channels: size("in_channels", default.in_channels)?,
             out_channels: size("out_channels", default.out_channels)?,
+            sample_size: sample_size(&settings)?,
             center_input_sample: yes("center_input_sample", default.center_input_sample)?,
             time_embedding_type: time_embedding(&settings)?,
             time_embedding_dim: maybe("time_embedding_dim", default.time_embedding_dim)?,
@@ -120,9 +123,26 @@ impl UNet2dConfig {
             resnet_time_scale_shift: scale_shift(&settings)?,
             add_attention: yes("add_attention", default.add_attention)?,
             class_embed: class_embed(&settings, false)?,
+            null_class: yes("null_class", default.null_class)?,
         };
         Ok(config)
     }
+}
+
+/// Reads a size, that of a square, or a height and a width.
+fn sample_size(settings: &Settings) -> Result<Option<[usize; 2]>, DiffusersError> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sides {
+        Square(usize),
+        Both([usize; 2]),
+    }
+    let sides: Option<Sides> =
+        settings.get("sample_size", "null, a size, or a height and a width", None)?;
+    Ok(sides.map(|sides| match sides {
+        Sides::Square(side) => [side, side],
+        Sides::Both(sides) => sides,
+    }))
 }
 
 fn time_embedding(settings: &Settings) -> Result<TimeEmbedding, DiffusersError> {
