@@ -7,7 +7,6 @@ use super::UNet2d;
 use crate::Network;
 use crate::blocks::Ops;
 use crate::conditioning::check_labels;
-use crate::error::require_image;
 use crate::unets::condition::check::require_labels;
 use crate::unets::{ClassEmbed, ClassLabels};
 
