@@ -27,8 +27,11 @@ pub(super) fn run(directory: &Path, device: &Device) -> Result<Vec<Line>, Box<dy
                 let kind = if stem == "pytorch_lora_weights" { "peft" } else { &stem };
                 lora(&path, &base, kind, &mut reference)?;
             }
-            Err(_) => {
-                let file = SingleFile::open(&path)?;
+            Err(no_lora) => {
+                let file = SingleFile::open(&path).map_err(|no_single_file| {
+                    let path = path.display();
+                    format!("{path} is no LoRA ({no_lora}), and no single file ({no_single_file})")
+                })?;
                 let pipeline = open(&base, &Loading::new(device).single_file(file))?;
                 let halved = stem.contains("fp16") && reference.has("image_fp16_weights");
                 let output = if halved { "image_fp16_weights" } else { "image" };
