@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, features, inside};
-use super::settings::Settings;
 use super::stages::{Decoder, Encoder, Sizes};
 use crate::blocks::Ops;
 use crate::component::{component, current_name};
 use crate::error::require_image;
+use crate::settings::Settings;
 use crate::{DiffusersError, NetworkConfigError};
 
 /// The configuration of an [`AutoencoderKl`]. The defaults are Stable Diffusion 1's.
@@ -82,30 +82,30 @@ impl AutoencoderKlConfig {
     /// assert_eq!(error.to_string(), says);
     /// ```
     pub fn from_diffusers(json: &str) -> Result<Self, DiffusersError> {
-        let mut settings = Settings::of_class(json, "AutoencoderKL")?;
+        let settings = Settings::of_class(json, "AutoencoderKL")?;
         settings.require("act_fn", &[json!("silu"), json!("swish")])?;
         // A mean and a std for each channel, instead of the two numbers for all.
         settings.require("latents_mean", &[Value::Null])?;
         settings.require("latents_std", &[Value::Null])?;
-        let channels: Vec<usize> = settings.take("block_out_channels", "sizes", vec![64])?;
+        let channels: Vec<usize> = settings.get("block_out_channels", "sizes", vec![64])?;
         let [attention_down, attention_up] = settings.attention(channels.len())?;
-        let shift: Option<f64> = settings.take("shift_factor", "null or a number", None)?;
+        let shift: Option<f64> = settings.get("shift_factor", "null or a number", None)?;
         let yes = "true or false";
         let config = Self {
-            in_channels: settings.take("in_channels", "a size", 3)?,
-            out_channels: settings.take("out_channels", "a size", 3)?,
-            latent_channels: settings.take("latent_channels", "a size", 4)?,
+            in_channels: settings.get("in_channels", "a size", 3)?,
+            out_channels: settings.get("out_channels", "a size", 3)?,
+            latent_channels: settings.get("latent_channels", "a size", 4)?,
             channels,
-            blocks: settings.take("layers_per_block", "a size", 1)?,
+            blocks: settings.get("layers_per_block", "a size", 1)?,
             attention_down,
             attention_up,
-            middle_attention: settings.take("mid_block_add_attention", yes, true)?,
-            norm_groups: settings.take("norm_num_groups", "a size", 32)?,
-            quant_conv: settings.take("use_quant_conv", yes, true)?,
-            post_quant_conv: settings.take("use_post_quant_conv", yes, true)?,
-            scaling_factor: settings.take("scaling_factor", "a number", 0.18215)?,
+            middle_attention: settings.get("mid_block_add_attention", yes, true)?,
+            norm_groups: settings.get("norm_num_groups", "a size", 32)?,
+            quant_conv: settings.get("use_quant_conv", yes, true)?,
+            post_quant_conv: settings.get("use_post_quant_conv", yes, true)?,
+            scaling_factor: settings.get("scaling_factor", "a number", 0.18215)?,
             shift_factor: shift.unwrap_or(0.0),
-            force_upcast: settings.take("force_upcast", yes, true)?,
+            force_upcast: settings.get("force_upcast", yes, true)?,
         };
         settings.finish(&["sample_size"])?;
         Ok(config)

@@ -13,11 +13,11 @@ use serde_json::json;
 
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, certain, features, inside};
-use super::settings::Settings;
 use super::stages::require_levels;
 use crate::blocks::{Ops, conv3x3};
 use crate::component::{component, current_name};
 use crate::error::require_image;
+use crate::settings::Settings;
 use crate::{DiffusersError, NetworkConfigError};
 
 /// The configuration of an [`AutoencoderTiny`]. The defaults are TAESD's.
@@ -66,28 +66,28 @@ impl AutoencoderTinyConfig {
     ///
     /// Returns an error if `json` is not a JSON object, or a setting is not covered.
     pub fn from_diffusers(json: &str) -> Result<Self, DiffusersError> {
-        let mut settings = Settings::of_class(json, "AutoencoderTiny")?;
+        let settings = Settings::of_class(json, "AutoencoderTiny")?;
         settings.require("act_fn", &[json!("relu")])?;
         settings.require("upsample_fn", &[json!("nearest")])?;
         settings.require("upsampling_scaling_factor", &[json!(2)])?;
-        let mut level_sizes = |setting, default: [usize; 4]| {
-            settings.take(setting, "sizes, one per level", default.to_vec())
+        let level_sizes = |setting, default: [usize; 4]| {
+            settings.get(setting, "sizes, one per level", default.to_vec())
         };
         let encoder_blocks = level_sizes("num_encoder_blocks", [1, 3, 3, 3])?;
         let decoder_blocks = level_sizes("num_decoder_blocks", [3, 3, 3, 1])?;
-        let mut channels = |setting, levels| settings.one_for_all(setting, 64, levels);
+        let channels = |setting, levels| settings.one_for_all(setting, 64, levels);
         let config = Self {
             encoder_channels: channels("encoder_block_out_channels", encoder_blocks.len())?,
             decoder_channels: channels("decoder_block_out_channels", decoder_blocks.len())?,
             encoder_blocks,
             decoder_blocks,
-            in_channels: settings.take("in_channels", "a size", 3)?,
-            out_channels: settings.take("out_channels", "a size", 3)?,
-            latent_channels: settings.take("latent_channels", "a size", 4)?,
-            latent_magnitude: settings.take("latent_magnitude", "a number", 3.0)?,
-            latent_shift: settings.take("latent_shift", "a number", 0.5)?,
-            scaling_factor: settings.take("scaling_factor", "a number", 1.0)?,
-            shift_factor: settings.take("shift_factor", "a number", 0.0)?,
+            in_channels: settings.get("in_channels", "a size", 3)?,
+            out_channels: settings.get("out_channels", "a size", 3)?,
+            latent_channels: settings.get("latent_channels", "a size", 4)?,
+            latent_magnitude: settings.get("latent_magnitude", "a number", 3.0)?,
+            latent_shift: settings.get("latent_shift", "a number", 0.5)?,
+            scaling_factor: settings.get("scaling_factor", "a number", 1.0)?,
+            shift_factor: settings.get("shift_factor", "a number", 0.0)?,
         };
         // `block_out_channels` repeats those of the decoder, and `force_upcast` is always false.
         settings.finish(&["block_out_channels", "force_upcast"])?;

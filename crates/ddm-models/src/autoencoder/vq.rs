@@ -13,12 +13,12 @@ use serde_json::json;
 
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, certain, features, inside};
-use super::settings::Settings;
 use super::stages::{Decoder, Encoder, Sizes};
 use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
 use crate::component::{component, current_name};
 use crate::error::require_image;
+use crate::settings::Settings;
 use crate::{DiffusersError, NetworkConfigError};
 
 /// The configuration of a [`VqModel`]. The defaults are those of the latent diffusion model of faces.
@@ -73,26 +73,26 @@ impl VqModelConfig {
     ///
     /// Returns an error if `json` is not a JSON object, or a setting is not covered.
     pub fn from_diffusers(json: &str) -> Result<Self, DiffusersError> {
-        let mut settings = Settings::of_class(json, "VQModel")?;
+        let settings = Settings::of_class(json, "VQModel")?;
         settings.require("act_fn", &[json!("silu"), json!("swish")])?;
         settings.require("norm_type", &[json!("group")])?;
-        let channels: Vec<usize> = settings.take("block_out_channels", "sizes", vec![64])?;
+        let channels: Vec<usize> = settings.get("block_out_channels", "sizes", vec![64])?;
         let [attention_down, attention_up] = settings.attention(channels.len())?;
         let yes = "true or false";
         let config = Self {
-            in_channels: settings.take("in_channels", "a size", 3)?,
-            out_channels: settings.take("out_channels", "a size", 3)?,
-            latent_channels: settings.take("latent_channels", "a size", 3)?,
-            code_channels: settings.take("vq_embed_dim", "null or a size", None)?,
-            codes: settings.take("num_vq_embeddings", "a size", 256)?,
+            in_channels: settings.get("in_channels", "a size", 3)?,
+            out_channels: settings.get("out_channels", "a size", 3)?,
+            latent_channels: settings.get("latent_channels", "a size", 3)?,
+            code_channels: settings.get("vq_embed_dim", "null or a size", None)?,
+            codes: settings.get("num_vq_embeddings", "a size", 256)?,
             channels,
-            blocks: settings.take("layers_per_block", "a size", 1)?,
+            blocks: settings.get("layers_per_block", "a size", 1)?,
             attention_down,
             attention_up,
-            middle_attention: settings.take("mid_block_add_attention", yes, true)?,
-            norm_groups: settings.take("norm_num_groups", "a size", 32)?,
-            scaling_factor: settings.take("scaling_factor", "a number", 0.18215)?,
-            force_upcast: settings.take("force_upcast", yes, false)?,
+            middle_attention: settings.get("mid_block_add_attention", yes, true)?,
+            norm_groups: settings.get("norm_num_groups", "a size", 32)?,
+            scaling_factor: settings.get("scaling_factor", "a number", 0.18215)?,
+            force_upcast: settings.get("force_upcast", yes, false)?,
         };
         // The codes that `decode_codes` looks up need no setting.
         settings.finish(&["sample_size", "lookup_from_codebook"])?;

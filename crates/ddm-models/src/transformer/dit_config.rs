@@ -60,21 +60,9 @@ impl Default for DitConfig {
     }
 }
 
-/// The settings of diffusers that [`DitConfig`] has.
-const READ: [&str; 12] = [
-    "num_attention_heads",
-    "attention_head_dim",
-    "in_channels",
-    "out_channels",
-    "num_layers",
-    "dropout",
-    "attention_bias",
-    "sample_size",
-    "patch_size",
-    "activation_fn",
-    "num_embeds_ada_norm",
-    "norm_eps",
-];
+/// Settings of diffusers' `Transformer2DModel` that do not act on the numbers of ours.
+pub(super) const WITHOUT_EFFECT: [&str; 3] =
+    ["norm_num_groups", "upcast_attention", "use_linear_projection"];
 
 impl DitConfig {
     /// Reads the `config.json` of a `DiTTransformer2DModel` of diffusers, or of a `Transformer2DModel`
@@ -96,18 +84,10 @@ impl DitConfig {
             settings.require(off, &[json!(false)])?;
         }
         settings.require("attention_type", &[json!("default")])?;
-        settings.require_known(&[
-            &READ,
-            &["norm_type", "norm_elementwise_affine", "attention_type"],
-            &["cross_attention_dim", "num_vector_embeds", "caption_channels"],
-            &["only_cross_attention", "double_self_attention"],
-            // They do not act on the numbers.
-            &["norm_num_groups", "upcast_attention", "use_linear_projection"],
-        ])?;
         let size = |name, default| settings.get(name, "a size", default);
         let in_channels = size("in_channels", 4)?;
         let out_channels: Option<usize> = settings.get("out_channels", "null or a size", None)?;
-        Ok(Self {
+        let config = Self {
             num_attention_heads: size("num_attention_heads", 16)?,
             attention_head_dim: size("attention_head_dim", 72)?,
             in_channels,
@@ -120,7 +100,9 @@ impl DitConfig {
             activation: settings.choose("activation_fn", &activations())?,
             classes: size("num_embeds_ada_norm", 1000)?,
             norm_eps: settings.get("norm_eps", "a number", 1e-5)?,
-        })
+        };
+        settings.finish(&WITHOUT_EFFECT)?;
+        Ok(config)
     }
 
     /// Creates the network on `device`.

@@ -54,21 +54,6 @@ impl Default for FluxTransformerConfig {
     }
 }
 
-/// The settings of diffusers that [`FluxTransformerConfig`] has, and the size of patches, which is 1.
-const READ: [&str; 11] = [
-    "patch_size",
-    "in_channels",
-    "out_channels",
-    "num_layers",
-    "num_single_layers",
-    "attention_head_dim",
-    "num_attention_heads",
-    "joint_attention_dim",
-    "pooled_projection_dim",
-    "guidance_embeds",
-    "axes_dims_rope",
-];
-
 impl FluxTransformerConfig {
     /// Reads the `config.json` of a `FluxTransformer2DModel` of diffusers. What it lacks has diffusers'
     /// default.
@@ -80,11 +65,10 @@ impl FluxTransformerConfig {
         let settings = Settings::parse(json)?;
         settings.require("_class_name", &[json!("FluxTransformer2DModel")])?;
         settings.require("patch_size", &[json!(1)])?;
-        settings.require_known(&[&READ])?;
         let size = |name, default| settings.get(name, "a size", default);
         let in_channels = size("in_channels", 64)?;
         let out_channels: Option<usize> = settings.get("out_channels", "null or a size", None)?;
-        Ok(Self {
+        let config = Self {
             in_channels,
             out_channels: out_channels.unwrap_or(in_channels),
             num_layers: size("num_layers", 19)?,
@@ -95,7 +79,9 @@ impl FluxTransformerConfig {
             pooled_projection_dim: size("pooled_projection_dim", 768)?,
             guidance_embeds: settings.get("guidance_embeds", "true or false", false)?,
             axes_dims_rope: settings.get("axes_dims_rope", "a list of sizes", vec![16, 56, 56])?,
-        })
+        };
+        settings.finish(&[])?;
+        Ok(config)
     }
 
     /// Creates the network on `device`.

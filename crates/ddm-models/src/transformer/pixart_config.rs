@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use ddm_schedule::Invalid;
 use serde_json::{Value, json};
 
+use super::dit_config::WITHOUT_EFFECT;
 use super::embeddings::Projection;
 use super::modulation::zero_linear;
 use super::patches::Patches;
@@ -71,25 +72,6 @@ impl Default for PixArtConfig {
     }
 }
 
-/// The settings of diffusers that [`PixArtConfig`] has.
-const READ: [&str; 15] = [
-    "num_attention_heads",
-    "attention_head_dim",
-    "in_channels",
-    "out_channels",
-    "num_layers",
-    "dropout",
-    "cross_attention_dim",
-    "attention_bias",
-    "sample_size",
-    "patch_size",
-    "activation_fn",
-    "norm_eps",
-    "interpolation_scale",
-    "use_additional_conditions",
-    "caption_channels",
-];
-
 impl PixArtConfig {
     /// Reads the `config.json` of a `PixArtTransformer2DModel` of diffusers, or of a
     /// `Transformer2DModel` as old checkpoints call it. What it lacks has diffusers' default.
@@ -108,14 +90,6 @@ impl PixArtConfig {
         for off in ["only_cross_attention", "double_self_attention"] {
             settings.require(off, &[json!(false)])?;
         }
-        settings.require_known(&[
-            &READ,
-            &["norm_type", "norm_elementwise_affine", "attention_type", "num_vector_embeds"],
-            &["only_cross_attention", "double_self_attention"],
-            // They do not act on the numbers.
-            &["norm_num_groups", "upcast_attention", "use_linear_projection"],
-            &["num_embeds_ada_norm"],
-        ])?;
         let size = |name, default| settings.get(name, "a size", default);
         let sample_size = size("sample_size", 128)?;
         let in_channels = size("in_channels", 4)?;
@@ -124,7 +98,7 @@ impl PixArtConfig {
         let scale: Option<f64> = settings.get("interpolation_scale", "null or a number", None)?;
         let what = "use_additional_conditions";
         let additional: Option<bool> = settings.get(what, "null, true or false", None)?;
-        Ok(Self {
+        let config = Self {
             num_attention_heads: size("num_attention_heads", 16)?,
             attention_head_dim: size("attention_head_dim", 72)?,
             in_channels,
@@ -140,7 +114,9 @@ impl PixArtConfig {
             interpolation_scale: scale.unwrap_or((sample_size / 64).max(1) as f64),
             use_additional_conditions: additional.unwrap_or(sample_size == 128),
             caption_channels: settings.get("caption_channels", "null or a size", None)?,
-        })
+        };
+        settings.finish(&[&["num_embeds_ada_norm"], &WITHOUT_EFFECT[..]].concat())?;
+        Ok(config)
     }
 
     /// Creates the network on `device`.

@@ -60,24 +60,6 @@ impl Default for Sd3TransformerConfig {
     }
 }
 
-/// The settings of diffusers that [`Sd3TransformerConfig`] has, and the width of the embedded text,
-/// which is that of all heads.
-const READ: [&str; 13] = [
-    "sample_size",
-    "patch_size",
-    "in_channels",
-    "out_channels",
-    "num_layers",
-    "attention_head_dim",
-    "num_attention_heads",
-    "joint_attention_dim",
-    "pooled_projection_dim",
-    "pos_embed_max_size",
-    "dual_attention_layers",
-    "qk_norm",
-    "caption_projection_dim",
-];
-
 impl Sd3TransformerConfig {
     /// Reads the `config.json` of an `SD3Transformer2DModel` of diffusers. What it lacks has diffusers'
     /// default.
@@ -89,7 +71,6 @@ impl Sd3TransformerConfig {
         let settings = Settings::parse(json)?;
         settings.require("_class_name", &[json!("SD3Transformer2DModel")])?;
         settings.require("qk_norm", &[Value::Null, json!("rms_norm")])?;
-        settings.require_known(&[&READ])?;
         let size = |name, default| settings.get(name, "a size", default);
         let in_channels = size("in_channels", 16)?;
         let out_channels: Option<usize> =
@@ -110,10 +91,12 @@ impl Sd3TransformerConfig {
             dual_attention_layers: dual,
             qk_norm: qk_norm.is_some(),
         };
+        // The width of the embedded text is that of all heads.
         if size("caption_projection_dim", 1152)? != config.width() {
             let allowed = format!("{}, the width of all heads", config.width());
             return Err(settings.error("caption_projection_dim", &allowed));
         }
+        settings.finish(&[])?;
         Ok(config)
     }
 

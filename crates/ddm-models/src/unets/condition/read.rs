@@ -19,50 +19,13 @@ const BLOCKS: [BlockType; 5] = [
     BlockType::SimpleCrossAttention,
 ];
 
-/// The settings that are read, and the size of the training images, which has no effect.
-pub(in crate::unets) const READ: [&str; 42] = [
-    "sample_size",
-    "in_channels",
-    "out_channels",
-    "center_input_sample",
-    "flip_sin_to_cos",
-    "freq_shift",
-    "down_block_types",
-    "mid_block_type",
-    "up_block_types",
-    "only_cross_attention",
-    "mid_block_only_cross_attention",
-    "block_out_channels",
-    "layers_per_block",
-    "downsample_padding",
-    "mid_block_scale_factor",
-    "dropout",
-    "act_fn",
-    "norm_num_groups",
-    "norm_eps",
-    "cross_attention_dim",
-    "transformer_layers_per_block",
-    "reverse_transformer_layers_per_block",
-    "encoder_hid_dim",
-    "encoder_hid_dim_type",
-    "attention_head_dim",
-    "use_linear_projection",
-    "class_embed_type",
-    "class_embeddings_concat",
+/// Settings that are read with certain values of others only.
+pub(in crate::unets) const UNREAD: [&str; 5] = [
     "num_class_embeds",
     "projection_class_embeddings_input_dim",
-    "addition_embed_type",
     "addition_embed_type_num_heads",
     "addition_time_embed_dim",
-    "upcast_attention",
-    "resnet_time_scale_shift",
-    "resnet_skip_time_act",
-    "resnet_out_scale_factor",
-    "time_embedding_dim",
-    "time_embedding_act_fn",
-    "timestep_post_act",
-    "time_cond_proj_dim",
-    "cross_attention_norm",
+    "encoder_hid_dim",
 ];
 
 impl UNet2dConditionConfig {
@@ -94,10 +57,9 @@ impl UNet2dConditionConfig {
         for (setting, value) in &fixed {
             settings.require(setting, std::slice::from_ref(value))?;
         }
-        let kernels = ["conv_in_kernel", "conv_out_kernel"];
-        let fixed = fixed.map(|(setting, _)| setting);
-        settings.require_known(&[&fixed, &READ, &kernels, &OF_TRAINING])?;
-        Self::read(&settings)
+        let config = Self::read(&settings)?;
+        settings.finish(&[&UNREAD, &OF_TRAINING[..]].concat())?;
+        Ok(config)
     }
 
     /// Reads the settings that are there.

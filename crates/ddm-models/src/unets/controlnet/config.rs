@@ -9,7 +9,7 @@ use super::ControlNet;
 use super::hint::Hint;
 use crate::settings::{OF_TRAINING, Settings};
 use crate::unets::condition::config::UNet2dConditionConfig;
-use crate::unets::condition::read::READ;
+use crate::unets::condition::read::UNREAD;
 use crate::{DiffusersError, NetworkConfigError};
 
 /// The configuration of a [`ControlNet`], by diffusers' names.
@@ -65,15 +65,6 @@ impl ControlNetConfig {
         for (setting, value) in &fixed {
             settings.require(setting, std::slice::from_ref(value))?;
         }
-        let of_image = [
-            "num_attention_heads",
-            "conditioning_channels",
-            "conditioning_embedding_out_channels",
-            "controlnet_conditioning_channel_order",
-            "global_pool_conditions",
-        ];
-        let fixed = fixed.map(|(setting, _)| setting);
-        settings.require_known(&[&fixed, &READ, &of_image, &OF_TRAINING])?;
         let default = Self::default();
         let mut unet = UNet2dConditionConfig::read(&settings)?;
         if unet.mid_block_type.is_none() {
@@ -83,7 +74,7 @@ impl ControlNetConfig {
         if let Some(heads) = settings.get(heads, "null, a size, or a list of sizes", None)? {
             unet.attention_head_dim = heads;
         }
-        Ok(Self {
+        let config = Self {
             unet,
             conditioning_channels: settings.get(
                 "conditioning_channels",
@@ -104,7 +95,9 @@ impl ControlNetConfig {
                 "true or false",
                 default.global_pool_conditions,
             )?,
-        })
+        };
+        settings.finish(&[&UNREAD, &OF_TRAINING[..]].concat())?;
+        Ok(config)
     }
 
     /// Creates the network on `device`.

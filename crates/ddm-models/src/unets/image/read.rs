@@ -1,7 +1,6 @@
 //! The config of a `UNet2DModel` of diffusers.
 
 use serde::Deserialize;
-use serde_json::json;
 
 use super::config::{TimeEmbedding, UNet2dConfig};
 use crate::DiffusersError;
@@ -15,37 +14,6 @@ const BLOCKS: [BlockType; 5] = [
     BlockType::Resnet,
     BlockType::Skip,
     BlockType::AttentionSkip,
-];
-
-const READ: [&str; 28] = [
-    "sample_size",
-    "in_channels",
-    "out_channels",
-    "center_input_sample",
-    "time_embedding_type",
-    "num_train_timesteps",
-    "time_embedding_dim",
-    "freq_shift",
-    "flip_sin_to_cos",
-    "down_block_types",
-    "mid_block_type",
-    "up_block_types",
-    "block_out_channels",
-    "layers_per_block",
-    "mid_block_scale_factor",
-    "downsample_padding",
-    "downsample_type",
-    "upsample_type",
-    "dropout",
-    "act_fn",
-    "attention_head_dim",
-    "norm_num_groups",
-    "attn_norm_num_groups",
-    "norm_eps",
-    "resnet_time_scale_shift",
-    "add_attention",
-    "class_embed_type",
-    "null_class",
 ];
 
 impl UNet2dConfig {
@@ -62,9 +30,7 @@ impl UNet2dConfig {
     /// assert!(error.to_string().starts_with(says));
     /// ```
     pub fn from_diffusers(json: &str) -> Result<Self, DiffusersError> {
-        let settings = Settings::parse(json)?;
-        settings.require("_class_name", &[json!("UNet2DModel")])?;
-        settings.require_known(&[&READ, &["num_class_embeds"], &OF_TRAINING])?;
+        let settings = Settings::of_class(json, "UNet2DModel")?;
         let default = Self::default();
         let size = |name, default| settings.get::<usize>(name, "a size", default);
         let number = |name, default| settings.get::<f64>(name, "a number", default);
@@ -125,6 +91,8 @@ impl UNet2dConfig {
             class_embed: class_embed(&settings, false)?,
             null_class: yes("null_class", default.null_class)?,
         };
+        // Of two settings for the same thing, one is not read.
+        settings.finish(&[&["num_class_embeds"], &OF_TRAINING[..]].concat())?;
         Ok(config)
     }
 }
