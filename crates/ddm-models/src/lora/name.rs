@@ -72,6 +72,17 @@ fn split(tensor: &str) -> Option<(&str, Piece)> {
         let peft = name.ends_with(".lora_A") || name.ends_with(".lora_B");
         (peft && !adapter.is_empty()).then(|| end_of(name)).flatten()
     };
-    let (length, piece) = end_of(tensor).or_else(named)?;
+    // XLabs' names say which of two sequences is meant: `qkv_lora1.down`.
+    let numbered = || {
+        let (layer, end) = tensor.rsplit_once('.')?;
+        let piece = match end {
+            "down" => Piece::Down,
+            "up" => Piece::Up,
+            _ => return None,
+        };
+        let numbered = layer.ends_with("_lora1") || layer.ends_with("_lora2");
+        numbered.then_some((layer.len(), piece))
+    };
+    let (length, piece) = end_of(tensor).or_else(named).or_else(numbered)?;
     Some((&tensor[..length], piece))
 }

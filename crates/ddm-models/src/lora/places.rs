@@ -7,7 +7,7 @@ use burn::module::Module;
 use ddm_weights::float_parameters;
 
 use super::ldm::Blocks;
-use crate::single_file::flux_layers;
+use crate::single_file::original_layers;
 
 /// The weights of a network, and their names.
 ///
@@ -64,7 +64,7 @@ impl Places {
             }
         }
         let index = |path: &String| paths.iter().position(|other| other == path);
-        for (name, parts) in flux_layers(&paths) {
+        for (name, parts) in original_layers(&paths) {
             // A layer that this network lacks is no place.
             let indices: Option<Vec<_>> = parts.iter().map(index).collect();
             if let Some(indices) = indices {

@@ -3,15 +3,13 @@
 //! There, queries, keys and values are one layer; in the blocks of one sequence also the first layer of
 //! the MLP. The shift of the last modulation comes first.
 
-use std::collections::BTreeSet;
-
 use ddm_weights::{TensorView, Tensors, WeightsError};
 
 use super::renamed::{Renamed, layer_and_kind, new_name};
 use crate::transformer::FluxTransformerConfig;
 
 /// Names outside of the blocks, and those of diffusers.
-const OUTSIDE: [(&str, &str); 10] = [
+pub(super) const OUTSIDE: [(&str, &str); 10] = [
     ("img_in", "x_embedder"),
     ("txt_in", "context_embedder"),
     ("time_in.in_layer", "time_text_embed.timestep_embedder.linear_1"),
@@ -25,10 +23,10 @@ const OUTSIDE: [(&str, &str); 10] = [
 ];
 
 /// The one layer whose two halves, shift and scale, are the other way round in diffusers.
-const SWAPPED: &str = "final_layer.adaLN_modulation.1";
+pub(super) const SWAPPED: &str = "final_layer.adaLN_modulation.1";
 
 /// Names in `double_blocks.i` and in `single_blocks.i`.
-const INSIDE: [(&str, &str); 16] = [
+pub(super) const INSIDE: [(&str, &str); 16] = [
     ("img_mod.lin", "norm1.linear"),
     ("txt_mod.lin", "norm1_context.linear"),
     ("img_attn.proj", "attn.to_out.0"),
@@ -48,7 +46,7 @@ const INSIDE: [(&str, &str); 16] = [
 ];
 
 /// Layers that hold several of diffusers', one above the other; all but the last of a network's width.
-const FUSED: [(&str, &[&str]); 3] = [
+pub(super) const FUSED: [(&str, &[&str]); 3] = [
     ("img_attn.qkv", &["attn.to_q", "attn.to_k", "attn.to_v"]),
     ("txt_attn.qkv", &["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"]),
     ("linear1", &["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"]),
@@ -103,38 +101,4 @@ fn in_block(layer: &str) -> Option<(String, &str)> {
         _ => return None,
     };
     Some((format!("{blocks}.{number}"), layer))
-}
-
-/// The layers of a network in the layout of Black Forest Labs, each with the layers of diffusers that it
-/// holds, one above the other. Of a network that is not Flux there are none.
-///
-/// The layer whose halves are swapped is not among them, nor are norms' weights of any use here.
-pub(crate) fn flux_layers(paths: &[&str]) -> Vec<(String, Vec<String>)> {
-    if !paths.iter().any(|path| path.starts_with("single_transformer_blocks.")) {
-        return Vec::new();
-    }
-    let blocks: BTreeSet<_> = paths.iter().filter_map(|path| block_of(path)).collect();
-    let outside = OUTSIDE.iter().filter(|(old, _)| *old != SWAPPED);
-    let outside = outside.map(|(old, new)| ((*old).to_owned(), vec![(*new).to_owned()]));
-    let inside = blocks.into_iter().flat_map(|(old, new)| {
-        let one = INSIDE.iter().map(|(layer, name)| (*layer, std::slice::from_ref(name)));
-        let fused = FUSED.iter().map(|(layer, names)| (*layer, *names));
-        one.chain(fused).map(move |(layer, names)| {
-            let parts = names.iter().map(|name| format!("{new}.{name}")).collect();
-            (format!("{old}.{layer}"), parts)
-        })
-    });
-    outside.chain(inside).collect()
-}
-
-/// The block in which a layer of diffusers is, in both layouts; the reverse of [`in_block`].
-fn block_of(path: &str) -> Option<(String, String)> {
-    let (kind, rest) = path.split_once('.')?;
-    let (number, _) = rest.split_once('.')?;
-    let old = match kind {
-        "transformer_blocks" => "double_blocks",
-        "single_transformer_blocks" => "single_blocks",
-        _ => return None,
-    };
-    Some((format!("{old}.{number}"), format!("{kind}.{number}")))
 }

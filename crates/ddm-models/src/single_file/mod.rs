@@ -35,6 +35,7 @@ mod error;
 mod flux_config;
 mod flux_names;
 mod known;
+mod layers;
 mod layout;
 mod networks;
 mod open;
@@ -50,7 +51,7 @@ mod vae_config;
 mod vae_names;
 
 pub use error::SingleFileError;
-pub(crate) use flux_names::flux_layers;
+pub(crate) use layers::original_layers;
 pub use layout::Layout;
 pub use open::SingleFile;
 pub use part::Part;

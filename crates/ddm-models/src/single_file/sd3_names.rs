@@ -12,7 +12,7 @@ use crate::transformer::Sd3TransformerConfig;
 const POSITIONS: (&str, &str) = ("pos_embed", "pos_embed.pos_embed");
 
 /// Layers outside of the blocks.
-const OUTSIDE: [(&str, &str); 8] = [
+pub(super) const OUTSIDE: [(&str, &str); 8] = [
     ("x_embedder.proj", "pos_embed.proj"),
     ("t_embedder.mlp.0", "time_text_embed.timestep_embedder.linear_1"),
     ("t_embedder.mlp.2", "time_text_embed.timestep_embedder.linear_2"),
@@ -23,10 +23,10 @@ const OUTSIDE: [(&str, &str); 8] = [
     (LAST_MODULATION, "norm_out.linear"),
 ];
 
-const LAST_MODULATION: &str = "final_layer.adaLN_modulation.1";
+pub(super) const LAST_MODULATION: &str = "final_layer.adaLN_modulation.1";
 
 /// Layers of a block.
-const INSIDE: [(&str, &str); 15] = [
+pub(super) const INSIDE: [(&str, &str); 15] = [
     ("x_block.attn.ln_q", "attn.norm_q"),
     ("x_block.attn.ln_k", "attn.norm_k"),
     ("x_block.attn.proj", "attn.to_out.0"),
@@ -44,13 +44,13 @@ const INSIDE: [(&str, &str); 15] = [
     ("context_block.mlp.fc2", "ff_context.net.2"),
 ];
 
-const TEXT_MODULATION: &str = "context_block.adaLN_modulation.1";
+pub(super) const TEXT_MODULATION: &str = "context_block.adaLN_modulation.1";
 
 /// Layers of a block that are three of diffusers', one above the other.
-const FUSED: [(&str, [&str; 3]); 3] = [
-    ("x_block.attn.qkv", ["attn.to_q", "attn.to_k", "attn.to_v"]),
-    ("x_block.attn2.qkv", ["attn2.to_q", "attn2.to_k", "attn2.to_v"]),
-    ("context_block.attn.qkv", ["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"]),
+pub(super) const FUSED: [(&str, &[&str]); 3] = [
+    ("x_block.attn.qkv", &["attn.to_q", "attn.to_k", "attn.to_v"]),
+    ("x_block.attn2.qkv", &["attn2.to_q", "attn2.to_k", "attn2.to_v"]),
+    ("context_block.attn.qkv", &["attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"]),
 ];
 
 /// Returns the tensors by the names of diffusers. Names that are not known stay.

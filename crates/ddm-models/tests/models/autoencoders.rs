@@ -185,10 +185,7 @@ fn configs_that_are_not_covered_are_refused() {
             kl(r#"{"down_block_types": ["DownBlock2D"]}"#),
             ["`down_block_types` = [\"DownBlock2D\"]", "\"DownEncoderBlock2D\""],
         ),
-        (
-            kl(r#"{"block_out_channels": [32, 64]}"#),
-            ["`down_block_types` = (absent)", "2 of"],
-        ),
+        (kl(r#"{"block_out_channels": [32, 64]}"#), ["`down_block_types` = (absent)", "2 of"]),
         (vq(r#"{"norm_type": "spatial"}"#), ["`norm_type` = \"spatial\"", "\"group\""]),
         (tiny(r#"{"act_fn": "silu"}"#), ["`act_fn` = \"silu\"", "\"relu\""]),
         (

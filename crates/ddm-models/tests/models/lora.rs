@@ -8,7 +8,6 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::TensorData;
 use ddm_models::lora::*;
 use ddm_models::text::ClipText;
-use ddm_models::transformer::FluxTransformer;
 use ddm_weights::{TensorView, Tensors};
 
 use super::*;
@@ -49,7 +48,7 @@ fn numbers(view: &TensorView) -> Vec<f32> {
 }
 
 /// The largest error relative to the largest expected number.
-fn error<'a>(found: impl IntoIterator<Item = &'a f32>, expected: &[f32]) -> f32 {
+pub(super) fn error<'a>(found: impl IntoIterator<Item = &'a f32>, expected: &[f32]) -> f32 {
     let largest = expected.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
     let errors = found.into_iter().zip(expected).map(|(a, b)| (a - b).abs());
     errors.fold(0.0, |most: f32, error| if error <= most { most } else { error }) / largest
@@ -281,67 +280,6 @@ fn a_middle_convolution_is_computed() {
     }
     let error = error(&floats(fused.conv.weight.val()), &expected);
     assert!(error < 5e-7, "{error:e}");
-}
-
-/// Flux in the layout of Black Forest Labs, where one layer holds several of diffusers'.
-#[test]
-fn fused_layers_of_flux_are_taken_apart() {
-    let directory = super::golden::directory("flux-schnell");
-    let network = FluxTransformer::from_diffusers(directory, &Device::flex()).unwrap();
-    let (width, rank) = (28, 2);
-    let layers = [
-        (
-            "double_blocks.0.img_attn.qkv",
-            "transformer_blocks.0.attn",
-            &["to_q", "to_k", "to_v"][..],
-        ),
-        ("double_blocks.0.txt_mlp.2", "transformer_blocks.0.ff_context.net", &["2"]),
-        (
-            "single_blocks.1.linear1",
-            "single_transformer_blocks.1",
-            &["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"],
-        ),
-        ("single_blocks.0.linear2", "single_transformer_blocks.0", &["proj_out"]),
-    ];
-    let (mut original, mut diffusers, mut kohya) = (Vec::new(), Vec::new(), Vec::new());
-    for (seed, (layer, block, parts)) in layers.into_iter().enumerate() {
-        let columns = match layer {
-            "double_blocks.0.txt_mlp.2" => 4 * width,
-            "single_blocks.0.linear2" => 5 * width,
-            _ => width,
-        };
-        let rows = |part: &str| if part == "proj_mlp" { 4 * width } else { width };
-        let down = random([rank, columns], 2 * seed as u64);
-        let all = parts.iter().map(|part| rows(part)).sum::<usize>();
-        let up = random([all, rank], 2 * seed as u64 + 1);
-        for (end, flat, data) in [("lora_A", "lora_down", &down), ("lora_B", "lora_up", &up)] {
-            original.push((format!("diffusion_model.{layer}.{end}.weight"), data.clone()));
-            let layer = layer.replace('.', "_");
-            kohya.push((format!("lora_unet_{layer}.{flat}.weight"), data.clone()));
-        }
-        let (up, mut begin) = (up.try_to_vec::<f32>().unwrap(), 0);
-        for part in parts {
-            let end = begin + rows(part) * rank;
-            let own = TensorData::new(up[begin..end].to_vec(), [rows(part), rank]);
-            begin = end;
-            let name = |end: &str| format!("transformer.{block}.{part}.{end}.weight");
-            diffusers.push((name("lora_A"), down.clone()));
-            diffusers.push((name("lora_B"), own));
-        }
-    }
-    let fused = |list: Vec<(String, TensorData)>| {
-        let lora = Lora::from_tensors(&tensors(list)).unwrap();
-        weights(&lora.fused(network.clone(), Part::Transformer, WEIGHT).unwrap())
-    };
-    let expected = fused(diffusers);
-    let changed = weights(&network).iter().filter(|(name, base)| expected[*name] != **base).count();
-    assert_eq!(changed, 9);
-    for other in [fused(original), fused(kohya)] {
-        for (name, expected) in &expected {
-            let error = error(&other[name], expected);
-            assert!(error < 2e-7, "{name}: {error:e}");
-        }
-    }
 }
 
 /// α of PEFT's settings, by pattern or for all, in the metadata or in a file beside.
