@@ -64,7 +64,7 @@ pub(super) fn tq1_0(block: &[u8; 54], out: &mut [f32; 256]) {
             let (now, later) = rest.split_at_mut(bytes.len());
             for (out, byte) in now.iter_mut().zip(bytes) {
                 // A byte is a fraction of 256, whose upper digits fall off as it overflows.
-                let digit = u16::from(byte.wrapping_mul(power)) * 3 >> 8;
+                let digit = (u16::from(byte.wrapping_mul(power)) * 3) >> 8;
                 *out = d * (f32::from(digit) - 1.0);
             }
             (rest, power) = (later, power.wrapping_mul(3));

@@ -40,8 +40,9 @@ fn random_blocks_are_widened_to_the_same_bits() {
     assert_eq!((tensors.len(), reference.len()), (23, 23));
     for (name, view) in tensors.iter() {
         assert_eq!(view.stored().to_string(), name);
-        let expected = floats(reference.read(name).unwrap());
-        assert_eq!(floats(view.read().unwrap()), expected, "{name}");
+        let bits = |data| floats(data).into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        let expected = bits(reference.read(name).unwrap());
+        assert_eq!(bits(view.read().unwrap()), expected, "{name}");
     }
 }
 
