@@ -2,9 +2,15 @@
 //!
 //! A block has a scale d, and in some types a smallest value m, for 32 numbers; those of the K types
 //! have 256 in 8 or 16 parts, each with a scale of its own in 4 or 6 bits. With q the bits of a number,
-//! it is d q, d (q − q₀) or d q − m.
+//! it is d q, d (q − q₀) or d q − m. Those types are here; of the others, see the modules below.
 
+mod codebooks;
+mod grids;
+mod levels;
+
+use codebooks::{iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_s, iq3_xxs};
 use half::f16;
+use levels::{iq4_nl, iq4_xs, mxfp4, nvfp4, tq1_0, tq2_0};
 
 use crate::Stored;
 
@@ -21,6 +27,19 @@ pub(crate) fn decode(stored: Stored, raw: &[u8], out: &mut [f32]) {
         Stored::Q4K => each(raw, out, q4_k),
         Stored::Q5K => each(raw, out, q5_k),
         Stored::Q6K => each(raw, out, q6_k),
+        Stored::IQ1S => each(raw, out, iq1_s),
+        Stored::IQ1M => each(raw, out, iq1_m),
+        Stored::IQ2XXS => each(raw, out, iq2_xxs),
+        Stored::IQ2XS => each(raw, out, iq2_xs),
+        Stored::IQ2S => each(raw, out, iq2_s),
+        Stored::IQ3XXS => each(raw, out, iq3_xxs),
+        Stored::IQ3S => each(raw, out, iq3_s),
+        Stored::IQ4NL => each(raw, out, iq4_nl),
+        Stored::IQ4XS => each(raw, out, iq4_xs),
+        Stored::TQ1_0 => each(raw, out, tq1_0),
+        Stored::TQ2_0 => each(raw, out, tq2_0),
+        Stored::MXFP4 => each(raw, out, mxfp4),
+        Stored::NVFP4 => each(raw, out, nvfp4),
         // All others are no blocks, or are refused before they are read.
         _ => out.fill(f32::NAN),
     }

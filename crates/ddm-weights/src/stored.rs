@@ -39,6 +39,19 @@ pub enum Stored {
     Q4K,
     Q5K,
     Q6K,
+    IQ1S,
+    IQ1M,
+    IQ2XXS,
+    IQ2XS,
+    IQ2S,
+    IQ3XXS,
+    IQ3S,
+    IQ4NL,
+    IQ4XS,
+    TQ1_0,
+    TQ2_0,
+    MXFP4,
+    NVFP4,
     /// A known type that cannot be read.
     Other(Other),
 }
@@ -88,6 +101,19 @@ impl Stored {
             Self::Q4K => (144, 256),
             Self::Q5K => (176, 256),
             Self::Q6K => (210, 256),
+            Self::IQ1S => (50, 256),
+            Self::IQ1M => (56, 256),
+            Self::IQ2XXS => (66, 256),
+            Self::IQ2XS => (74, 256),
+            Self::IQ2S => (82, 256),
+            Self::IQ3XXS => (98, 256),
+            Self::IQ3S => (110, 256),
+            Self::IQ4NL => (18, 32),
+            Self::IQ4XS => (136, 256),
+            Self::TQ1_0 => (54, 256),
+            Self::TQ2_0 => (66, 256),
+            Self::MXFP4 => (17, 32),
+            Self::NVFP4 => (36, 64),
             Self::Other(Other { bytes, elements, .. }) => (bytes, elements),
         }
     }
@@ -114,8 +140,8 @@ impl Stored {
     }
 
     pub(crate) fn readable() -> &'static str {
-        "F64, F32, F16, BF16, F8_E4M3, F8_E5M2, integers, BOOL, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, \
-         Q3_K, Q4_K, Q5_K and Q6_K"
+        "F64, F32, F16, BF16, F8_E4M3, F8_E5M2, integers, BOOL, and of GGUF's blocks Q4_0, Q4_1, Q5_0, \
+         Q5_1, Q8_0, Q2_K to Q6_K, IQ1_S to IQ4_XS, TQ1_0, TQ2_0, MXFP4 and NVFP4"
     }
 
     pub(crate) fn from_dtype(dtype: DType) -> Option<Self> {
@@ -149,6 +175,15 @@ impl fmt::Display for Stored {
             Self::Q4K => "Q4_K",
             Self::Q5K => "Q5_K",
             Self::Q6K => "Q6_K",
+            Self::IQ1S => "IQ1_S",
+            Self::IQ1M => "IQ1_M",
+            Self::IQ2XXS => "IQ2_XXS",
+            Self::IQ2XS => "IQ2_XS",
+            Self::IQ2S => "IQ2_S",
+            Self::IQ3XXS => "IQ3_XXS",
+            Self::IQ3S => "IQ3_S",
+            Self::IQ4NL => "IQ4_NL",
+            Self::IQ4XS => "IQ4_XS",
             Self::Other(Other { name, .. }) => name,
             other => return fmt::Debug::fmt(other, f),
         };
