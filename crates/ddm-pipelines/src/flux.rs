@@ -118,6 +118,10 @@ impl Pipeline for Flux {
         let [batch, _, height, width] = self.latents.geometry.shape(request)?;
         let transformer = self.transformer.get()?;
         let scale = request.guidance.unwrap_or(3.5);
+        if request.guidance.is_some_and(|scale| scale > 1.0) && !transformer.takes_guidance() {
+            let pipeline = "Flux of a network without an embedding of guidance, as [schnell],";
+            return Err(PipelineError::NotTaken { pipeline, what: "guidance", hint: None });
+        }
         let guidance =
             transformer.takes_guidance().then(|| Tensor::full([batch], scale as f32, device));
         let condition = FluxConditions {

@@ -24,7 +24,7 @@ use crate::PipelineError;
 pub struct Request {
     /// The text.
     pub prompt: String,
-    /// What the picture should not be.
+    /// What the picture should not be: the other branch of guidance, where there is one.
     pub negative: Option<String>,
     /// The classes, one per image, for pipelines of classes.
     pub classes: Vec<i64>,
@@ -36,7 +36,7 @@ pub struct Request {
     pub width: Option<usize>,
     /// The number of steps, or the timesteps.
     pub steps: Option<SetTimesteps>,
-    /// The scale of guidance; for distilled networks the scale that they are given.
+    /// The scale of guidance, up to 1 for none; for distilled networks the scale that they are given.
     pub guidance: Option<f64>,
     /// How far guided predictions are rescaled, see
     /// [`ClassifierFree::rescale`](ddm_denoiser::ClassifierFree::rescale).
@@ -168,5 +168,23 @@ impl Request {
             return needs("a prompt beside the negative one");
         }
         PipelineError::require(self.batch > 0, "the number of images", self.batch, "at least 1")
+    }
+
+    /// Returns an error for a setting of guidance, which has no effect on a run of one branch.
+    pub(crate) fn check_unguided(&self) -> Result<(), PipelineError> {
+        for (given, what) in [
+            (self.negative.is_some(), "negative prompt"),
+            (self.rescale != 0.0, "rescale of guidance"),
+            (self.interval.is_some(), "interval of guidance"),
+        ] {
+            if given {
+                return Err(PipelineError::NotTaken {
+                    pipeline: "a run without guidance by a second branch",
+                    what,
+                    hint: Some("give a network that is not distilled a guidance above 1"),
+                });
+            }
+        }
+        Ok(())
     }
 }

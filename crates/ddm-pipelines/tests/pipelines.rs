@@ -105,6 +105,41 @@ fn requests_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn settings_of_guidance_are_refused_without_guidance() {
+    let unguided: fn() -> Request = || Request { guidance: Some(1.0), ..small() };
+    let settings = |request: fn() -> Request| {
+        [
+            (Request { negative: Some("blue".into()), ..request() }, "negative prompt"),
+            (Request { rescale: 0.7, ..request() }, "rescale"),
+            (Request { interval: Some(1.0..=2.0), ..request() }, "interval"),
+        ]
+    };
+    for name in ["stable-diffusion-small", "stable-diffusion-xl", "stable-diffusion-3"] {
+        for (request, what) in settings(unguided) {
+            let pipeline = open(golden(name), &loading()).unwrap();
+            let error = start(&*pipeline, &request).unwrap_err();
+            assert!(matches!(error, PipelineError::NotTaken { .. }), "{name}: {error:?}");
+            assert!(error.to_string().contains(what), "{name}: {error}");
+            let guided = Request { guidance: Some(2.0), ..request };
+            assert!(start(&*pipeline, &guided).is_ok(), "{name} {what}");
+        }
+    }
+    // Distilled networks have one branch at any scale.
+    for name in ["flux-dev", "flux-schnell", "latent-consistency"] {
+        for (request, what) in settings(small) {
+            let pipeline = open(golden(name), &loading()).unwrap();
+            let error = start(&*pipeline, &request).unwrap_err();
+            assert!(matches!(error, PipelineError::NotTaken { .. }), "{name}: {error:?}");
+            assert!(error.to_string().contains(what), "{name}: {error}");
+        }
+    }
+    let schnell = open(golden("flux-schnell"), &loading()).unwrap();
+    let error = start(&*schnell, &Request { guidance: Some(3.5), ..small() }).unwrap_err();
+    assert!(error.to_string().contains("takes no guidance"), "{error}");
+    assert!(start(&*schnell, &Request { guidance: Some(0.0), ..small() }).is_ok());
+}
+
+#[test]
 fn directories_that_are_broken_are_refused() {
     let write = |text: &'static str| move |path: &Path| fs::write(path, text).unwrap();
     let name = "stable-diffusion-small";
