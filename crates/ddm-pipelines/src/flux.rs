@@ -64,17 +64,12 @@ impl Flux {
             tokenizer_2,
             text_encoder_2,
             transformer: loading.part(path),
-            latents: LatentTransformer {
-                autoencoder: loading.autoencoder(&directory, "vae")?,
-                scheduler: directory.scheduler()?,
-                device: loading.device.clone(),
-                geometry: Geometry {
+            latents: LatentTransformer::open(&directory, loading, Geometry {
                     channels: size(&config, "in_channels").unwrap_or(64) / 4,
                     side: 128,
                     factor,
                     multiple: 2,
-                },
-            },
+            })?,
         })
     }
 

@@ -28,6 +28,8 @@ pub struct LatentDiffusion {
     pub unet: Part<UNet2dCondition>,
     /// The autoencoder with the scale of its latents.
     pub autoencoder: Part<Latents>,
+    /// A small autoencoder for previews.
+    pub preview: Option<Part<Latents>>,
     /// The ControlNet.
     pub controlnet: Option<Part<ControlNet>>,
     /// The scheduler, unless a request has another.
@@ -81,7 +83,7 @@ impl LatentDiffusion {
             }
         };
         let generation = Generation::start(scheduler.clone(), denoiser, start, noise)?;
-        Ok(generation.decoded_by(&self.autoencoder))
+        Ok(generation.decoded_by(&self.autoencoder, self.preview.as_ref()))
     }
 
     /// Returns the run that starts from an image.

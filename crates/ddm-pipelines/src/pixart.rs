@@ -60,17 +60,12 @@ impl PixArtPipeline {
             tokenizer,
             text_encoder,
             transformer: loading.part(path),
-            latents: LatentTransformer {
-                autoencoder: loading.autoencoder(&directory, "vae")?,
-                scheduler: directory.scheduler()?,
-                device: loading.device.clone(),
-                geometry: Geometry {
+            latents: LatentTransformer::open(&directory, loading, Geometry {
                     channels: size(&config, "in_channels").unwrap_or(4),
                     side,
                     factor,
                     multiple: size(&config, "patch_size").unwrap_or(2),
-                },
-            },
+            })?,
             sized: additional.unwrap_or(side == 128),
             length: if directory.class() == "PixArtSigmaPipeline" { 300 } else { 120 },
         })

@@ -11,7 +11,8 @@ use ddm_noise::NoiseSource;
 use ddm_samplers::{BoxedSampler, Frame, Run, Sampling};
 use ddm_schedule::Levels;
 
-use crate::{Part, PipelineError};
+use crate::preview::Previewer;
+use crate::{LinearPreview, Part, PipelineError};
 
 /// An autoencoder with the scale of its latents.
 pub type Latents = LatentSpace<Arc<dyn Autoencoder<4>>>;
@@ -21,12 +22,14 @@ type Steps = Run<'static, 4, Box<dyn Denoiser<4>>, BoxedSampler<4>, Box<dyn Nois
 /// The sampling of images: an iterator of [`Frame`]s, one per step, and then the
 /// [`images`](Self::images).
 ///
-/// Progress, previews and cancellation are the caller's loop: a preview is
-/// [`decode`](Self::decode) of a frame's x̂₀, and a run that is dropped does nothing more.
+/// Progress, previews and cancellation are the caller's loop: a frame's x̂₀ has a cheap
+/// [`preview`](Self::preview) and the exact [`decode`](Self::decode), and a run that is dropped does
+/// nothing more.
 pub struct Generation<'a> {
     steps: Steps,
     scheduler: SchedulerConfig,
     autoencoder: Option<&'a Part<Latents>>,
+    previewer: Previewer<'a>,
     dropped: Vec<usize>,
 }
 
@@ -51,11 +54,25 @@ impl<'a> Generation<'a> {
         let sampler = start.wrap(scheduler.sampler_with(&args)?);
         let sampling = Sampling::new(denoiser, scheduler.schedule()?).sampler(sampler);
         let steps = sampling.noise(noise).levels(start.levels).start_from(start.x)?;
-        Ok(Self { steps, scheduler, autoencoder: None, dropped: Vec::new() })
+        let previewer = Previewer::default();
+        Ok(Self { steps, scheduler, autoencoder: None, previewer, dropped: Vec::new() })
     }
 
-    pub(crate) fn decoded_by(self, autoencoder: &'a Part<Latents>) -> Self {
-        Self { autoencoder: Some(autoencoder), ..self }
+    /// Sets the autoencoder, and a small one for previews.
+    pub(crate) fn decoded_by(
+        self,
+        autoencoder: &'a Part<Latents>,
+        tiny: Option<&'a Part<Latents>>,
+    ) -> Self {
+        let previewer = Previewer { tiny, ..self.previewer };
+        Self { autoencoder: Some(autoencoder), previewer, ..self }
+    }
+
+    /// Sets the linear map of [`preview`](Self::preview).
+    #[must_use]
+    pub fn with_linear_preview(self, linear: Arc<LinearPreview>) -> Self {
+        let previewer = Previewer { linear: linear.into(), ..self.previewer };
+        Self { previewer, ..self }
     }
 
     pub(crate) fn with_dropped(self, dropped: Vec<usize>) -> Self {
@@ -102,6 +119,37 @@ impl<'a> Generation<'a> {
     pub fn decode(&self, x: Tensor<4>) -> Result<Tensor<4>, PipelineError> {
         images(x, self.autoencoder)
     }
+
+    /// Returns cheap images of a frame's x or x̂₀, in [0, 1].
+    ///
+    /// They are those of the small autoencoder of [`Loading::preview`](crate::Loading::preview), if
+    /// there is one. Else they are of the size of latents, by a [`LinearPreview`]; without
+    /// [`with_linear_preview`](Self::with_linear_preview) the first call decodes its x once, and fits
+    /// the map to it. Pipelines without an autoencoder show x itself.
+    ///
+    /// ```no_run
+    /// use burn::tensor::Device;
+    /// use ddm_noise::TorchNoise;
+    /// use ddm_pipelines::{Loading, Request, open};
+    /// let loading = Loading::new(&Device::flex()).preview("taesd");
+    /// let pipeline = open("stable-diffusion-v1-5", &loading)?;
+    /// let request = Request { prompt: "a photo of a cat".to_owned(), ..Request::default() };
+    /// let mut run = pipeline.start(&request, Box::new(TorchNoise::new(1)))?;
+    /// while let Some(frame) = run.next() {
+    ///     let _shown = run.preview(frame.denoised)?;
+    /// }
+    /// # Ok::<(), ddm_pipelines::PipelineError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an autoencoder has to be loaded and cannot, or x does not fit it.
+    pub fn preview(&self, x: Tensor<4>) -> Result<Tensor<4>, PipelineError> {
+        match self.autoencoder {
+            Some(autoencoder) => self.previewer.image(x, autoencoder),
+            None => Ok(to_unit(x)),
+        }
+    }
 }
 
 /// From x, of the data's range [−1, 1], to images in [0, 1].
@@ -110,7 +158,12 @@ fn images(x: Tensor<4>, autoencoder: Option<&Part<Latents>>) -> Result<Tensor<4>
         Some(autoencoder) => autoencoder.get()?.decode(x),
         None => x,
     };
-    Ok((x * 0.5 + 0.5).clamp(0.0, 1.0))
+    Ok(to_unit(x))
+}
+
+/// From [−1, 1] to [0, 1].
+pub(crate) fn to_unit(image: Tensor<4>) -> Tensor<4> {
+    (image * 0.5 + 0.5).clamp(0.0, 1.0)
 }
 
 impl Iterator for Generation<'_> {

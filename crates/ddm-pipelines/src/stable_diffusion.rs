@@ -130,6 +130,7 @@ impl LatentDiffusion {
         Ok(Self {
             unet: loading.part(path),
             autoencoder: loading.autoencoder(directory, "vae")?,
+            preview: loading.previewer(),
             controlnet: controlnet.transpose()?,
             scheduler: directory.scheduler()?,
             device: loading.device.clone(),

@@ -9,13 +9,15 @@ use serde_json::Value;
 use crate::geometry::{Geometry, from_noise};
 use crate::guided::guided;
 use crate::run::{Generation, Latents};
-use crate::{Part, PipelineError, Request};
+use crate::{Loading, ModelDirectory, Part, PipelineError, Request};
 
 /// The autoencoder, the scheduler and the sizes of a transformer's pipeline.
 #[derive(Debug)]
 pub struct LatentTransformer {
     /// The autoencoder with the scale of its latents.
     pub autoencoder: Part<Latents>,
+    /// A small autoencoder for previews.
+    pub preview: Option<Part<Latents>>,
     /// The scheduler, unless a request has another.
     pub scheduler: SchedulerConfig,
     pub(crate) device: Device,
@@ -23,6 +25,21 @@ pub struct LatentTransformer {
 }
 
 impl LatentTransformer {
+    /// Opens the autoencoder and the scheduler of a pipeline's directory.
+    pub(crate) fn open(
+        directory: &ModelDirectory,
+        loading: &Loading,
+        geometry: Geometry,
+    ) -> Result<Self, PipelineError> {
+        Ok(Self {
+            autoencoder: loading.autoencoder(directory, "vae")?,
+            preview: loading.previewer(),
+            scheduler: directory.scheduler()?,
+            device: loading.device.clone(),
+            geometry,
+        })
+    }
+
     /// Returns the scheduler of a request.
     pub(crate) fn scheduler<'a>(&'a self, request: &'a Request) -> &'a SchedulerConfig {
         request.scheduler.as_ref().unwrap_or(&self.scheduler)
@@ -46,7 +63,7 @@ impl LatentTransformer {
         let start = from_noise(scheduler, set, shape, request, (&mut *noise, &self.device))?;
         let denoiser = guided(scheduler, network, conditions, scale, request)?;
         let run = Generation::start(scheduler.clone(), denoiser, start, noise)?;
-        Ok(run.decoded_by(&self.autoencoder))
+        Ok(run.decoded_by(&self.autoencoder, self.preview.as_ref()))
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Unconditional {
     pub unet: Part<UNet2d>,
     /// The autoencoder, for latent diffusion.
     pub autoencoder: Option<Part<Latents>>,
+    /// A small autoencoder for previews.
+    pub preview: Option<Part<Latents>>,
     /// The scheduler, unless a request has another.
     pub scheduler: SchedulerConfig,
     device: Device,
@@ -59,6 +61,7 @@ impl Unconditional {
         Ok(Self {
             unet: loading.part(path),
             autoencoder: latent.then(|| loading.autoencoder(&directory, "vqvae")).transpose()?,
+            preview: loading.previewer(),
             scheduler: directory.scheduler()?,
             device: loading.device.clone(),
             geometry: Geometry {
@@ -121,7 +124,7 @@ impl Pipeline for Unconditional {
         let start = from_noise(scheduler, set, shape, request, (&mut *noise, &self.device))?;
         let run = Generation::start(scheduler.clone(), denoiser, start, noise)?;
         Ok(match &self.autoencoder {
-            Some(autoencoder) => run.decoded_by(autoencoder),
+            Some(autoencoder) => run.decoded_by(autoencoder, self.preview.as_ref()),
             None => run,
         })
     }
@@ -157,17 +160,12 @@ impl DitPipeline {
         let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
         Ok(Self {
             transformer: loading.part(path),
-            latents: LatentTransformer {
-                autoencoder: loading.autoencoder(&directory, "vae")?,
-                scheduler: directory.scheduler()?,
-                device: loading.device.clone(),
-                geometry: Geometry {
+            latents: LatentTransformer::open(&directory, loading, Geometry {
                     channels: size(&config, "in_channels").unwrap_or(4),
                     side,
                     factor,
                     multiple: size(&config, "patch_size").unwrap_or(2),
-                },
-            },
+            })?,
         })
     }
 }
