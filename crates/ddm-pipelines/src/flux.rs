@@ -19,11 +19,11 @@ use crate::stable_diffusion_3::t5;
 use crate::transformers::{LatentTransformer, shift};
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
-/// Flux.1 \[dev\] and \[schnell\]: text to image by a flow.
+/// Flux.1 \[dev\] and \[schnell\]: text to image and image to image by a flow.
 ///
 /// The transformer sees T5's states, CLIP's pooled text and, in \[dev\], the scale of the guidance that
 /// it was distilled with; so there is no second branch. The levels are shifted by the number of
-/// patches. It is diffusers' `FluxPipeline`. Sources: Black Forest Labs, Flux.1, 2024; the shift: Esser et
+/// patches. It is diffusers' `FluxPipeline` and `FluxImg2ImgPipeline`. Sources: Black Forest Labs, Flux.1, 2024; the shift: Esser et
 /// al., eq. 23, arXiv 2403.03206.
 #[derive(Debug)]
 pub struct Flux {
@@ -104,6 +104,7 @@ impl Pipeline for Flux {
             prompt: true,
             size: true,
             guidance: true,
+            image: true,
             sequence_length: true,
             ..Takes::default()
         })?;

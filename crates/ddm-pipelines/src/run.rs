@@ -12,6 +12,7 @@ use ddm_samplers::{BoxedSampler, Frame, Run, Sampling};
 use ddm_schedule::Levels;
 
 use crate::preview::Previewer;
+use crate::start::Start;
 use crate::{LinearPreview, Part, PipelineError};
 
 /// An autoencoder with the scale of its latents.
@@ -27,6 +28,10 @@ type Steps = Run<'static, 4, Box<dyn Denoiser<4>>, BoxedSampler<4>, Box<dyn Nois
 /// nothing more.
 pub struct Generation<'a> {
     steps: Steps,
+    /// x; `None` only during a step.
+    x: Option<Tensor<4>>,
+    /// How many steps are left.
+    left: usize,
     scheduler: SchedulerConfig,
     autoencoder: Option<&'a Part<Latents>>,
     previewer: Previewer<'a>,
@@ -53,9 +58,10 @@ impl<'a> Generation<'a> {
         let args = StepArgs { inference_steps: Some(start.steps), ..start.args };
         let sampler = start.wrap(scheduler.sampler_with(&args)?);
         let sampling = Sampling::new(denoiser, scheduler.schedule()?).sampler(sampler);
-        let steps = sampling.noise(noise).levels(start.levels).start_from(start.x)?;
+        let steps = sampling.noise(noise).levels(start.levels).start_from(start.x.clone())?;
         let previewer = Previewer::default();
-        Ok(Self { steps, scheduler, autoencoder: None, previewer, dropped: Vec::new() })
+        let (x, left, dropped) = (Some(start.x), start.until, Vec::new());
+        Ok(Self { steps, x, left, scheduler, autoencoder: None, previewer, dropped })
     }
 
     /// Sets the autoencoder, and a small one for previews.
@@ -86,7 +92,8 @@ impl<'a> Generation<'a> {
         &self.dropped
     }
 
-    /// Returns the levels of the run.
+    /// Returns the levels of the run, of which a run to
+    /// [`denoising_end`](crate::Request::denoising_end) does not reach the last.
     #[must_use]
     pub fn levels(&self) -> &Levels {
         self.steps.levels()
@@ -105,10 +112,19 @@ impl<'a> Generation<'a> {
     ///
     /// Returns an error if the autoencoder has to be loaded, and cannot.
     pub fn images(self) -> Result<Tensor<4>, PipelineError> {
-        let Self { steps, autoencoder, .. } = self;
+        let autoencoder = self.autoencoder;
         // The network is gone before the autoencoder comes.
-        let x = steps.finish();
-        images(x, autoencoder)
+        images(self.latents(), autoencoder)
+    }
+
+    /// Takes the remaining steps and returns the last x: the latents that
+    /// [`images`](Self::images) would decode. After a run to
+    /// [`denoising_end`](crate::Request::denoising_end), it is the
+    /// [`latent`](crate::Request::latent) with which another pipeline goes on.
+    #[must_use]
+    pub fn latents(mut self) -> Tensor<4> {
+        self.by_ref().for_each(drop);
+        self.x.expect("x is None only during a step")
     }
 
     /// Returns the images of a frame's x, as [`images`](Self::images) does for the last one.
@@ -170,35 +186,17 @@ impl Iterator for Generation<'_> {
     type Item = Frame<4>;
 
     fn next(&mut self) -> Option<Frame<4>> {
-        self.steps.next()
+        self.left = self.left.checked_sub(1)?;
+        // The step may work in place.
+        self.x = None;
+        let frame = self.steps.next();
+        self.x = frame.as_ref().map(|frame| frame.x.clone());
+        frame
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.steps.size_hint()
+        (self.left, Some(self.left))
     }
 }
 
 impl ExactSizeIterator for Generation<'_> {}
-
-/// Where a run begins.
-pub(crate) struct Start {
-    /// x at the first level.
-    pub(crate) x: Tensor<4>,
-    /// The levels.
-    pub(crate) levels: Levels,
-    /// The number of steps of the whole run, of which these may be the last.
-    pub(crate) steps: usize,
-    /// The arguments of steps.
-    pub(crate) args: StepArgs,
-    /// What of the image stays.
-    pub(crate) known: Option<crate::inpaint::Known>,
-}
-
-impl Start {
-    fn wrap(&self, sampler: BoxedSampler<4>) -> BoxedSampler<4> {
-        match &self.known {
-            Some(known) => BoxedSampler::new(known.clone().around(sampler)),
-            None => sampler,
-        }
-    }
-}

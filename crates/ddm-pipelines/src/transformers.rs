@@ -6,9 +6,11 @@ use ddm_diffusers::{SchedulerConfig, SetTimesteps};
 use ddm_noise::NoiseSource;
 use serde_json::Value;
 
-use crate::geometry::{Geometry, from_noise};
+use crate::geometry::Geometry;
 use crate::guided::guided;
+use crate::image::Space;
 use crate::run::{Generation, Latents};
+use crate::start::Plan;
 use crate::{Loading, ModelDirectory, Part, PipelineError, Request};
 
 /// The autoencoder, the scheduler and the sizes of a transformer's pipeline.
@@ -45,7 +47,7 @@ impl LatentTransformer {
         request.scheduler.as_ref().unwrap_or(&self.scheduler)
     }
 
-    /// Starts a run from noise.
+    /// Starts a run from noise or an image.
     pub(crate) fn start<N, C>(
         &self,
         request: &Request,
@@ -60,7 +62,17 @@ impl LatentTransformer {
     {
         let scheduler = self.scheduler(request);
         let shape = self.geometry.shape(request)?;
-        let start = from_noise(scheduler, set, shape, request, (&mut *noise, &self.device))?;
+        let plan = Plan { scheduler, set, shape, request, device: &self.device };
+        let start = match &request.image {
+            None => plan.from_noise(&mut *noise)?,
+            Some(image) => {
+                let levels = plan.last_part(request.strength.unwrap_or(0.6))?;
+                let space = Space { autoencoder: &self.autoencoder, geometry: self.geometry };
+                let image = space.fitting(image, "the image", shape, 3)?;
+                let latent = space.encoded(image, &plan, &mut *noise)?;
+                plan.from_latent(latent, levels, &mut *noise)?
+            }
+        };
         let denoiser = guided(scheduler, network, conditions, scale, request)?;
         let run = Generation::start(scheduler.clone(), denoiser, start, noise)?;
         Ok(run.decoded_by(&self.autoencoder, self.preview.as_ref()))

@@ -10,11 +10,12 @@ use ddm_models::{ClassLabels, UNet2d};
 use ddm_noise::NoiseSource;
 
 use crate::first_channels::FirstChannels;
-use crate::geometry::{Geometry, from_noise, size};
+use crate::geometry::{Geometry, size};
 use crate::guided::guided;
 use crate::load::sizes;
 use crate::request::Takes;
 use crate::run::Latents;
+use crate::start::Plan;
 use crate::transformers::LatentTransformer;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request};
 
@@ -121,7 +122,8 @@ impl Pipeline for Unconditional {
         let set = request.steps.clone().unwrap_or(self.steps.into());
         let shape = self.geometry.shape(request)?;
         let denoiser = self.denoiser(scheduler, request)?;
-        let start = from_noise(scheduler, set, shape, request, (&mut *noise, &self.device))?;
+        let plan = Plan { scheduler, set, shape, request, device: &self.device };
+        let start = plan.from_noise(&mut *noise)?;
         let run = Generation::start(scheduler.clone(), denoiser, start, noise)?;
         Ok(match &self.autoencoder {
             Some(autoencoder) => run.decoded_by(autoencoder, self.preview.as_ref()),

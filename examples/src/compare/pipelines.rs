@@ -217,6 +217,7 @@ pub(super) fn request(reference: &Reference) -> Result<Request, Box<dyn Error>> 
         image,
         mask: reference.optional("input.mask_image")?,
         strength: number("strength"),
+        aesthetic_scores: number("aesthetic_score").zip(number("negative_aesthetic_score")).map(Into::into),
         control,
         sizes: Sizes {
             original: pair("original_size"),
