@@ -64,12 +64,16 @@ impl Flux {
             tokenizer_2,
             text_encoder_2,
             transformer: loading.part(path),
-            latents: LatentTransformer::open(&directory, loading, Geometry {
+            latents: LatentTransformer::open(
+                &directory,
+                loading,
+                Geometry {
                     channels: size(&config, "in_channels").unwrap_or(64) / 4,
                     side: 128,
                     factor,
                     multiple: 2,
-            })?,
+                },
+            )?,
         })
     }
 

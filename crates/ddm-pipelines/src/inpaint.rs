@@ -6,10 +6,10 @@ use ddm_noise::NoiseSource;
 use ddm_samplers::{BoxedSampler, Context, Sampler, SamplingError};
 use ddm_schedule::{Levels, NoiseLevel, NoiseSchedule};
 
+use crate::PipelineError;
 use crate::geometry::repeated;
 use crate::latent_diffusion::LatentDiffusion;
 use crate::start::{Plan, Start, draw};
-use crate::PipelineError;
 
 /// What of an image stays as it is.
 #[derive(Clone, Debug)]

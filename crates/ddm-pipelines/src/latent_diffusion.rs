@@ -169,7 +169,8 @@ fn shortened(
     let stride = trained / distilled;
     let lower = (distilled as f64 * strength) as u64;
     let fits = strength > 0.0 && strength <= 1.0 && steps > 0 && steps as u64 <= lower;
-    let allowed = format!("above 0, at most 1, and at least {steps}/{distilled}, to keep {steps} steps");
+    let allowed =
+        format!("above 0, at most 1, and at least {steps}/{distilled}, to keep {steps} steps");
     PipelineError::require(fits, "the strength", strength, allowed)?;
     let steps = steps as u64;
     let timestep = |step| (lower - step * lower / steps) * stride - 1;

@@ -9,6 +9,7 @@
 //! With the same weights, prompt and noise the images are diffusers'.
 //! [`TorchNoise`](ddm_noise::TorchNoise) is the noise of a seed in PyTorch.
 
+mod bins;
 mod control;
 mod directory;
 mod error;
@@ -29,10 +30,10 @@ mod preview;
 mod request;
 mod run;
 mod scheduler_names;
-mod start;
 mod stable_diffusion;
 mod stable_diffusion_3;
 mod stable_diffusion_xl;
+mod start;
 mod tokenizer;
 mod transformers;
 mod unconditional;

@@ -71,6 +71,9 @@ pub struct Request {
     pub control: Option<ControlImage>,
     /// Sizes that SDXL is conditioned on.
     pub sizes: Sizes,
+    /// Whether PixArt makes a picture of the nearest size that it was trained on, which is then scaled
+    /// and cut to the size of the request; by default not.
+    pub binning: bool,
     /// The number of tokens for T5.
     pub max_sequence_length: Option<usize>,
 }
@@ -133,6 +136,7 @@ impl Default for Request {
             aesthetic_scores: None,
             control: None,
             sizes: Sizes::default(),
+            binning: false,
             max_sequence_length: None,
         }
     }
@@ -154,6 +158,7 @@ pub(crate) struct Takes {
     pub(crate) aesthetic_scores: bool,
     pub(crate) control: bool,
     pub(crate) sizes: bool,
+    pub(crate) binning: bool,
     pub(crate) sequence_length: bool,
 }
 
@@ -178,6 +183,7 @@ impl Request {
             (takes.aesthetic_scores, self.aesthetic_scores.is_some(), "aesthetic scores"),
             (takes.control, self.control.is_some(), "control image"),
             (takes.sizes, self.sizes != Sizes::default(), "original size"),
+            (takes.binning, self.binning, "binning of sizes"),
             (takes.sequence_length, self.max_sequence_length.is_some(), "sequence length"),
         ] {
             if given && !taken {

@@ -11,6 +11,7 @@ use ddm_noise::NoiseSource;
 use ddm_samplers::{BoxedSampler, Frame, Run, Sampling};
 use ddm_schedule::Levels;
 
+use crate::bins::covering;
 use crate::preview::Previewer;
 use crate::start::Start;
 use crate::{LinearPreview, Part, PipelineError};
@@ -35,6 +36,8 @@ pub struct Generation<'a> {
     scheduler: SchedulerConfig,
     autoencoder: Option<&'a Part<Latents>>,
     previewer: Previewer<'a>,
+    /// The height and width of the images, if they are to be scaled.
+    size: Option<[usize; 2]>,
     dropped: Vec<usize>,
 }
 
@@ -61,7 +64,7 @@ impl<'a> Generation<'a> {
         let steps = sampling.noise(noise).levels(start.levels).start_from(start.x.clone())?;
         let previewer = Previewer::default();
         let (x, left, dropped) = (Some(start.x), start.until, Vec::new());
-        Ok(Self { steps, x, left, scheduler, autoencoder: None, previewer, dropped })
+        Ok(Self { steps, x, left, scheduler, autoencoder: None, previewer, size: None, dropped })
     }
 
     /// Sets the autoencoder, and a small one for previews.
@@ -79,6 +82,11 @@ impl<'a> Generation<'a> {
     pub fn with_linear_preview(self, linear: Arc<LinearPreview>) -> Self {
         let previewer = Previewer { linear: linear.into(), ..self.previewer };
         Self { previewer, ..self }
+    }
+
+    /// Sets the height and width to which images are scaled and cut.
+    pub(crate) fn in_size(self, size: Option<[usize; 2]>) -> Self {
+        Self { size, ..self }
     }
 
     pub(crate) fn with_dropped(self, dropped: Vec<usize>) -> Self {
@@ -112,9 +120,9 @@ impl<'a> Generation<'a> {
     ///
     /// Returns an error if the autoencoder has to be loaded, and cannot.
     pub fn images(self) -> Result<Tensor<4>, PipelineError> {
-        let autoencoder = self.autoencoder;
+        let (autoencoder, size) = (self.autoencoder, self.size);
         // The network is gone before the autoencoder comes.
-        images(self.latents(), autoencoder)
+        images(self.latents(), autoencoder, size)
     }
 
     /// Takes the remaining steps and returns the last x: the latents that
@@ -133,7 +141,7 @@ impl<'a> Generation<'a> {
     ///
     /// As there.
     pub fn decode(&self, x: Tensor<4>) -> Result<Tensor<4>, PipelineError> {
-        images(x, self.autoencoder)
+        images(x, self.autoencoder, self.size)
     }
 
     /// Returns cheap images of a frame's x or x̂₀, in [0, 1].
@@ -169,12 +177,19 @@ impl<'a> Generation<'a> {
 }
 
 /// From x, of the data's range [−1, 1], to images in [0, 1].
-fn images(x: Tensor<4>, autoencoder: Option<&Part<Latents>>) -> Result<Tensor<4>, PipelineError> {
-    let x = match autoencoder {
+fn images(
+    x: Tensor<4>,
+    autoencoder: Option<&Part<Latents>>,
+    size: Option<[usize; 2]>,
+) -> Result<Tensor<4>, PipelineError> {
+    let image = match autoencoder {
         Some(autoencoder) => autoencoder.get()?.decode(x),
         None => x,
     };
-    Ok(to_unit(x))
+    Ok(to_unit(match size {
+        Some(size) => covering(image, size),
+        None => image,
+    }))
 }
 
 /// From [−1, 1] to [0, 1].

@@ -62,12 +62,16 @@ impl StableDiffusion3 {
             text_encoders: [encoder("text_encoder")?, encoder("text_encoder_2")?],
             t5: t5(&directory, loading, ("tokenizer_3", "text_encoder_3"))?,
             transformer: loading.part(path),
-            latents: LatentTransformer::open(&directory, loading, Geometry {
+            latents: LatentTransformer::open(
+                &directory,
+                loading,
+                Geometry {
                     channels: size(&config, "in_channels").unwrap_or(16),
                     side,
                     factor,
                     multiple,
-            })?,
+                },
+            )?,
             width: size(&config, "joint_attention_dim").unwrap_or(4096),
         })
     }

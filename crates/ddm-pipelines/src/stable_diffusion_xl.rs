@@ -206,8 +206,7 @@ impl Pipeline for StableDiffusionXl {
         let null = null.transpose()?.map(|null| self.condition(null, request, true));
         let conditions = (self.condition(text, request, false)?, null.transpose()?);
         let consistency = false;
-        let defaults =
-            Defaults { steps: 50, strength: 0.3, strength_in_mask: 0.9999, consistency };
+        let defaults = Defaults { steps: 50, strength: 0.3, strength_in_mask: 0.9999, consistency };
         let run = self.diffusion.start(request, conditions, (scale, defaults), noise)?;
         Ok(run.with_dropped(dropped))
     }

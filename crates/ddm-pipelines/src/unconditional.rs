@@ -162,12 +162,16 @@ impl DitPipeline {
         let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
         Ok(Self {
             transformer: loading.part(path),
-            latents: LatentTransformer::open(&directory, loading, Geometry {
+            latents: LatentTransformer::open(
+                &directory,
+                loading,
+                Geometry {
                     channels: size(&config, "in_channels").unwrap_or(4),
                     side,
                     factor,
                     multiple: size(&config, "patch_size").unwrap_or(2),
-            })?,
+                },
+            )?,
         })
     }
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use ddm_diffusers::{Class, SchedulerConfig};
-use ddm_models::lora::Lora;
-use ddm_noise::TorchNoise;
 use ddm_latent::Autoencoder as _;
 use ddm_models::AutoencoderTiny;
+use ddm_models::lora::Lora;
+use ddm_noise::TorchNoise;
 use ddm_pipelines::{
-    Generation, LinearPreview, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, StableDiffusion,
-    Tokenizer, open, sampler_names, scheduler_named,
+    Generation, LinearPreview, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request,
+    StableDiffusion, Tokenizer, open, sampler_names, scheduler_named,
 };
 
 fn golden(name: &str) -> PathBuf {

@@ -8,8 +8,8 @@ use ddm_diffusers::SchedulerConfig;
 use ddm_models::ControlNet;
 use ddm_noise::TorchNoise;
 use ddm_pipelines::{
-    ControlImage, Loading, Part, Pipeline, PipelineError, Request, Sizes,
-    StableDiffusionXl, open, scheduler_named,
+    ControlImage, Loading, Part, Pipeline, PipelineError, Request, Sizes, StableDiffusionXl, open,
+    scheduler_named,
 };
 use ddm_weights::Tensors;
 
@@ -65,8 +65,7 @@ fn a_controlnet_steers_stable_diffusion_xl() {
     let record = record("stable-diffusion-xl/controlnet");
     let network = golden("stable-diffusion-xl/controlnet");
     let network = ControlNet::from_diffusers(network, &Device::flex()).unwrap();
-    let mut pipeline =
-        StableDiffusionXl::open(golden("stable-diffusion-xl"), &loading()).unwrap();
+    let mut pipeline = StableDiffusionXl::open(golden("stable-diffusion-xl"), &loading()).unwrap();
     let control = ControlImage { scale: 0.8, ..ControlImage::new(tensor(&record, "input.image")) };
     let request = Request { control: Some(control), sizes: SIZES, ..recorded() };
     assert!(pipeline.start(&request, noise()).is_err()); // there is no ControlNet yet
@@ -188,4 +187,35 @@ fn samplers_of_flows_have_the_schedulers_of_diffusers() {
             assert_is(run.images().unwrap(), &record, "image");
         }
     }
+}
+
+#[test]
+fn pixart_brings_sizes_to_those_of_its_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = |text: String| text.replace("\"sample_size\": 8", "\"sample_size\": 32");
+    pixart_in(folder.path(), |text| text, large);
+    let pipeline = open(folder.path(), &loading()).unwrap();
+    for (name, height, width, inside) in
+        [("binning", 16, 24, [208, 304]), ("binning-tall", 40, 22, [336, 192])]
+    {
+        let record = record(&format!("pixart-alpha/{name}"));
+        let request = Request {
+            height: Some(height),
+            width: Some(width),
+            steps: Some(3.into()),
+            max_sequence_length: Some(20),
+            binning: true,
+            ..recorded()
+        };
+        let mut run = pipeline.start(&request, noise()).unwrap();
+        let [_, _, rows, columns] = run.next().unwrap().x.dims();
+        assert_eq!([rows * 2, columns * 2], inside, "{name}");
+        assert_is(run.images().unwrap(), &record, "image");
+    }
+    let small = open(golden("pixart-alpha"), &loading()).unwrap();
+    let request = Request { binning: true, ..recorded() };
+    let error = small.start(&request, noise()).unwrap_err().to_string();
+    assert!(error.contains("is 8, but must be 32, 64, 128 or 256"), "{error}");
+    let other = open(golden("stable-diffusion-small"), &loading()).unwrap();
+    assert!(matches!(other.start(&request, noise()), Err(PipelineError::NotTaken { .. })));
 }
