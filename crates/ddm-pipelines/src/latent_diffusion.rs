@@ -105,7 +105,7 @@ impl LatentDiffusion {
         if let (Some(latent), Some(at)) = (&request.latent, request.denoising_start) {
             return plan.handed_over(latent, at);
         }
-        let Some(image) = &request.image else { return plan.from_noise(noise) };
+        let Some(image) = &request.image else { return plan.pure_noise(noise) };
         let image = self.space().fitting(image, "the image", plan.shape, 3)?;
         if let Some(mask) = &request.mask {
             let strength = request.strength.unwrap_or(defaults.strength_in_mask);
@@ -120,7 +120,7 @@ impl LatentDiffusion {
             _ => scheduler.levels_from(plan.set.clone(), strength)?,
         };
         let latent = self.space().encoded(image, plan, noise)?;
-        plan.from_latent(latent, levels, noise)
+        plan.noised(latent, levels, noise)
     }
 
     pub(crate) fn space(&self) -> Space<'_> {

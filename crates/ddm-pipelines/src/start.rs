@@ -55,14 +55,14 @@ impl Plan<'_> {
     }
 
     /// Returns the start from pure noise.
-    pub(crate) fn from_noise(&self, noise: &mut dyn NoiseSource) -> Result<Start, PipelineError> {
+    pub(crate) fn pure_noise(&self, noise: &mut dyn NoiseSource) -> Result<Start, PipelineError> {
         let levels = self.scheduler.levels(self.set.clone())?;
         let x = self.draw(noise) * self.scheduler.start_scale(levels[0]);
         self.at(levels, x)
     }
 
     /// Returns the start from a latent with noise of the first of `levels`: `x = α z + σ ε`.
-    pub(crate) fn from_latent(
+    pub(crate) fn noised(
         &self,
         latent: Tensor<4>,
         levels: Levels,

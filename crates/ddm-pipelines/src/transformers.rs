@@ -64,13 +64,13 @@ impl LatentTransformer {
         let shape = self.geometry.shape(request)?;
         let plan = Plan { scheduler, set, shape, request, device: &self.device };
         let start = match &request.image {
-            None => plan.from_noise(&mut *noise)?,
+            None => plan.pure_noise(&mut *noise)?,
             Some(image) => {
                 let levels = plan.last_part(request.strength.unwrap_or(0.6))?;
                 let space = Space { autoencoder: &self.autoencoder, geometry: self.geometry };
                 let image = space.fitting(image, "the image", shape, 3)?;
                 let latent = space.encoded(image, &plan, &mut *noise)?;
-                plan.from_latent(latent, levels, &mut *noise)?
+                plan.noised(latent, levels, &mut *noise)?
             }
         };
         let denoiser = guided(scheduler, network, conditions, scale, request)?;

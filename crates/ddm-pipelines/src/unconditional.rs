@@ -123,7 +123,7 @@ impl Pipeline for Unconditional {
         let shape = self.geometry.shape(request)?;
         let denoiser = self.denoiser(scheduler, request)?;
         let plan = Plan { scheduler, set, shape, request, device: &self.device };
-        let start = plan.from_noise(&mut *noise)?;
+        let start = plan.pure_noise(&mut *noise)?;
         let run = Generation::start(scheduler.clone(), denoiser, start, noise)?;
         Ok(match &self.autoencoder {
             Some(autoencoder) => run.decoded_by(autoencoder, self.preview.as_ref()),

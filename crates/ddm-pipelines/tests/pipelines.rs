@@ -92,6 +92,22 @@ fn requests_that_do_not_fit_are_refused() {
             "must be [1, 3, 32, 24]",
         ),
         ("flux-dev", Request { negative: Some("x".into()), ..small() }, "takes no negative prompt"),
+        ("flux-dev", Request { image: image(), mask: mask(), ..small() }, "Flux takes no mask"),
+        (
+            "stable-diffusion-3",
+            Request { image: image(), strength: Some(0.0), ..small() },
+            "strength must be above 0",
+        ),
+        (
+            "flux-schnell",
+            Request { image: image(), height: Some(32), ..small() },
+            "must be [1, 3, 32, 24]",
+        ),
+        (
+            "latent-consistency",
+            Request { image: image(), strength: Some(0.03), ..small() },
+            "at least 2/50, to keep 2 steps",
+        ),
         ("ddpm-unconditional", small(), "takes no prompt"),
         ("dit", Request { steps: Some(2.into()), ..Request::default() }, "needs classes"),
         (
