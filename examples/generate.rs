@@ -78,9 +78,14 @@ struct Args {
     /// The number of pictures.
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// Write what the model predicts after each step, beside the picture.
+    /// Write what the model predicts after each step, beside the picture: small and linear, or as
+    /// --preview-by says.
     #[arg(long)]
     preview: bool,
+    /// What makes previews: the directory of an AutoencoderTiny such as TAESD, or `exact` for the
+    /// model's own autoencoder.
+    #[arg(long, requires = "preview")]
+    preview_by: Option<PathBuf>,
     /// Load each network when it is needed and drop it after, to need less memory.
     #[arg(long)]
     low_memory: bool,
@@ -117,6 +122,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         loading = loading.lora(Lora::open(file)?, weight);
         println!("LoRA {file}, weight {weight}");
     }
+    let exact = args.preview_by.as_deref() == Some(Path::new("exact"));
+    if let Some(tiny) = args.preview_by.as_ref().filter(|_| !exact) {
+        loading = loading.preview(tiny);
+    }
     let pipeline = open(&directory, &loading)?;
     let request = request(&args, &device)?;
     let scheduler = match &args.sampler {
@@ -136,7 +145,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         bar.inc(1);
         if args.preview {
             let step = format!("step-{:03}", steps - generation.len());
-            write_images(&args, Some(&step), generation.decode(frame.denoised)?, &[])?;
+            let image = match exact {
+                true => generation.decode(frame.denoised)?,
+                false => generation.preview(frame.denoised)?,
+            };
+            write_images(&args, Some(&step), image, &[])?;
         }
     }
     bar.finish_and_clear();

@@ -312,6 +312,14 @@ fn generate_says_what_it_did_and_what_is_missing() {
     let names: Vec<_> = files(folder.path()).into_iter().map(|(name, _)| name).collect();
     let expected = ["x.png", "x.step-001.png", "x.step-002.png", "x.step-003.png"];
     assert_eq!(names, expected.map(PathBuf::from));
+    let side = |file: &str| image::open(folder.path().join(file)).unwrap().width();
+    assert_eq!((side("x.png"), side("x.step-002.png")), (16, 8)); // a linear one, of the latent's size
+    let tiny = pipeline("../models/autoencoder-tiny");
+    for (by, size) in [("exact", 16), (&*tiny, 64)] {
+        succeeds("generate", &[&arguments[..], &["--preview-by", by]].concat(), &out);
+        assert_eq!(side("x.step-002.png"), size, "{by}");
+    }
+    succeeds("generate", &[&arguments[..], &more].concat(), &out);
     let decoder = png::Decoder::new(std::io::BufReader::new(fs::File::open(&out).unwrap()));
     let reader = decoder.read_info().unwrap();
     let text = &reader.info().utf8_text[0];

@@ -19,11 +19,11 @@ use crate::stable_diffusion_3::t5;
 use crate::transformers::{LatentTransformer, shift};
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
-/// Flux.1 \[dev\] and \[schnell\]: text to image by a flow.
+/// Flux.1 \[dev\] and \[schnell\]: text to image and image to image by a flow.
 ///
 /// The transformer sees T5's states, CLIP's pooled text and, in \[dev\], the scale of the guidance that
 /// it was distilled with; so there is no second branch. The levels are shifted by the number of
-/// patches. It is diffusers' `FluxPipeline`. Sources: Black Forest Labs, Flux.1, 2024; the shift: Esser et
+/// patches. It is diffusers' `FluxPipeline` and `FluxImg2ImgPipeline`. Sources: Black Forest Labs, Flux.1, 2024; the shift: Esser et
 /// al., eq. 23, arXiv 2403.03206.
 #[derive(Debug)]
 pub struct Flux {
@@ -64,17 +64,16 @@ impl Flux {
             tokenizer_2,
             text_encoder_2,
             transformer: loading.part(path),
-            latents: LatentTransformer {
-                autoencoder: loading.autoencoder(&directory, "vae")?,
-                scheduler: directory.scheduler()?,
-                device: loading.device.clone(),
-                geometry: Geometry {
+            latents: LatentTransformer::open(
+                &directory,
+                loading,
+                Geometry {
                     channels: size(&config, "in_channels").unwrap_or(64) / 4,
                     side: 128,
                     factor,
                     multiple: 2,
                 },
-            },
+            )?,
         })
     }
 
@@ -109,6 +108,7 @@ impl Pipeline for Flux {
             prompt: true,
             size: true,
             guidance: true,
+            image: true,
             sequence_length: true,
             ..Takes::default()
         })?;
@@ -118,6 +118,10 @@ impl Pipeline for Flux {
         let [batch, _, height, width] = self.latents.geometry.shape(request)?;
         let transformer = self.transformer.get()?;
         let scale = request.guidance.unwrap_or(3.5);
+        if request.guidance.is_some_and(|scale| scale > 1.0) && !transformer.takes_guidance() {
+            let pipeline = "Flux of a network without an embedding of guidance, as [schnell],";
+            return Err(PipelineError::NotTaken { pipeline, what: "guidance", hint: None });
+        }
         let guidance =
             transformer.takes_guidance().then(|| Tensor::full([batch], scale as f32, device));
         let condition = FluxConditions {

@@ -1,11 +1,8 @@
 //! The sizes of images and latents.
 
-use burn::tensor::{Device, Tensor};
-use ddm_diffusers::{SchedulerConfig, SetTimesteps};
-use ddm_noise::{NoiseSource, Stream};
+use burn::tensor::Tensor;
 use serde_json::Value;
 
-use crate::run::Start;
 use crate::{PipelineError, Request};
 
 /// The sizes of a pipeline's x and of its images.
@@ -28,7 +25,8 @@ impl Geometry {
         let size = |what, given: Option<usize>, axis: usize| {
             let control = request.control.as_ref().map(|control| &control.image);
             let of_image = request.image.as_ref().or(control).map(|image| image.dims()[axis]);
-            let pixels = given.or(of_image).unwrap_or(side * factor);
+            let of_latent = request.latent.as_ref().map(|latent| latent.dims()[axis] * factor);
+            let pixels = given.or(of_latent).or(of_image).unwrap_or(side * factor);
             let step = factor * multiple;
             let fits = pixels > 0 && pixels.is_multiple_of(step);
             let allowed = format!("a multiple of {step} pixels, above 0");
@@ -39,26 +37,6 @@ impl Geometry {
             (size("the height", request.height, 2)?, size("the width", request.width, 3)?);
         Ok([request.batch, channels, height, width])
     }
-}
-
-/// Returns the run from pure noise.
-pub(crate) fn from_noise(
-    scheduler: &SchedulerConfig,
-    set: SetTimesteps,
-    shape: [usize; 4],
-    request: &Request,
-    (noise, device): (&mut dyn NoiseSource, &Device),
-) -> Result<Start, PipelineError> {
-    let levels = scheduler.levels(set)?;
-    let x = draw(noise, shape, device) * scheduler.start_scale(levels[0]);
-    let (steps, args) = (levels.steps(), request.step);
-    Ok(Start { x, levels, steps, args, known: None })
-}
-
-/// Draws noise for the start of a run.
-pub(crate) fn draw(noise: &mut dyn NoiseSource, shape: [usize; 4], device: &Device) -> Tensor<4> {
-    noise.switch_to(Stream::Start);
-    noise.normal(&shape, device).reshape(shape)
 }
 
 /// Returns `batch` times the rows of a batch of one, or the batch that it is.

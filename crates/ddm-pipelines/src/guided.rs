@@ -20,6 +20,7 @@ where
     C: Condition + 'static,
 {
     let Some(null) = null else {
+        request.check_unguided()?;
         let network = Conditioned::new(network, condition);
         return Ok(scheduler.denoiser(network)?);
     };

@@ -9,6 +9,7 @@
 //! With the same weights, prompt and noise the images are diffusers'.
 //! [`TorchNoise`](ddm_noise::TorchNoise) is the noise of a seed in PyTorch.
 
+mod bins;
 mod control;
 mod directory;
 mod error;
@@ -17,6 +18,7 @@ mod first_channels;
 mod flux;
 mod geometry;
 mod guided;
+mod image;
 mod inpaint;
 mod latent_diffusion;
 mod load;
@@ -24,12 +26,14 @@ mod pack;
 mod part;
 mod pipeline;
 mod pixart;
+mod preview;
 mod request;
 mod run;
 mod scheduler_names;
 mod stable_diffusion;
 mod stable_diffusion_3;
 mod stable_diffusion_xl;
+mod start;
 mod tokenizer;
 mod transformers;
 mod unconditional;
@@ -43,6 +47,7 @@ pub use pack::{pack, unpack};
 pub use part::Part;
 pub use pipeline::{Pipeline, open};
 pub use pixart::PixArtPipeline;
+pub use preview::LinearPreview;
 pub use request::{ControlImage, Request, Sizes};
 pub use run::{Generation, Latents};
 pub use scheduler_names::{sampler_names, scheduler_named};

@@ -33,13 +33,14 @@ pub struct Loading {
     keep: bool,
     loras: Vec<(Arc<Lora>, f64)>,
     file: Option<Arc<SingleFile>>,
+    preview: Option<PathBuf>,
 }
 
 impl Loading {
     /// Returns the settings for `device`: weights in f32, parts kept.
     pub fn new(device: &Device) -> Self {
         let (device, dtype) = (device.clone(), Some(FloatDType::F32));
-        Self { device, dtype, keep: true, loras: Vec::new(), file: None }
+        Self { device, dtype, keep: true, loras: Vec::new(), file: None, preview: None }
     }
 
     /// Sets the float type of the networks, by default f32; `None` for that of the files.
@@ -67,6 +68,19 @@ impl Loading {
     /// tokenizers and the scheduler, and the networks that the file lacks.
     pub fn single_file(self, file: SingleFile) -> Self {
         Self { file: Some(Arc::new(file)), ..self }
+    }
+
+    /// Takes the `AutoencoderTiny` in a directory of diffusers for
+    /// [previews](crate::Generation::preview), such as TAESD for Stable Diffusion 1 and 2, TAESDXL,
+    /// TAESD3, TAEF1 for Flux. It takes latents as the networks do, scaled.
+    pub fn preview(self, directory: impl Into<PathBuf>) -> Self {
+        Self { preview: Some(directory.into()), ..self }
+    }
+
+    /// Returns the small autoencoder for previews.
+    pub(crate) fn previewer(&self) -> Option<Part<Latents>> {
+        let tiny = self.part::<AutoencoderTiny>(self.preview.clone()?);
+        Some(tiny.map(|network| latents(network, 1.0, 0.0)))
     }
 
     /// Opens a pipeline's directory.

@@ -43,6 +43,7 @@ const CLASSES: &[(&[&str], Open)] = &[
             "StableDiffusionInpaintPipeline",
             "StableDiffusionControlNetPipeline",
             "LatentConsistencyModelPipeline",
+            "LatentConsistencyModelImg2ImgPipeline",
         ],
         |directory, loading| StableDiffusion::open(directory, loading).map(boxed),
     ),
@@ -55,10 +56,12 @@ const CLASSES: &[(&[&str], Open)] = &[
         ],
         |directory, loading| StableDiffusionXl::open(directory, loading).map(boxed),
     ),
-    (&["StableDiffusion3Pipeline"], |directory, loading| {
+    (&["StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline"], |directory, loading| {
         StableDiffusion3::open(directory, loading).map(boxed)
     }),
-    (&["FluxPipeline"], |directory, loading| Flux::open(directory, loading).map(boxed)),
+    (&["FluxPipeline", "FluxImg2ImgPipeline"], |directory, loading| {
+        Flux::open(directory, loading).map(boxed)
+    }),
     (&["PixArtAlphaPipeline", "PixArtSigmaPipeline"], |directory, loading| {
         PixArtPipeline::open(directory, loading).map(boxed)
     }),

@@ -1,5 +1,6 @@
 //! PixArt-α and PixArt-Σ.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use burn::tensor::{Int, Tensor};
@@ -8,6 +9,7 @@ use ddm_models::text::T5Encoder;
 use ddm_models::transformer::{PixArt, PixArtConditions};
 use ddm_noise::NoiseSource;
 
+use crate::bins::nearest;
 use crate::first_channels::FirstChannels;
 use crate::geometry::{Geometry, size};
 use crate::load::sizes;
@@ -19,8 +21,9 @@ use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokeniz
 /// PixArt-α and PixArt-Σ: text to image.
 ///
 /// The transformer sees T5's states of the prompt in small letters, without the padding. It is
-/// diffusers' `PixArtAlphaPipeline` and `PixArtSigmaPipeline` with `use_resolution_binning` and
-/// `clean_caption` false. Sources: Chen et al., *PixArt-α*, arXiv 2310.00426; *PixArt-Σ*,
+/// diffusers' `PixArtAlphaPipeline` and `PixArtSigmaPipeline` with `clean_caption` false; their
+/// `use_resolution_binning` is [`Request::binning`], which is off here, so that pictures have the size and
+/// the cost of the request. Sources: Chen et al., *PixArt-α*, arXiv 2310.00426; *PixArt-Σ*,
 /// arXiv 2403.04692.
 #[derive(Debug)]
 pub struct PixArtPipeline {
@@ -60,17 +63,16 @@ impl PixArtPipeline {
             tokenizer,
             text_encoder,
             transformer: loading.part(path),
-            latents: LatentTransformer {
-                autoencoder: loading.autoencoder(&directory, "vae")?,
-                scheduler: directory.scheduler()?,
-                device: loading.device.clone(),
-                geometry: Geometry {
+            latents: LatentTransformer::open(
+                &directory,
+                loading,
+                Geometry {
                     channels: size(&config, "in_channels").unwrap_or(4),
                     side,
                     factor,
                     multiple: size(&config, "patch_size").unwrap_or(2),
                 },
-            },
+            )?,
             sized: additional.unwrap_or(side == 128),
             length: if directory.class() == "PixArtSigmaPipeline" { 300 } else { 120 },
         })
@@ -95,6 +97,26 @@ impl PixArtPipeline {
     }
 }
 
+/// A request, and the size to which its images are then brought.
+type Binned<'a> = (Cow<'a, Request>, Option<[usize; 2]>);
+
+impl PixArtPipeline {
+    /// Returns the request in the nearest size that the network was trained on.
+    fn binned<'a>(&self, request: &'a Request) -> Result<Binned<'a>, PipelineError> {
+        if !request.binning {
+            return Ok((Cow::Borrowed(request), None));
+        }
+        let Geometry { side, factor, .. } = self.latents.geometry;
+        let size = [request.height, request.width].map(|given| given.unwrap_or(side * factor));
+        for (what, pixels) in [("the height", size[0]), ("the width", size[1])] {
+            PipelineError::require(pixels > 0, what, pixels, "above 0")?;
+        }
+        let [height, width] = nearest(side, size)?;
+        let (height, width) = (Some(height), Some(width));
+        Ok((Cow::Owned(Request { height, width, ..request.clone() }), Some(size)))
+    }
+}
+
 impl Pipeline for PixArtPipeline {
     fn start(
         &self,
@@ -108,8 +130,11 @@ impl Pipeline for PixArtPipeline {
             size: true,
             guidance: true,
             sequence_length: true,
+            binning: true,
             ..Takes::default()
         })?;
+        let (request, size) = self.binned(request)?;
+        let request = &*request;
         let scale = request.guidance.unwrap_or(4.5);
         let length = request.max_sequence_length.unwrap_or(self.length);
         let [batch, _, height, width] = self.latents.geometry.shape(request)?;
@@ -135,7 +160,7 @@ impl Pipeline for PixArtPipeline {
         let network = FirstChannels(self.transformer.get()?);
         let set = request.steps.clone().unwrap_or(20.into());
         let run = self.latents.start(request, network, conditions, (scale, set), noise)?;
-        Ok(run.with_dropped(dropped))
+        Ok(run.with_dropped(dropped).in_size(size))
     }
 
     fn scheduler(&self) -> &SchedulerConfig {

@@ -24,7 +24,7 @@ use crate::PipelineError;
 pub struct Request {
     /// The text.
     pub prompt: String,
-    /// What the picture should not be.
+    /// What the picture should not be: the other branch of guidance, where there is one.
     pub negative: Option<String>,
     /// The classes, one per image, for pipelines of classes.
     pub classes: Vec<i64>,
@@ -36,7 +36,7 @@ pub struct Request {
     pub width: Option<usize>,
     /// The number of steps, or the timesteps.
     pub steps: Option<SetTimesteps>,
-    /// The scale of guidance; for distilled networks the scale that they are given.
+    /// The scale of guidance, up to 1 for none; for distilled networks the scale that they are given.
     pub guidance: Option<f64>,
     /// How far guided predictions are rescaled, see
     /// [`ClassifierFree::rescale`](ddm_denoiser::ClassifierFree::rescale).
@@ -51,12 +51,29 @@ pub struct Request {
     pub image: Option<Tensor<4>>,
     /// What of the image is painted anew, `[1 or batch, 1, height, width]`: there it is at least ½.
     pub mask: Option<Tensor<4>>,
-    /// How much of the image changes: the part of the steps that is taken.
+    /// How much of the image changes: the part of the steps that is taken. The default is that of
+    /// diffusers' pipeline: 0.8 for Stable Diffusion and latent consistency models, 0.3 for
+    /// Stable Diffusion XL, 0.6 for Stable Diffusion 3 and Flux; with a mask 1, for XL 0.9999, which
+    /// leaves out the first step.
     pub strength: Option<f64>,
+    /// The latents of another run, which ended at its [`denoising_end`](Self::denoising_end); here
+    /// the run begins there, at [`denoising_start`](Self::denoising_start). See
+    /// [`StableDiffusionXl`](crate::StableDiffusionXl).
+    pub latent: Option<Tensor<4>>,
+    /// The part of the schedule, above 0 and below 1, that is done already in the latent.
+    pub denoising_start: Option<f64>,
+    /// The part of the schedule, above 0 and below 1, after which the run ends.
+    pub denoising_end: Option<f64>,
+    /// How beautiful the picture should be, and how beautiful not, for the refiner of Stable
+    /// Diffusion XL; by default 6 and 2.5.
+    pub aesthetic_scores: Option<[f64; 2]>,
     /// The control image of a ControlNet.
     pub control: Option<ControlImage>,
     /// Sizes that SDXL is conditioned on.
     pub sizes: Sizes,
+    /// Whether PixArt makes a picture of the nearest size that it was trained on, which is then scaled
+    /// and cut to the size of the request; by default not.
+    pub binning: bool,
     /// The number of tokens for T5.
     pub max_sequence_length: Option<usize>,
 }
@@ -113,8 +130,13 @@ impl Default for Request {
             image: None,
             mask: None,
             strength: None,
+            latent: None,
+            denoising_start: None,
+            denoising_end: None,
+            aesthetic_scores: None,
             control: None,
             sizes: Sizes::default(),
+            binning: false,
             max_sequence_length: None,
         }
     }
@@ -130,8 +152,13 @@ pub(crate) struct Takes {
     pub(crate) size: bool,
     pub(crate) guidance: bool,
     pub(crate) image: bool,
+    pub(crate) mask: bool,
+    /// Whether a run may be a part of the schedule.
+    pub(crate) part: bool,
+    pub(crate) aesthetic_scores: bool,
     pub(crate) control: bool,
     pub(crate) sizes: bool,
+    pub(crate) binning: bool,
     pub(crate) sequence_length: bool,
 }
 
@@ -148,10 +175,15 @@ impl Request {
             (takes.size, sized, "size"),
             (takes.guidance, guided, "guidance"),
             (takes.image, self.image.is_some(), "image"),
-            (takes.image, self.mask.is_some(), "mask"),
+            (takes.mask, self.mask.is_some(), "mask"),
             (takes.image, self.strength.is_some(), "strength"),
+            (takes.part, self.latent.is_some(), "latent"),
+            (takes.part, self.denoising_start.is_some(), "denoising_start"),
+            (takes.part, self.denoising_end.is_some(), "denoising_end"),
+            (takes.aesthetic_scores, self.aesthetic_scores.is_some(), "aesthetic scores"),
             (takes.control, self.control.is_some(), "control image"),
             (takes.sizes, self.sizes != Sizes::default(), "original size"),
+            (takes.binning, self.binning, "binning of sizes"),
             (takes.sequence_length, self.max_sequence_length.is_some(), "sequence length"),
         ] {
             if given && !taken {
@@ -164,9 +196,36 @@ impl Request {
             (None, _, Some(_)) => return needs("an image for its strength"),
             _ => {}
         }
+        match (&self.latent, self.denoising_start) {
+            (None, Some(_)) => return needs("a latent for its denoising_start"),
+            (Some(_), None) => return needs("a denoising_start for its latent"),
+            (Some(_), Some(_)) if self.image.is_some() => {
+                let (pipeline, what) = (takes.name, "image beside a latent");
+                return Err(PipelineError::NotTaken { pipeline, what, hint: None });
+            }
+            _ => {}
+        }
         if takes.prompt && self.prompt.is_empty() && self.negative.is_some() {
             return needs("a prompt beside the negative one");
         }
         PipelineError::require(self.batch > 0, "the number of images", self.batch, "at least 1")
+    }
+
+    /// Returns an error for a setting of guidance, which has no effect on a run of one branch.
+    pub(crate) fn check_unguided(&self) -> Result<(), PipelineError> {
+        for (given, what) in [
+            (self.negative.is_some(), "negative prompt"),
+            (self.rescale != 0.0, "rescale of guidance"),
+            (self.interval.is_some(), "interval of guidance"),
+        ] {
+            if given {
+                return Err(PipelineError::NotTaken {
+                    pipeline: "a run without guidance by a second branch",
+                    what,
+                    hint: Some("give a network that is not distilled a guidance above 1"),
+                });
+            }
+        }
+        Ok(())
     }
 }

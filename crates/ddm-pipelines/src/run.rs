@@ -11,7 +11,10 @@ use ddm_noise::NoiseSource;
 use ddm_samplers::{BoxedSampler, Frame, Run, Sampling};
 use ddm_schedule::Levels;
 
-use crate::{Part, PipelineError};
+use crate::bins::covering;
+use crate::preview::Previewer;
+use crate::start::Start;
+use crate::{LinearPreview, Part, PipelineError};
 
 /// An autoencoder with the scale of its latents.
 pub type Latents = LatentSpace<Arc<dyn Autoencoder<4>>>;
@@ -21,12 +24,20 @@ type Steps = Run<'static, 4, Box<dyn Denoiser<4>>, BoxedSampler<4>, Box<dyn Nois
 /// The sampling of images: an iterator of [`Frame`]s, one per step, and then the
 /// [`images`](Self::images).
 ///
-/// Progress, previews and cancellation are the caller's loop: a preview is
-/// [`decode`](Self::decode) of a frame's x̂₀, and a run that is dropped does nothing more.
+/// Progress, previews and cancellation are the caller's loop: a frame's x̂₀ has a cheap
+/// [`preview`](Self::preview) and the exact [`decode`](Self::decode), and a run that is dropped does
+/// nothing more.
 pub struct Generation<'a> {
     steps: Steps,
+    /// x; `None` only during a step.
+    x: Option<Tensor<4>>,
+    /// How many steps are left.
+    left: usize,
     scheduler: SchedulerConfig,
     autoencoder: Option<&'a Part<Latents>>,
+    previewer: Previewer<'a>,
+    /// The height and width of the images, if they are to be scaled.
+    size: Option<[usize; 2]>,
     dropped: Vec<usize>,
 }
 
@@ -50,12 +61,32 @@ impl<'a> Generation<'a> {
         let args = StepArgs { inference_steps: Some(start.steps), ..start.args };
         let sampler = start.wrap(scheduler.sampler_with(&args)?);
         let sampling = Sampling::new(denoiser, scheduler.schedule()?).sampler(sampler);
-        let steps = sampling.noise(noise).levels(start.levels).start_from(start.x)?;
-        Ok(Self { steps, scheduler, autoencoder: None, dropped: Vec::new() })
+        let steps = sampling.noise(noise).levels(start.levels).start_from(start.x.clone())?;
+        let previewer = Previewer::default();
+        let (x, left, dropped) = (Some(start.x), start.until, Vec::new());
+        Ok(Self { steps, x, left, scheduler, autoencoder: None, previewer, size: None, dropped })
     }
 
-    pub(crate) fn decoded_by(self, autoencoder: &'a Part<Latents>) -> Self {
-        Self { autoencoder: Some(autoencoder), ..self }
+    /// Sets the autoencoder, and a small one for previews.
+    pub(crate) fn decoded_by(
+        self,
+        autoencoder: &'a Part<Latents>,
+        tiny: Option<&'a Part<Latents>>,
+    ) -> Self {
+        let previewer = Previewer { tiny, ..self.previewer };
+        Self { autoencoder: Some(autoencoder), previewer, ..self }
+    }
+
+    /// Sets the linear map of [`preview`](Self::preview).
+    #[must_use]
+    pub fn with_linear_preview(self, linear: Arc<LinearPreview>) -> Self {
+        let previewer = Previewer { linear: linear.into(), ..self.previewer };
+        Self { previewer, ..self }
+    }
+
+    /// Sets the height and width to which images are scaled and cut.
+    pub(crate) fn in_size(self, size: Option<[usize; 2]>) -> Self {
+        Self { size, ..self }
     }
 
     pub(crate) fn with_dropped(self, dropped: Vec<usize>) -> Self {
@@ -69,7 +100,8 @@ impl<'a> Generation<'a> {
         &self.dropped
     }
 
-    /// Returns the levels of the run.
+    /// Returns the levels of the run, of which a run to
+    /// [`denoising_end`](crate::Request::denoising_end) does not reach the last.
     #[must_use]
     pub fn levels(&self) -> &Levels {
         self.steps.levels()
@@ -88,10 +120,19 @@ impl<'a> Generation<'a> {
     ///
     /// Returns an error if the autoencoder has to be loaded, and cannot.
     pub fn images(self) -> Result<Tensor<4>, PipelineError> {
-        let Self { steps, autoencoder, .. } = self;
+        let (autoencoder, size) = (self.autoencoder, self.size);
         // The network is gone before the autoencoder comes.
-        let x = steps.finish();
-        images(x, autoencoder)
+        images(self.latents(), autoencoder, size)
+    }
+
+    /// Takes the remaining steps and returns the last x: the latents that
+    /// [`images`](Self::images) would decode. After a run to
+    /// [`denoising_end`](crate::Request::denoising_end), it is the
+    /// [`latent`](crate::Request::latent) with which another pipeline goes on.
+    #[must_use]
+    pub fn latents(mut self) -> Tensor<4> {
+        self.by_ref().for_each(drop);
+        self.x.expect("x is None only during a step")
     }
 
     /// Returns the images of a frame's x, as [`images`](Self::images) does for the last one.
@@ -100,52 +141,77 @@ impl<'a> Generation<'a> {
     ///
     /// As there.
     pub fn decode(&self, x: Tensor<4>) -> Result<Tensor<4>, PipelineError> {
-        images(x, self.autoencoder)
+        images(x, self.autoencoder, self.size)
+    }
+
+    /// Returns cheap images of a frame's x or x̂₀, in [0, 1].
+    ///
+    /// They are those of the small autoencoder of [`Loading::preview`](crate::Loading::preview), if
+    /// there is one. Else they are of the size of latents, by a [`LinearPreview`]; without
+    /// [`with_linear_preview`](Self::with_linear_preview) the first call decodes its x once, and fits
+    /// the map to it. Pipelines without an autoencoder show x itself.
+    ///
+    /// ```no_run
+    /// use burn::tensor::Device;
+    /// use ddm_noise::TorchNoise;
+    /// use ddm_pipelines::{Loading, Request, open};
+    /// let loading = Loading::new(&Device::flex()).preview("taesd");
+    /// let pipeline = open("stable-diffusion-v1-5", &loading)?;
+    /// let request = Request { prompt: "a photo of a cat".to_owned(), ..Request::default() };
+    /// let mut run = pipeline.start(&request, Box::new(TorchNoise::new(1)))?;
+    /// while let Some(frame) = run.next() {
+    ///     let _shown = run.preview(frame.denoised)?;
+    /// }
+    /// # Ok::<(), ddm_pipelines::PipelineError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an autoencoder has to be loaded and cannot, or x does not fit it.
+    pub fn preview(&self, x: Tensor<4>) -> Result<Tensor<4>, PipelineError> {
+        match self.autoencoder {
+            Some(autoencoder) => self.previewer.image(x, autoencoder),
+            None => Ok(to_unit(x)),
+        }
     }
 }
 
 /// From x, of the data's range [−1, 1], to images in [0, 1].
-fn images(x: Tensor<4>, autoencoder: Option<&Part<Latents>>) -> Result<Tensor<4>, PipelineError> {
-    let x = match autoencoder {
+fn images(
+    x: Tensor<4>,
+    autoencoder: Option<&Part<Latents>>,
+    size: Option<[usize; 2]>,
+) -> Result<Tensor<4>, PipelineError> {
+    let image = match autoencoder {
         Some(autoencoder) => autoencoder.get()?.decode(x),
         None => x,
     };
-    Ok((x * 0.5 + 0.5).clamp(0.0, 1.0))
+    Ok(to_unit(match size {
+        Some(size) => covering(image, size),
+        None => image,
+    }))
+}
+
+/// From [−1, 1] to [0, 1].
+pub(crate) fn to_unit(image: Tensor<4>) -> Tensor<4> {
+    (image * 0.5 + 0.5).clamp(0.0, 1.0)
 }
 
 impl Iterator for Generation<'_> {
     type Item = Frame<4>;
 
     fn next(&mut self) -> Option<Frame<4>> {
-        self.steps.next()
+        self.left = self.left.checked_sub(1)?;
+        // The step may work in place.
+        self.x = None;
+        let frame = self.steps.next();
+        self.x = frame.as_ref().map(|frame| frame.x.clone());
+        frame
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.steps.size_hint()
+        (self.left, Some(self.left))
     }
 }
 
 impl ExactSizeIterator for Generation<'_> {}
-
-/// Where a run begins.
-pub(crate) struct Start {
-    /// x at the first level.
-    pub(crate) x: Tensor<4>,
-    /// The levels.
-    pub(crate) levels: Levels,
-    /// The number of steps of the whole run, of which these may be the last.
-    pub(crate) steps: usize,
-    /// The arguments of steps.
-    pub(crate) args: StepArgs,
-    /// What of the image stays.
-    pub(crate) known: Option<crate::inpaint::Known>,
-}
-
-impl Start {
-    fn wrap(&self, sampler: BoxedSampler<4>) -> BoxedSampler<4> {
-        match &self.known {
-            Some(known) => BoxedSampler::new(known.clone().around(sampler)),
-            None => sampler,
-        }
-    }
-}

@@ -9,7 +9,7 @@ use ddm_models::{TimestepEmbedding, UNetCondition};
 use ddm_noise::NoiseSource;
 
 use crate::geometry::{Geometry, size};
-use crate::latent_diffusion::LatentDiffusion;
+use crate::latent_diffusion::{Defaults, LatentDiffusion};
 use crate::load::sizes;
 use crate::request::Takes;
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
 /// 3. The autoencoder makes an image of it.
 ///
 /// It is diffusers' `StableDiffusionPipeline`, `StableDiffusionImg2ImgPipeline`,
-/// `StableDiffusionInpaintPipeline`, `StableDiffusionControlNetPipeline` and
-/// `LatentConsistencyModelPipeline`. Sources: Rombach et al., arXiv 2112.10752; guidance: Ho & Salimans,
+/// `StableDiffusionInpaintPipeline`, `StableDiffusionControlNetPipeline`,
+/// `LatentConsistencyModelPipeline` and `LatentConsistencyModelImg2ImgPipeline`. Sources: Rombach et al., arXiv 2112.10752; guidance: Ho & Salimans,
 /// arXiv 2207.12598; consistency: Luo et al., *Latent Consistency Models*, arXiv 2310.04378, whose
 /// networks take the scale of guidance as an input.
 ///
@@ -65,7 +65,7 @@ impl StableDiffusion {
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
         let directory = loading.open(directory.as_ref())?;
         let text = directory.part("text_encoder", &["CLIPTextModel"])?;
-        let consistency = directory.class() == "LatentConsistencyModelPipeline";
+        let consistency = directory.class().starts_with("LatentConsistencyModel");
         let mut diffusion = LatentDiffusion::open(&directory, loading)?;
         if !consistency {
             diffusion.scheduler = as_trained(&diffusion.scheduler)?;
@@ -130,6 +130,7 @@ impl LatentDiffusion {
         Ok(Self {
             unet: loading.part(path),
             autoencoder: loading.autoencoder(directory, "vae")?,
+            preview: loading.previewer(),
             controlnet: controlnet.transpose()?,
             scheduler: directory.scheduler()?,
             device: loading.device.clone(),
@@ -152,10 +153,13 @@ impl Pipeline for StableDiffusion {
             size: true,
             guidance: true,
             image: true,
+            mask: true,
             control: self.diffusion.controlnet.is_some(),
             ..Takes::default()
         })?;
         let (scale, steps) = if self.consistency { (8.5, 4) } else { (7.5, 50) };
+        let consistency = self.consistency;
+        let defaults = Defaults { steps, strength: 0.8, strength_in_mask: 1.0, consistency };
         let scale = request.guidance.unwrap_or(scale);
         let distilled = self.diffusion.unet.get()?.config().time_cond_proj_dim;
         let (text, mut dropped) = self.encode(&request.prompt)?;
@@ -171,7 +175,7 @@ impl Pipeline for StableDiffusion {
             dropped = dropped.max(more);
             null = Some(UNetCondition::new(text.repeat_dim(0, batch)));
         }
-        let run = self.diffusion.start(request, (condition, null), (scale, steps), noise)?;
+        let run = self.diffusion.start(request, (condition, null), (scale, defaults), noise)?;
         Ok(run.with_dropped(vec![dropped]))
     }
 

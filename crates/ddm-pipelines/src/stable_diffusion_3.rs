@@ -18,11 +18,11 @@ use crate::{
     Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
 };
 
-/// Stable Diffusion 3 and 3.5: text to image by a flow.
+/// Stable Diffusion 3 and 3.5: text to image and image to image by a flow.
 ///
 /// The transformer sees the states of two CLIP encoders side by side, padded to T5's width, and behind
 /// them T5's; and both pooled texts. Without T5, zeros stand in its place. It is diffusers'
-/// `StableDiffusion3Pipeline`. Source: Esser et al., *Scaling Rectified Flow Transformers for
+/// `StableDiffusion3Pipeline` and `StableDiffusion3Img2ImgPipeline`. Source: Esser et al., *Scaling Rectified Flow Transformers for
 /// High-Resolution Image Synthesis*, arXiv 2403.03206.
 #[derive(Debug)]
 pub struct StableDiffusion3 {
@@ -62,17 +62,16 @@ impl StableDiffusion3 {
             text_encoders: [encoder("text_encoder")?, encoder("text_encoder_2")?],
             t5: t5(&directory, loading, ("tokenizer_3", "text_encoder_3"))?,
             transformer: loading.part(path),
-            latents: LatentTransformer {
-                autoencoder: loading.autoencoder(&directory, "vae")?,
-                scheduler: directory.scheduler()?,
-                device: loading.device.clone(),
-                geometry: Geometry {
+            latents: LatentTransformer::open(
+                &directory,
+                loading,
+                Geometry {
                     channels: size(&config, "in_channels").unwrap_or(16),
                     side,
                     factor,
                     multiple,
                 },
-            },
+            )?,
             width: size(&config, "joint_attention_dim").unwrap_or(4096),
         })
     }
@@ -144,6 +143,7 @@ impl Pipeline for StableDiffusion3 {
             negative: true,
             size: true,
             guidance: true,
+            image: true,
             sequence_length: true,
             ..Takes::default()
         })?;

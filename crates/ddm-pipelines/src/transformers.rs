@@ -6,16 +6,20 @@ use ddm_diffusers::{SchedulerConfig, SetTimesteps};
 use ddm_noise::NoiseSource;
 use serde_json::Value;
 
-use crate::geometry::{Geometry, from_noise};
+use crate::geometry::Geometry;
 use crate::guided::guided;
+use crate::image::Space;
 use crate::run::{Generation, Latents};
-use crate::{Part, PipelineError, Request};
+use crate::start::Plan;
+use crate::{Loading, ModelDirectory, Part, PipelineError, Request};
 
 /// The autoencoder, the scheduler and the sizes of a transformer's pipeline.
 #[derive(Debug)]
 pub struct LatentTransformer {
     /// The autoencoder with the scale of its latents.
     pub autoencoder: Part<Latents>,
+    /// A small autoencoder for previews.
+    pub preview: Option<Part<Latents>>,
     /// The scheduler, unless a request has another.
     pub scheduler: SchedulerConfig,
     pub(crate) device: Device,
@@ -23,12 +27,27 @@ pub struct LatentTransformer {
 }
 
 impl LatentTransformer {
+    /// Opens the autoencoder and the scheduler of a pipeline's directory.
+    pub(crate) fn open(
+        directory: &ModelDirectory,
+        loading: &Loading,
+        geometry: Geometry,
+    ) -> Result<Self, PipelineError> {
+        Ok(Self {
+            autoencoder: loading.autoencoder(directory, "vae")?,
+            preview: loading.previewer(),
+            scheduler: directory.scheduler()?,
+            device: loading.device.clone(),
+            geometry,
+        })
+    }
+
     /// Returns the scheduler of a request.
     pub(crate) fn scheduler<'a>(&'a self, request: &'a Request) -> &'a SchedulerConfig {
         request.scheduler.as_ref().unwrap_or(&self.scheduler)
     }
 
-    /// Starts a run from noise.
+    /// Starts a run from noise or an image.
     pub(crate) fn start<N, C>(
         &self,
         request: &Request,
@@ -43,10 +62,20 @@ impl LatentTransformer {
     {
         let scheduler = self.scheduler(request);
         let shape = self.geometry.shape(request)?;
-        let start = from_noise(scheduler, set, shape, request, (&mut *noise, &self.device))?;
+        let plan = Plan { scheduler, set, shape, request, device: &self.device };
+        let start = match &request.image {
+            None => plan.pure_noise(&mut *noise)?,
+            Some(image) => {
+                let levels = plan.last_part(request.strength.unwrap_or(0.6))?;
+                let space = Space { autoencoder: &self.autoencoder, geometry: self.geometry };
+                let image = space.fitting(image, "the image", shape, 3)?;
+                let latent = space.encoded(image, &plan, &mut *noise)?;
+                plan.noised(latent, levels, &mut *noise)?
+            }
+        };
         let denoiser = guided(scheduler, network, conditions, scale, request)?;
         let run = Generation::start(scheduler.clone(), denoiser, start, noise)?;
-        Ok(run.decoded_by(&self.autoencoder))
+        Ok(run.decoded_by(&self.autoencoder, self.preview.as_ref()))
     }
 }
 

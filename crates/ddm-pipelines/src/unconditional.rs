@@ -10,11 +10,12 @@ use ddm_models::{ClassLabels, UNet2d};
 use ddm_noise::NoiseSource;
 
 use crate::first_channels::FirstChannels;
-use crate::geometry::{Geometry, from_noise, size};
+use crate::geometry::{Geometry, size};
 use crate::guided::guided;
 use crate::load::sizes;
 use crate::request::Takes;
 use crate::run::Latents;
+use crate::start::Plan;
 use crate::transformers::LatentTransformer;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request};
 
@@ -30,6 +31,8 @@ pub struct Unconditional {
     pub unet: Part<UNet2d>,
     /// The autoencoder, for latent diffusion.
     pub autoencoder: Option<Part<Latents>>,
+    /// A small autoencoder for previews.
+    pub preview: Option<Part<Latents>>,
     /// The scheduler, unless a request has another.
     pub scheduler: SchedulerConfig,
     device: Device,
@@ -59,6 +62,7 @@ impl Unconditional {
         Ok(Self {
             unet: loading.part(path),
             autoencoder: latent.then(|| loading.autoencoder(&directory, "vqvae")).transpose()?,
+            preview: loading.previewer(),
             scheduler: directory.scheduler()?,
             device: loading.device.clone(),
             geometry: Geometry {
@@ -118,10 +122,11 @@ impl Pipeline for Unconditional {
         let set = request.steps.clone().unwrap_or(self.steps.into());
         let shape = self.geometry.shape(request)?;
         let denoiser = self.denoiser(scheduler, request)?;
-        let start = from_noise(scheduler, set, shape, request, (&mut *noise, &self.device))?;
+        let plan = Plan { scheduler, set, shape, request, device: &self.device };
+        let start = plan.pure_noise(&mut *noise)?;
         let run = Generation::start(scheduler.clone(), denoiser, start, noise)?;
         Ok(match &self.autoencoder {
-            Some(autoencoder) => run.decoded_by(autoencoder),
+            Some(autoencoder) => run.decoded_by(autoencoder, self.preview.as_ref()),
             None => run,
         })
     }
@@ -157,17 +162,16 @@ impl DitPipeline {
         let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
         Ok(Self {
             transformer: loading.part(path),
-            latents: LatentTransformer {
-                autoencoder: loading.autoencoder(&directory, "vae")?,
-                scheduler: directory.scheduler()?,
-                device: loading.device.clone(),
-                geometry: Geometry {
+            latents: LatentTransformer::open(
+                &directory,
+                loading,
+                Geometry {
                     channels: size(&config, "in_channels").unwrap_or(4),
                     side,
                     factor,
                     multiple: size(&config, "patch_size").unwrap_or(2),
                 },
-            },
+            )?,
         })
     }
 }

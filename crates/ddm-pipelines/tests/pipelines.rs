@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use ddm_diffusers::{Class, SchedulerConfig};
+use ddm_latent::Autoencoder as _;
+use ddm_models::AutoencoderTiny;
 use ddm_models::lora::Lora;
 use ddm_noise::TorchNoise;
 use ddm_pipelines::{
-    Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, StableDiffusion,
-    Tokenizer, open, sampler_names, scheduler_named,
+    Generation, LinearPreview, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request,
+    StableDiffusion, Tokenizer, open, sampler_names, scheduler_named,
 };
 
 fn golden(name: &str) -> PathBuf {
@@ -90,6 +92,22 @@ fn requests_that_do_not_fit_are_refused() {
             "must be [1, 3, 32, 24]",
         ),
         ("flux-dev", Request { negative: Some("x".into()), ..small() }, "takes no negative prompt"),
+        ("flux-dev", Request { image: image(), mask: mask(), ..small() }, "Flux takes no mask"),
+        (
+            "stable-diffusion-3",
+            Request { image: image(), strength: Some(0.0), ..small() },
+            "strength must be above 0",
+        ),
+        (
+            "flux-schnell",
+            Request { image: image(), height: Some(32), ..small() },
+            "must be [1, 3, 32, 24]",
+        ),
+        (
+            "latent-consistency",
+            Request { image: image(), strength: Some(0.03), ..small() },
+            "at least 2/50, to keep 2 steps",
+        ),
         ("ddpm-unconditional", small(), "takes no prompt"),
         ("dit", Request { steps: Some(2.into()), ..Request::default() }, "needs classes"),
         (
@@ -102,6 +120,41 @@ fn requests_that_do_not_fit_are_refused() {
         let error = start(&*pipeline_of, &request).unwrap_err().to_string();
         assert!(error.contains(says), "{pipeline}: {error:?} does not say {says:?}");
     }
+}
+
+#[test]
+fn settings_of_guidance_are_refused_without_guidance() {
+    let unguided: fn() -> Request = || Request { guidance: Some(1.0), ..small() };
+    let settings = |request: fn() -> Request| {
+        [
+            (Request { negative: Some("blue".into()), ..request() }, "negative prompt"),
+            (Request { rescale: 0.7, ..request() }, "rescale"),
+            (Request { interval: Some(1.0..=2.0), ..request() }, "interval"),
+        ]
+    };
+    for name in ["stable-diffusion-small", "stable-diffusion-xl", "stable-diffusion-3"] {
+        for (request, what) in settings(unguided) {
+            let pipeline = open(golden(name), &loading()).unwrap();
+            let error = start(&*pipeline, &request).unwrap_err();
+            assert!(matches!(error, PipelineError::NotTaken { .. }), "{name}: {error:?}");
+            assert!(error.to_string().contains(what), "{name}: {error}");
+            let guided = Request { guidance: Some(2.0), ..request };
+            assert!(start(&*pipeline, &guided).is_ok(), "{name} {what}");
+        }
+    }
+    // Distilled networks have one branch at any scale.
+    for name in ["flux-dev", "flux-schnell", "latent-consistency"] {
+        for (request, what) in settings(small) {
+            let pipeline = open(golden(name), &loading()).unwrap();
+            let error = start(&*pipeline, &request).unwrap_err();
+            assert!(matches!(error, PipelineError::NotTaken { .. }), "{name}: {error:?}");
+            assert!(error.to_string().contains(what), "{name}: {error}");
+        }
+    }
+    let schnell = open(golden("flux-schnell"), &loading()).unwrap();
+    let error = start(&*schnell, &Request { guidance: Some(3.5), ..small() }).unwrap_err();
+    assert!(error.to_string().contains("takes no guidance"), "{error}");
+    assert!(start(&*schnell, &Request { guidance: Some(0.0), ..small() }).is_ok());
 }
 
 #[test]
@@ -255,4 +308,96 @@ fn a_part_is_loaded_once_if_it_is_kept() {
         (0..3).for_each(|_| drop(part.get().unwrap()));
         assert_eq!(count.load(Ordering::Relaxed), loads);
     }
+}
+
+/// The first x̂₀ of a run, with the run.
+fn first<'a>(pipeline: &'a dyn Pipeline) -> (Generation<'a>, Tensor<4>) {
+    let mut run = start(pipeline, &small()).unwrap();
+    let denoised = run.next().unwrap().denoised;
+    (run, denoised)
+}
+
+fn mean_of(x: Tensor<4>) -> f32 {
+    x.mean().into_scalar()
+}
+
+#[test]
+fn a_linear_preview_is_the_best_linear_one() {
+    for name in ["stable-diffusion-small", "stable-diffusion-3", "ldm-unconditional"] {
+        let pipeline = open(golden(name), &loading()).unwrap();
+        let request = Request { prompt: String::new(), ..small() };
+        let request = if name.starts_with("ldm") { request } else { small() };
+        let mut run = start(&*pipeline, &request).unwrap();
+        let x = run.next().unwrap().denoised;
+        let shown = run.preview(x.clone()).unwrap();
+        let exact = run.decode(x.clone()).unwrap();
+        let [batch, _, height, width] = x.dims();
+        assert_eq!(shown.dims(), [batch, 3, height, width], "{name}");
+        let factor = exact.dims()[2] / height;
+        let blocks = exact.reshape([batch * 3, height, factor, width, factor]);
+        let exact = blocks.mean_dim(4).mean_dim(2).reshape([batch, 3, height, width]);
+        let of_mean = exact.clone() - mean_of(exact.clone());
+        let off = mean_of((shown - exact.clone()).square());
+        // Better than one colour for all, of which the linear map is one.
+        let of_mean = mean_of(of_mean.square());
+        assert!(off < 0.9 * of_mean, "{name}: {off} {of_mean}");
+        // Later frames take the same map: it is linear, up to the ends of the range.
+        let (a, b) = (x.clone() * 0.25, x.clone() * 0.5);
+        let middle = run.preview((a.clone() + b.clone()) * 0.5).unwrap();
+        let between = (run.preview(a).unwrap() + run.preview(b).unwrap()) * 0.5;
+        let off = (middle - between).abs().max().into_scalar::<f32>();
+        assert!(off < 1e-6, "{name}: {off}");
+    }
+}
+
+#[test]
+fn a_linear_preview_finds_the_map_of_a_linear_decoder() {
+    use ddm_latent::{Autoencoder, LatentSpace, Posterior};
+    use std::sync::Arc;
+    /// Each pixel of two channels becomes a block of 2×2, whose mean is a linear colour.
+    struct Blocks;
+    impl Autoencoder<4> for Blocks {
+        fn encode(&self, x: Tensor<4>) -> Posterior<4> {
+            Posterior::new(x.clone(), x)
+        }
+        fn decode(&self, z: Tensor<4>) -> Tensor<4> {
+            let (a, b) = (z.clone().narrow(1, 0, 1), z.narrow(1, 1, 1));
+            let rgb = vec![a.clone() * 0.3 + 0.1, b.clone() * 0.2, a * 0.1 - b * 0.3 - 0.2];
+            let rgb = Tensor::cat(rgb, 1);
+            let row = Tensor::cat(vec![rgb.clone() + 0.1, rgb - 0.1], 3);
+            Tensor::cat(vec![row.clone(), row], 2)
+        }
+    }
+    // Blocks of one value each: a map that is known, since rows and columns are one.
+    let z = Tensor::<1>::from_floats([0.5, -1.0, 1.0, 0.3, -0.2, 0.9], &Device::flex());
+    let z = z.reshape([3, 2, 1, 1]);
+    let space = LatentSpace::new(Arc::new(Blocks) as Arc<dyn Autoencoder<4>>, 2.0, 0.0).unwrap();
+    let fitted = LinearPreview::fit(&space, z.clone()).unwrap();
+    let expected = LinearPreview::new(vec![[0.15, 0.0, 0.05], [0.0, 0.1, -0.15]], [0.1, 0.0, -0.2]);
+    let off = fitted.image(z.clone()).unwrap() - expected.unwrap().image(z.clone()).unwrap();
+    let off = off.abs().max().into_scalar::<f32>();
+    assert!(off < 1e-5, "{off}");
+    assert!(fitted.image(z.clone().repeat_dim(1, 2)).is_err());
+    assert!(LinearPreview::fit(&space, z * f32::NAN).is_err());
+    assert!(LinearPreview::new(vec![], [0.0; 3]).is_err());
+}
+
+#[test]
+fn a_small_autoencoder_makes_previews() {
+    let tiny = golden("../models/autoencoder-tiny");
+    let pipeline = open(golden("stable-diffusion-small"), &loading().preview(&tiny)).unwrap();
+    let (run, x) = first(&*pipeline);
+    let shown = run.preview(x.clone()).unwrap();
+    // TAESD takes latents with their scale, and has no shift.
+    let network = AutoencoderTiny::from_diffusers(&tiny, &Device::flex()).unwrap();
+    let expected = (network.decode(x.clone()) * 0.5 + 0.5).clamp(0.0, 1.0);
+    assert_eq!(shown.dims(), expected.dims());
+    assert!((shown - expected).abs().max().into_scalar::<f32>() < 1e-6);
+    assert_ne!(run.decode(x.clone()).unwrap().dims(), run.preview(x).unwrap().dims());
+    // One for other latents is refused, and so is a directory without one.
+    let other = open(golden("single-file-sd"), &loading()).err().unwrap();
+    assert!(matches!(other, PipelineError::Read { .. }), "{other:?}");
+    let absent = open(golden("stable-diffusion-small"), &loading().preview("absent")).unwrap();
+    let (run, x) = first(&*absent);
+    assert!(run.preview(x).unwrap_err().to_string().contains("absent"));
 }

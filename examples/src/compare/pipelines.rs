@@ -217,12 +217,16 @@ pub(super) fn request(reference: &Reference) -> Result<Request, Box<dyn Error>> 
         image,
         mask: reference.optional("input.mask_image")?,
         strength: number("strength"),
+        aesthetic_scores: number("aesthetic_score")
+            .zip(number("negative_aesthetic_score"))
+            .map(Into::into),
         control,
         sizes: Sizes {
             original: pair("original_size"),
             crop: pair("crops_coords_top_left").unwrap_or_default(),
             target: pair("target_size"),
         },
+        binning: json("use_resolution_binning") == Some(Value::Bool(true)),
         max_sequence_length: size("max_sequence_length"),
         ..Request::default()
     })
