@@ -23,8 +23,8 @@ use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokeniz
 ///
 /// The transformer sees T5's states, CLIP's pooled text and, in \[dev\], the scale of the guidance that
 /// it was distilled with; so there is no second branch. The levels are shifted by the number of
-/// patches. It is diffusers' `FluxPipeline` and `FluxImg2ImgPipeline`. Sources: Black Forest Labs, Flux.1, 2024; the shift: Esser et
-/// al., eq. 23, arXiv 2403.03206.
+/// patches. It is diffusers' `FluxPipeline` and `FluxImg2ImgPipeline`. Sources: Black Forest Labs,
+/// Flux.1, 2024; the shift: Esser et al., eq. 23, arXiv 2403.03206.
 #[derive(Debug)]
 pub struct Flux {
     /// CLIP's tokenizer.

@@ -25,9 +25,9 @@ use crate::{
 ///
 /// It is diffusers' `StableDiffusionPipeline`, `StableDiffusionImg2ImgPipeline`,
 /// `StableDiffusionInpaintPipeline`, `StableDiffusionControlNetPipeline`,
-/// `LatentConsistencyModelPipeline` and `LatentConsistencyModelImg2ImgPipeline`. Sources: Rombach et al., arXiv 2112.10752; guidance: Ho & Salimans,
-/// arXiv 2207.12598; consistency: Luo et al., *Latent Consistency Models*, arXiv 2310.04378, whose
-/// networks take the scale of guidance as an input.
+/// `LatentConsistencyModelPipeline` and `LatentConsistencyModelImg2ImgPipeline`. Sources: Rombach et
+/// al., arXiv 2112.10752; guidance: Ho & Salimans, arXiv 2207.12598; consistency: Luo et al., *Latent
+/// Consistency Models*, arXiv 2310.04378, whose networks take the scale of guidance as an input.
 ///
 /// ```no_run
 /// use burn::tensor::Device;

@@ -22,8 +22,8 @@ use crate::{
 ///
 /// The transformer sees the states of two CLIP encoders side by side, padded to T5's width, and behind
 /// them T5's; and both pooled texts. Without T5, zeros stand in its place. It is diffusers'
-/// `StableDiffusion3Pipeline` and `StableDiffusion3Img2ImgPipeline`. Source: Esser et al., *Scaling Rectified Flow Transformers for
-/// High-Resolution Image Synthesis*, arXiv 2403.03206.
+/// `StableDiffusion3Pipeline` and `StableDiffusion3Img2ImgPipeline`. Source: Esser et al., *Scaling
+/// Rectified Flow Transformers for High-Resolution Image Synthesis*, arXiv 2403.03206.
 #[derive(Debug)]
 pub struct StableDiffusion3 {
     /// The tokenizers of both CLIP encoders.

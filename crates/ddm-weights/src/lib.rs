@@ -4,7 +4,8 @@
 //!   [`Tensors::component`]: a directory of diffusers or transformers, with variants and shards.
 //! * [`TensorView`]: a tensor's shape and type, without reading it; parts, transposes and concatenations
 //!   of such, for other layouts of the same network. [`Tensors::rename`]: other names.
-//! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts;
+//! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts, and
+//!   [`save_shards`], in several files;
 //!   [`add_products`]: to the parameters that are there.
 //!
 //! **What a file says is not believed.** Offsets, shapes, counts and lengths are checked against the
@@ -33,6 +34,7 @@ mod misfit;
 mod names;
 mod safetensors;
 mod save;
+mod shards;
 mod source;
 mod storage;
 mod stored;
@@ -48,6 +50,7 @@ pub use fault::Fault;
 pub use load::{LoadOptions, load};
 pub use misfit::{Difference, Misfit};
 pub use save::save;
+pub use shards::save_shards;
 pub use stored::{Other, Stored};
 pub use tensors::Tensors;
 pub use view::TensorView;

@@ -7,5 +7,6 @@ mod layouts;
 mod modules;
 mod mutated;
 mod refusals;
+mod shards;
 mod torch;
 mod views;

@@ -43,10 +43,11 @@ use crate::{DiffusersError, Network};
 ///
 /// [`UNetConfig`](crate::UNetConfig) makes a small one from a few settings.
 ///
-/// Sources: Ronneberger et al., *U-Net*, arXiv 1505.04597; Ho et al., *Denoising Diffusion Probabilistic Models*, appendix B, arXiv 2006.11239; Song et
-/// al., *Score-Based Generative Modeling through Stochastic Differential Equations*, appendix H,
-/// arXiv 2011.13456; Song et al., *Consistency Models*, arXiv 2303.01469. The architecture and the
-/// names of its parts are those of diffusers' `UNet2DModel`.
+/// Sources: Ronneberger et al., *U-Net*, arXiv 1505.04597; Ho et al., *Denoising Diffusion
+/// Probabilistic Models*, appendix B, arXiv 2006.11239; Song et al., *Score-Based Generative Modeling
+/// through Stochastic Differential Equations*, appendix H, arXiv 2011.13456; Song et al., *Consistency
+/// Models*, arXiv 2303.01469. The architecture and the names of its parts are those of diffusers'
+/// `UNet2DModel`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
