@@ -12,6 +12,7 @@
 mod bins;
 mod control;
 mod directory;
+mod encoders;
 mod error;
 mod files;
 mod first_channels;
@@ -24,6 +25,7 @@ mod latent_diffusion;
 mod load;
 mod pack;
 mod part;
+mod patches;
 mod pipeline;
 mod pixart;
 mod preview;

@@ -211,6 +211,16 @@ impl Request {
         PipelineError::require(self.batch > 0, "the number of images", self.batch, "at least 1")
     }
 
+    /// Returns what guidance of this scale leads away from: the encoded negative prompt, or none.
+    pub(crate) fn null<T>(
+        &self,
+        scale: f64,
+        encode: impl FnOnce(&str) -> Result<T, PipelineError>,
+    ) -> Result<Option<T>, PipelineError> {
+        let negative = self.negative.as_deref().unwrap_or_default();
+        (scale > 1.0).then(|| encode(negative)).transpose()
+    }
+
     /// Returns an error for a setting of guidance, which has no effect on a run of one branch.
     pub(crate) fn check_unguided(&self) -> Result<(), PipelineError> {
         for (given, what) in [
