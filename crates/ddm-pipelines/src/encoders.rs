@@ -1,5 +1,6 @@
 //! The text encoders of a pipeline's directory, each with its tokenizer.
 
+use burn::tensor::{Device, Tensor};
 use ddm_models::text::{ClipText, T5Encoder};
 
 use crate::{Loading, ModelDirectory, Part, PipelineError, Tokenizer};
@@ -28,4 +29,28 @@ pub(crate) fn t5(
     let path = directory.part(encoder, &["T5EncoderModel"])?;
     let tokenizer = directory.part(tokenizer, &["T5Tokenizer", "T5TokenizerFast"])?;
     Ok(Some((Tokenizer::open(tokenizer)?, loading.part(path))))
+}
+
+/// What a CLIP text encoder gives the larger models.
+pub(crate) struct Penultimate {
+    /// The states before the last layer, without the final norm, `[1, length, width]`.
+    pub(crate) states: Tensor<3>,
+    /// The projected state at the end of the text, if there is a projection, `[1, width]`.
+    pub(crate) projected: Option<Tensor<2>>,
+    /// How many tokens were cut off.
+    pub(crate) dropped: usize,
+}
+
+/// Encodes a prompt with a CLIP text encoder.
+pub(crate) fn penultimate(
+    tokenizer: &Tokenizer,
+    encoder: &Part<ClipText>,
+    prompt: &str,
+    device: &Device,
+) -> Result<Penultimate, PipelineError> {
+    let tokens = tokenizer.encode(prompt, None)?;
+    let mut output = encoder.get()?.forward(tokens.ids(device))?;
+    output.hidden_states.pop();
+    let states = output.hidden_states.pop().unwrap_or(output.last_hidden_state);
+    Ok(Penultimate { states, projected: output.text_embeds, dropped: tokens.dropped })
 }

@@ -11,7 +11,7 @@ use ddm_noise::NoiseSource;
 use crate::encoders::{clip, t5};
 use crate::geometry::Geometry;
 use crate::patches::{Unpacked, positions};
-use crate::request::Takes;
+use crate::takes::Takes;
 use crate::transformers::{LatentTransformer, shift};
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 

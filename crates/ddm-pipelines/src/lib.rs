@@ -36,6 +36,7 @@ mod stable_diffusion;
 mod stable_diffusion_3;
 mod stable_diffusion_xl;
 mod start;
+mod takes;
 mod tokenizer;
 mod transformers;
 mod unconditional;

@@ -13,7 +13,7 @@ use crate::bins::nearest;
 use crate::encoders::t5;
 use crate::first_channels::FirstChannels;
 use crate::geometry::Geometry;
-use crate::request::Takes;
+use crate::takes::Takes;
 use crate::transformers::LatentTransformer;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 

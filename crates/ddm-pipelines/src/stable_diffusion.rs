@@ -12,7 +12,7 @@ use crate::encoders::clip;
 use crate::geometry::{Geometry, size};
 use crate::latent_diffusion::{Defaults, LatentDiffusion};
 use crate::load::sizes;
-use crate::request::Takes;
+use crate::takes::Takes;
 use crate::{
     Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
 };

@@ -8,10 +8,9 @@ use ddm_models::text::{ClipText, T5Encoder};
 use ddm_models::transformer::{Sd3Conditions, Sd3Transformer};
 use ddm_noise::NoiseSource;
 
-use crate::encoders::{clip, t5};
+use crate::encoders::{clip, penultimate, t5};
 use crate::geometry::{Geometry, size};
-use crate::request::Takes;
-use crate::stable_diffusion_xl::penultimate;
+use crate::takes::Takes;
 use crate::transformers::{LatentTransformer, shift};
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::ClipText;
 use ddm_models::{AddedConditions, UNetCondition};
 use ddm_noise::NoiseSource;
 
-use crate::encoders::clip;
+use crate::encoders::{clip, penultimate};
 use crate::latent_diffusion::{Defaults, LatentDiffusion};
-use crate::request::Takes;
+use crate::takes::Takes;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Sizes, Tokenizer};
 
 /// Stable Diffusion XL, its Turbo and Lightning forms and its refiner: text to image, image to image,
@@ -139,30 +139,6 @@ impl StableDiffusionXl {
         let condition = UNetCondition::new(text.states.repeat_dim(0, batch));
         Ok(UNetCondition { added: Some(added), ..condition })
     }
-}
-
-/// What a CLIP text encoder gives the larger models.
-pub(crate) struct Penultimate {
-    /// The states before the last layer, without the final norm, `[1, length, width]`.
-    pub(crate) states: Tensor<3>,
-    /// The projected state at the end of the text, if there is a projection, `[1, width]`.
-    pub(crate) projected: Option<Tensor<2>>,
-    /// How many tokens were cut off.
-    pub(crate) dropped: usize,
-}
-
-/// Encodes a prompt with a CLIP text encoder.
-pub(crate) fn penultimate(
-    tokenizer: &Tokenizer,
-    encoder: &Part<ClipText>,
-    prompt: &str,
-    device: &Device,
-) -> Result<Penultimate, PipelineError> {
-    let tokens = tokenizer.encode(prompt, None)?;
-    let mut output = encoder.get()?.forward(tokens.ids(device))?;
-    output.hidden_states.pop();
-    let states = output.hidden_states.pop().unwrap_or(output.last_hidden_state);
-    Ok(Penultimate { states, projected: output.text_embeds, dropped: tokens.dropped })
 }
 
 impl Pipeline for StableDiffusionXl {

@@ -13,9 +13,9 @@ use crate::first_channels::FirstChannels;
 use crate::geometry::{Geometry, size};
 use crate::guided::guided;
 use crate::load::sizes;
-use crate::request::Takes;
 use crate::run::Latents;
 use crate::start::Plan;
+use crate::takes::Takes;
 use crate::transformers::LatentTransformer;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request};
 
