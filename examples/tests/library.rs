@@ -420,5 +420,5 @@ fn recorded_pipelines_are_right() {
         }
         outputs += lines.len();
     }
-    assert_eq!(outputs, 148);
+    assert_eq!(outputs, 151);
 }

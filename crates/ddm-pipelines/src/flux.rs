@@ -1,21 +1,17 @@
 //! Flux.1.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use ddm_denoiser::{ConditionalPredictor, ModelError};
+use burn::tensor::Tensor;
 use ddm_diffusers::{SchedulerConfig, SetTimesteps};
 use ddm_models::text::{ClipText, T5Encoder};
 use ddm_models::transformer::{FluxConditions, FluxTransformer};
 use ddm_noise::NoiseSource;
 
-use crate::geometry::{Geometry, size};
-use crate::load::sizes;
-use crate::pack::{pack, unpack};
-use crate::request::Takes;
-use crate::stable_diffusion::CLIP_TOKENIZERS;
-use crate::stable_diffusion_3::t5;
+use crate::encoders::{clip, t5};
+use crate::geometry::Geometry;
+use crate::patches::{Unpacked, positions};
+use crate::takes::Takes;
 use crate::transformers::{LatentTransformer, shift};
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
@@ -50,30 +46,25 @@ impl Flux {
     /// that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
         let directory = loading.open(directory.as_ref())?;
-        let clip = directory.part("text_encoder", &["CLIPTextModel"])?;
+        let names = ("tokenizer", "text_encoder");
+        let (tokenizer, text_encoder) = clip(&directory, loading, names, "CLIPTextModel")?;
         let Some((tokenizer_2, text_encoder_2)) =
             t5(&directory, loading, ("tokenizer_2", "text_encoder_2"))?
         else {
             return Err(PipelineError::Needed { pipeline: "Flux", what: "T5 as text_encoder_2" });
         };
-        let (config, _, factor) = sizes(&directory, "transformer", "vae")?;
         let path = directory.part("transformer", &["FluxTransformer2DModel"])?;
+        let (mut latents, _) = LatentTransformer::open(&directory, loading, 64)?;
+        // The transformer's channels are those of patches of 2×2.
+        let Geometry { channels, factor, .. } = latents.geometry;
+        latents.geometry = Geometry { channels: channels / 4, side: 128, factor, multiple: 2 };
         Ok(Self {
-            tokenizer: Tokenizer::open(directory.part("tokenizer", &CLIP_TOKENIZERS)?)?,
-            text_encoder: loading.part(clip),
+            tokenizer,
+            text_encoder,
             tokenizer_2,
             text_encoder_2,
             transformer: loading.part(path),
-            latents: LatentTransformer::open(
-                &directory,
-                loading,
-                Geometry {
-                    channels: size(&config, "in_channels").unwrap_or(64) / 4,
-                    side: 128,
-                    factor,
-                    multiple: 2,
-                },
-            )?,
+            latents,
         })
     }
 
@@ -154,37 +145,5 @@ fn evenly(set: SetTimesteps, scheduler: &SchedulerConfig) -> SetTimesteps {
             SetTimesteps::sigmas((0..n).map(|i| 1.0 + stride * i as f64))
         }
         _ => set,
-    }
-}
-
-/// Returns the positions of patches, `[patches, 3]`: 0, row, column.
-fn positions(rows: usize, columns: usize, device: &Device) -> Tensor<2> {
-    let each =
-        (0..rows).flat_map(|row| (0..columns).map(move |column| [0.0, row as f32, column as f32]));
-    let numbers: Vec<f32> = each.flatten().collect();
-    Tensor::from_data(TensorData::new(numbers, [rows * columns, 3]), device)
-}
-
-/// Flux's transformer with x as an image: it takes patches of 2×2.
-struct Unpacked(Arc<FluxTransformer>);
-
-impl ConditionalPredictor<4> for Unpacked {
-    type Condition = FluxConditions;
-
-    fn predict_with(&self, x: Tensor<4>, t: Tensor<1>, condition: FluxConditions) -> Tensor<4> {
-        let [_, _, height, width] = x.dims();
-        unpack(self.0.predict_with(pack(x), t, condition), height, width)
-    }
-
-    fn check_with(
-        &self,
-        [batch, channels, height, width]: [usize; 4],
-        condition: &FluxConditions,
-    ) -> Result<(), ModelError> {
-        self.0.check_with([batch, height / 2 * (width / 2), 4 * channels], condition)
-    }
-
-    fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        Some(shape)
     }
 }

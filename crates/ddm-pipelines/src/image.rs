@@ -1,8 +1,9 @@
-//! Images as latents, for runs that start from one.
+//! Images as latents, for runs that start from one, and x as images.
 
 use burn::tensor::Tensor;
 use ddm_noise::NoiseSource;
 
+use crate::bins::covering;
 use crate::geometry::{Geometry, repeated};
 use crate::run::Latents;
 use crate::start::{Plan, draw};
@@ -50,4 +51,25 @@ impl Space<'_> {
         PipelineError::require(fits, what, format!("{found:?}"), allowed)?;
         Ok(image.clone())
     }
+}
+
+/// From x, of the data's range [−1, 1], to images in [0, 1].
+pub(crate) fn images(
+    x: Tensor<4>,
+    autoencoder: Option<&Part<Latents>>,
+    size: Option<[usize; 2]>,
+) -> Result<Tensor<4>, PipelineError> {
+    let image = match autoencoder {
+        Some(autoencoder) => autoencoder.get()?.decode(x),
+        None => x,
+    };
+    Ok(to_unit(match size {
+        Some(size) => covering(image, size),
+        None => image,
+    }))
+}
+
+/// From [−1, 1] to [0, 1].
+pub(crate) fn to_unit(image: Tensor<4>) -> Tensor<4> {
+    (image * 0.5 + 0.5).clamp(0.0, 1.0)
 }

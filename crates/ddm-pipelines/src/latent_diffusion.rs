@@ -172,7 +172,8 @@ fn shortened(
     let allowed =
         format!("above 0, at most 1, and at least {steps}/{distilled}, to keep {steps} steps");
     PipelineError::require(fits, "the strength", strength, allowed)?;
-    let steps = steps as u64;
-    let timestep = |step| (lower - step * lower / steps) * stride - 1;
+    // Rounded as NumPy rounds its even spacing.
+    let spacing = lower as f64 / steps as f64;
+    let timestep = |step: usize| (lower - (step as f64 * spacing) as u64) * stride - 1;
     Ok(SetTimesteps::timesteps((0..steps).map(|step| timestep(step) as f64)))
 }

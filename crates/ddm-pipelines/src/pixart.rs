@@ -10,11 +10,10 @@ use ddm_models::transformer::{PixArt, PixArtConditions};
 use ddm_noise::NoiseSource;
 
 use crate::bins::nearest;
+use crate::encoders::t5;
 use crate::first_channels::FirstChannels;
-use crate::geometry::{Geometry, size};
-use crate::load::sizes;
-use crate::request::Takes;
-use crate::stable_diffusion_3::t5;
+use crate::geometry::Geometry;
+use crate::takes::Takes;
 use crate::transformers::LatentTransformer;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
@@ -55,7 +54,7 @@ impl PixArtPipeline {
         else {
             return Err(PipelineError::Needed { pipeline: "PixArt", what: "T5 as text_encoder" });
         };
-        let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
+        let (latents, config) = LatentTransformer::open(&directory, loading, 4)?;
         let path =
             directory.part("transformer", &["PixArtTransformer2DModel", "Transformer2DModel"])?;
         let additional = config["use_additional_conditions"].as_bool();
@@ -63,17 +62,8 @@ impl PixArtPipeline {
             tokenizer,
             text_encoder,
             transformer: loading.part(path),
-            latents: LatentTransformer::open(
-                &directory,
-                loading,
-                Geometry {
-                    channels: size(&config, "in_channels").unwrap_or(4),
-                    side,
-                    factor,
-                    multiple: size(&config, "patch_size").unwrap_or(2),
-                },
-            )?,
-            sized: additional.unwrap_or(side == 128),
+            sized: additional.unwrap_or(latents.geometry.side == 128),
+            latents,
             length: if directory.class() == "PixArtSigmaPipeline" { 300 } else { 120 },
         })
     }
@@ -152,11 +142,8 @@ impl Pipeline for PixArtPipeline {
         };
         let text = self.encode(&request.prompt, length)?;
         let dropped = vec![text.2];
-        let null = (scale > 1.0).then(|| {
-            let negative = request.negative.as_deref().unwrap_or_default();
-            self.encode(negative, length).map(condition)
-        });
-        let conditions = (condition(text), null.transpose()?);
+        let null = request.null(scale, |text| self.encode(text, length).map(condition))?;
+        let conditions = (condition(text), null);
         let network = FirstChannels(self.transformer.get()?);
         let set = request.steps.clone().unwrap_or(20.into());
         let run = self.latents.start(request, network, conditions, (scale, set), noise)?;

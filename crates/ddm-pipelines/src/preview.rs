@@ -6,7 +6,8 @@ use burn::tensor::{Tensor, TensorData};
 use ddm_denoiser::ModelError;
 use ddm_latent::Autoencoder;
 
-use crate::run::{Latents, to_unit};
+use crate::image::to_unit;
+use crate::run::Latents;
 use crate::{Part, PipelineError};
 
 /// A linear map from a latent pixel to the colour of the part of the image that it stands for:
@@ -59,6 +60,8 @@ impl LinearPreview {
     /// channels, or there are numbers that are not finite.
     pub fn fit(autoencoder: &Latents, latents: Tensor<4>) -> Result<Self, PipelineError> {
         let [batch, channels, height, width] = latents.dims();
+        let (some, found) = (!latents.dims().contains(&0), format!("{:?}", latents.dims()));
+        PipelineError::require(some, "the latents to fit a preview to", found, "not empty")?;
         autoencoder.autoencoder().check_latent(latents.dims())?;
         let image = autoencoder.decode(latents.clone()).clamp(-1.0, 1.0);
         let found @ [_, colours, rows, columns] = image.dims();

@@ -11,7 +11,7 @@ use ddm_noise::NoiseSource;
 use ddm_samplers::{BoxedSampler, Frame, Run, Sampling};
 use ddm_schedule::Levels;
 
-use crate::bins::covering;
+use crate::image::{images, to_unit};
 use crate::preview::Previewer;
 use crate::start::Start;
 use crate::{LinearPreview, Part, PipelineError};
@@ -174,27 +174,6 @@ impl<'a> Generation<'a> {
             None => Ok(to_unit(x)),
         }
     }
-}
-
-/// From x, of the data's range [−1, 1], to images in [0, 1].
-fn images(
-    x: Tensor<4>,
-    autoencoder: Option<&Part<Latents>>,
-    size: Option<[usize; 2]>,
-) -> Result<Tensor<4>, PipelineError> {
-    let image = match autoencoder {
-        Some(autoencoder) => autoencoder.get()?.decode(x),
-        None => x,
-    };
-    Ok(to_unit(match size {
-        Some(size) => covering(image, size),
-        None => image,
-    }))
-}
-
-/// From [−1, 1] to [0, 1].
-pub(crate) fn to_unit(image: Tensor<4>) -> Tensor<4> {
-    (image * 0.5 + 0.5).clamp(0.0, 1.0)
 }
 
 impl Iterator for Generation<'_> {

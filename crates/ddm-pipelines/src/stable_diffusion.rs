@@ -8,10 +8,11 @@ use ddm_models::text::ClipText;
 use ddm_models::{TimestepEmbedding, UNetCondition};
 use ddm_noise::NoiseSource;
 
+use crate::encoders::clip;
 use crate::geometry::{Geometry, size};
 use crate::latent_diffusion::{Defaults, LatentDiffusion};
 use crate::load::sizes;
-use crate::request::Takes;
+use crate::takes::Takes;
 use crate::{
     Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
 };
@@ -64,18 +65,14 @@ impl StableDiffusion {
     /// class that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
         let directory = loading.open(directory.as_ref())?;
-        let text = directory.part("text_encoder", &["CLIPTextModel"])?;
+        let names = ("tokenizer", "text_encoder");
+        let (tokenizer, text_encoder) = clip(&directory, loading, names, "CLIPTextModel")?;
         let consistency = directory.class().starts_with("LatentConsistencyModel");
         let mut diffusion = LatentDiffusion::open(&directory, loading)?;
         if !consistency {
             diffusion.scheduler = as_trained(&diffusion.scheduler)?;
         }
-        Ok(Self {
-            tokenizer: Tokenizer::open(directory.part("tokenizer", &CLIP_TOKENIZERS)?)?,
-            text_encoder: loading.part(text),
-            diffusion,
-            consistency,
-        })
+        Ok(Self { tokenizer, text_encoder, diffusion, consistency })
     }
 
     /// Returns the states of the text encoder, `[1, length, width]`, and the number of tokens that
@@ -106,9 +103,6 @@ fn as_trained(saved: &SchedulerConfig) -> Result<SchedulerConfig, PipelineError>
     }
     Ok(saved.with_class(saved.class(), changes)?)
 }
-
-/// The classes of CLIP's tokenizers.
-pub(crate) const CLIP_TOKENIZERS: [&str; 2] = ["CLIPTokenizer", "CLIPTokenizerFast"];
 
 impl LatentDiffusion {
     /// Opens the parts of a pipeline's directory that its versions share.
@@ -165,16 +159,18 @@ impl Pipeline for StableDiffusion {
         let (text, mut dropped) = self.encode(&request.prompt)?;
         let batch = request.batch;
         let mut condition = UNetCondition::new(text.repeat_dim(0, batch));
-        let mut null = None;
-        if let Some(size) = distilled {
-            let embedding = guidance_embedding(scale, size, batch, self)?;
-            condition.timestep_cond = Some(embedding);
-        } else if scale > 1.0 {
-            let negative = request.negative.as_deref().unwrap_or_default();
-            let (text, more) = self.encode(negative)?;
-            dropped = dropped.max(more);
-            null = Some(UNetCondition::new(text.repeat_dim(0, batch)));
-        }
+        let null = match distilled {
+            Some(size) => {
+                let embedding = guidance_embedding(scale, size, batch, self)?;
+                condition.timestep_cond = Some(embedding);
+                None
+            }
+            None => request.null(scale, |negative| {
+                let (text, more) = self.encode(negative)?;
+                dropped = dropped.max(more);
+                Ok(UNetCondition::new(text.repeat_dim(0, batch)))
+            })?,
+        };
         let run = self.diffusion.start(request, (condition, null), (scale, defaults), noise)?;
         Ok(run.with_dropped(vec![dropped]))
     }

@@ -8,15 +8,11 @@ use ddm_models::text::{ClipText, T5Encoder};
 use ddm_models::transformer::{Sd3Conditions, Sd3Transformer};
 use ddm_noise::NoiseSource;
 
+use crate::encoders::{clip, penultimate, t5};
 use crate::geometry::{Geometry, size};
-use crate::load::sizes;
-use crate::request::Takes;
-use crate::stable_diffusion::CLIP_TOKENIZERS;
-use crate::stable_diffusion_xl::penultimate;
+use crate::takes::Takes;
 use crate::transformers::{LatentTransformer, shift};
-use crate::{
-    Generation, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request, Tokenizer,
-};
+use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Tokenizer};
 
 /// Stable Diffusion 3 and 3.5: text to image and image to image by a flow.
 ///
@@ -49,29 +45,18 @@ impl StableDiffusion3 {
     /// that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
         let directory = loading.open(directory.as_ref())?;
-        let tokenizer = |name| Tokenizer::open(directory.part(name, &CLIP_TOKENIZERS)?);
-        let encoder = |name| {
-            let path = directory.part(name, &["CLIPTextModelWithProjection"])?;
-            Ok::<_, PipelineError>(loading.part(path))
-        };
-        let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
-        let multiple = size(&config, "patch_size").unwrap_or(2);
+        let class = "CLIPTextModelWithProjection";
+        let encoder = |tokenizer, encoder| clip(&directory, loading, (tokenizer, encoder), class);
+        let (tokenizer, text_encoder) = encoder("tokenizer", "text_encoder")?;
+        let (tokenizer_2, text_encoder_2) = encoder("tokenizer_2", "text_encoder_2")?;
         let path = directory.part("transformer", &["SD3Transformer2DModel"])?;
+        let (latents, config) = LatentTransformer::open(&directory, loading, 16)?;
         Ok(Self {
-            tokenizers: [tokenizer("tokenizer")?, tokenizer("tokenizer_2")?],
-            text_encoders: [encoder("text_encoder")?, encoder("text_encoder_2")?],
+            tokenizers: [tokenizer, tokenizer_2],
+            text_encoders: [text_encoder, text_encoder_2],
             t5: t5(&directory, loading, ("tokenizer_3", "text_encoder_3"))?,
             transformer: loading.part(path),
-            latents: LatentTransformer::open(
-                &directory,
-                loading,
-                Geometry {
-                    channels: size(&config, "in_channels").unwrap_or(16),
-                    side,
-                    factor,
-                    multiple,
-                },
-            )?,
+            latents,
             width: size(&config, "joint_attention_dim").unwrap_or(4096),
         })
     }
@@ -117,20 +102,6 @@ impl StableDiffusion3 {
     }
 }
 
-/// Returns T5 and its tokenizer, if the directory has them.
-pub(crate) fn t5(
-    directory: &ModelDirectory,
-    loading: &Loading,
-    (tokenizer, encoder): (&str, &str),
-) -> Result<Option<(Tokenizer, Part<T5Encoder>)>, PipelineError> {
-    if directory.class_of(encoder).is_none() {
-        return Ok(None);
-    }
-    let path = directory.part(encoder, &["T5EncoderModel"])?;
-    let tokenizer = directory.part(tokenizer, &["T5Tokenizer", "T5TokenizerFast"])?;
-    Ok(Some((Tokenizer::open(tokenizer)?, loading.part(path))))
-}
-
 impl Pipeline for StableDiffusion3 {
     fn start(
         &self,
@@ -154,11 +125,8 @@ impl Pipeline for StableDiffusion3 {
             pooled_projections: conditions.pooled_projections.repeat_dim(0, request.batch),
         };
         let (condition, dropped) = self.encode(&request.prompt, length)?;
-        let null = (scale > 1.0).then(|| {
-            let negative = request.negative.as_deref().unwrap_or_default();
-            Ok::<_, PipelineError>(for_batch(self.encode(negative, length)?.0))
-        });
-        let conditions = (for_batch(condition), null.transpose()?);
+        let null = request.null(scale, |text| Ok(for_batch(self.encode(text, length)?.0)))?;
+        let conditions = (for_batch(condition), null);
         let mut set = request.steps.clone().unwrap_or(28.into());
         let scheduler = self.latents.scheduler(request);
         if scheduler.get("use_dynamic_shifting") == Some(&true.into()) {

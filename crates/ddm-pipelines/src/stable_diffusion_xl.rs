@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::ClipText;
 use ddm_models::{AddedConditions, UNetCondition};
 use ddm_noise::NoiseSource;
 
+use crate::encoders::{clip, penultimate};
 use crate::latent_diffusion::{Defaults, LatentDiffusion};
-use crate::request::Takes;
-use crate::stable_diffusion::CLIP_TOKENIZERS;
+use crate::takes::Takes;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Sizes, Tokenizer};
 
 /// Stable Diffusion XL, its Turbo and Lightning forms and its refiner: text to image, image to image,
@@ -75,11 +75,8 @@ impl StableDiffusionXl {
     /// that does not belong to this pipeline.
     pub fn open(directory: impl AsRef<Path>, loading: &Loading) -> Result<Self, PipelineError> {
         let directory = loading.open(directory.as_ref())?;
-        let encoder = |tokenizer, encoder, class| {
-            let path = directory.part(encoder, &[class])?;
-            let tokenizer = directory.part(tokenizer, &CLIP_TOKENIZERS)?;
-            Ok::<_, PipelineError>((Tokenizer::open(tokenizer)?, loading.part(path)))
-        };
+        let encoder =
+            |tokenizer, encoder, class| clip(&directory, loading, (tokenizer, encoder), class);
         let aesthetic = directory.flag("requires_aesthetics_score");
         // The refiner has none; in other pipelines it must not be missing.
         let has_first = directory.class_of("text_encoder").is_some() || !aesthetic;
@@ -144,30 +141,6 @@ impl StableDiffusionXl {
     }
 }
 
-/// What a CLIP text encoder gives the larger models.
-pub(crate) struct Penultimate {
-    /// The states before the last layer, without the final norm, `[1, length, width]`.
-    pub(crate) states: Tensor<3>,
-    /// The projected state at the end of the text, if there is a projection, `[1, width]`.
-    pub(crate) projected: Option<Tensor<2>>,
-    /// How many tokens were cut off.
-    pub(crate) dropped: usize,
-}
-
-/// Encodes a prompt with a CLIP text encoder.
-pub(crate) fn penultimate(
-    tokenizer: &Tokenizer,
-    encoder: &Part<ClipText>,
-    prompt: &str,
-    device: &Device,
-) -> Result<Penultimate, PipelineError> {
-    let tokens = tokenizer.encode(prompt, None)?;
-    let mut output = encoder.get()?.forward(tokens.ids(device))?;
-    output.hidden_states.pop();
-    let states = output.hidden_states.pop().unwrap_or(output.last_hidden_state);
-    Ok(Penultimate { states, projected: output.text_embeds, dropped: tokens.dropped })
-}
-
 impl Pipeline for StableDiffusionXl {
     fn start(
         &self,
@@ -195,16 +168,18 @@ impl Pipeline for StableDiffusionXl {
         let scale = request.guidance.unwrap_or(5.0);
         let text = self.encode(&request.prompt)?;
         let dropped = text.dropped.clone();
-        let null = (scale > 1.0).then(|| match &request.negative {
-            None if self.zeros_for_no_negative => Ok(TextXl {
-                states: text.states.zeros_like(),
-                pooled: text.pooled.zeros_like(),
-                dropped: Vec::new(),
-            }),
-            negative => self.encode(negative.as_deref().unwrap_or_default()),
-        });
-        let null = null.transpose()?.map(|null| self.condition(null, request, true));
-        let conditions = (self.condition(text, request, false)?, null.transpose()?);
+        let null = request.null(scale, |negative| {
+            let negative = match request.negative {
+                None if self.zeros_for_no_negative => TextXl {
+                    states: text.states.zeros_like(),
+                    pooled: text.pooled.zeros_like(),
+                    dropped: Vec::new(),
+                },
+                _ => self.encode(negative)?,
+            };
+            self.condition(negative, request, true)
+        })?;
+        let conditions = (self.condition(text, request, false)?, null);
         let consistency = false;
         let defaults = Defaults { steps: 50, strength: 0.3, strength_in_mask: 0.9999, consistency };
         let run = self.diffusion.start(request, conditions, (scale, defaults), noise)?;

@@ -6,9 +6,10 @@ use ddm_diffusers::{SchedulerConfig, SetTimesteps};
 use ddm_noise::NoiseSource;
 use serde_json::Value;
 
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, size};
 use crate::guided::guided;
 use crate::image::Space;
+use crate::load::sizes;
 use crate::run::{Generation, Latents};
 use crate::start::Plan;
 use crate::{Loading, ModelDirectory, Part, PipelineError, Request};
@@ -27,19 +28,24 @@ pub struct LatentTransformer {
 }
 
 impl LatentTransformer {
-    /// Opens the autoencoder and the scheduler of a pipeline's directory.
+    /// Opens the autoencoder and the scheduler of a pipeline's directory, for a transformer of
+    /// `channels` by default; returns its config too.
     pub(crate) fn open(
         directory: &ModelDirectory,
         loading: &Loading,
-        geometry: Geometry,
-    ) -> Result<Self, PipelineError> {
-        Ok(Self {
+        channels: usize,
+    ) -> Result<(Self, Value), PipelineError> {
+        let (config, side, factor) = sizes(directory, "transformer", "vae")?;
+        let channels = size(&config, "in_channels").unwrap_or(channels);
+        let multiple = size(&config, "patch_size").unwrap_or(2);
+        let latents = Self {
             autoencoder: loading.autoencoder(directory, "vae")?,
             preview: loading.previewer(),
             scheduler: directory.scheduler()?,
             device: loading.device.clone(),
-            geometry,
-        })
+            geometry: Geometry { channels, side, factor, multiple },
+        };
+        Ok((latents, config))
     }
 
     /// Returns the scheduler of a request.

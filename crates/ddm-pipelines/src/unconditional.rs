@@ -13,9 +13,9 @@ use crate::first_channels::FirstChannels;
 use crate::geometry::{Geometry, size};
 use crate::guided::guided;
 use crate::load::sizes;
-use crate::request::Takes;
 use crate::run::Latents;
 use crate::start::Plan;
+use crate::takes::Takes;
 use crate::transformers::LatentTransformer;
 use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request};
 
@@ -159,20 +159,8 @@ impl DitPipeline {
         let directory = loading.open(directory.as_ref())?;
         let path =
             directory.part("transformer", &["DiTTransformer2DModel", "Transformer2DModel"])?;
-        let (config, side, factor) = sizes(&directory, "transformer", "vae")?;
-        Ok(Self {
-            transformer: loading.part(path),
-            latents: LatentTransformer::open(
-                &directory,
-                loading,
-                Geometry {
-                    channels: size(&config, "in_channels").unwrap_or(4),
-                    side,
-                    factor,
-                    multiple: size(&config, "patch_size").unwrap_or(2),
-                },
-            )?,
-        })
+        let (latents, _) = LatentTransformer::open(&directory, loading, 4)?;
+        Ok(Self { transformer: loading.part(path), latents })
     }
 }
 

@@ -378,6 +378,8 @@ fn a_linear_preview_finds_the_map_of_a_linear_decoder() {
     let off = off.abs().max().into_scalar::<f32>();
     assert!(off < 1e-5, "{off}");
     assert!(fitted.image(z.clone().repeat_dim(1, 2)).is_err());
+    let empty = Tensor::<4>::zeros([1, 2, 0, 0], &Device::flex());
+    assert!(LinearPreview::fit(&space, empty).unwrap_err().to_string().contains("not empty"));
     assert!(LinearPreview::fit(&space, z * f32::NAN).is_err());
     assert!(LinearPreview::new(vec![], [0.0; 3]).is_err());
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor};
 use ddm_diffusers::SchedulerConfig;
 use ddm_models::ControlNet;
-use ddm_noise::TorchNoise;
+use ddm_noise::{RecordedNoise, TorchNoise};
 use ddm_pipelines::{
     ControlImage, Loading, Part, Pipeline, PipelineError, Request, Sizes, StableDiffusionXl, open,
     scheduler_named,
@@ -169,24 +169,32 @@ fn pixart_in(
 fn samplers_of_flows_have_the_schedulers_of_diffusers() {
     for model in ["stable-diffusion-3", "flux-dev"] {
         let pipeline = open(golden(model), &loading()).unwrap();
-        for name in ["dpmpp-2m", "unipc", "heun"] {
-            let path = format!("{model}/reference_{name}");
-            if model == "flux-dev" && name == "heun" {
-                continue; // FluxPipeline gives sigmas, which that scheduler of diffusers does not take
-            }
-            let record = record(&path);
+        // FluxPipeline gives sigmas, which the last two classes of diffusers do not take.
+        let names = ["dpmpp-2m", "unipc", "heun", "lcm"];
+        for name in &names[..if model == "flux-dev" { 2 } else { 4 }] {
+            let record = record(&format!("{model}/reference_{name}"));
             let mut request = Request {
                 scheduler: Some(scheduler_named(name, pipeline.scheduler()).unwrap()),
                 max_sequence_length: Some(20),
+                steps: Some(if *name == "lcm" { 4 } else { 6 }.into()),
                 ..recorded()
             };
             if model == "flux-dev" {
                 (request.negative, request.guidance) = (None, Some(3.5));
             }
-            let run = pipeline.start(&request, noise()).unwrap();
+            // This pipeline of diffusers draws the noise of steps without its generator.
+            let noise = Box::new(RecordedNoise::new(draws(&record)));
+            let run = pipeline.start(&request, noise).unwrap();
             assert_is(run.images().unwrap(), &record, "image");
         }
     }
+}
+
+/// The draws of noise of a record.
+fn draws(record: &Tensors) -> Vec<Vec<f32>> {
+    let names = (0..).map(|draw| format!("noise.{draw}"));
+    let names = names.take_while(|name| record.contains(name));
+    names.map(|name| tensor(record, &name).into_data().try_into_vec().unwrap()).collect()
 }
 
 #[test]
