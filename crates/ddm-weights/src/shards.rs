@@ -101,15 +101,22 @@ fn remove_others(directory: &Path, stem: &str, written: &[PathBuf]) -> Result<()
         let path = entry.map_err(|error| failed(directory, &error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let of_stem = name.strip_prefix(stem).is_some_and(|rest| {
-            let shard =
-                rest.starts_with('-') && rest.contains("-of-") && rest.ends_with(".safetensors");
-            shard || rest == ".safetensors" || rest == ".safetensors.index.json"
+            is_shard(rest) || rest == ".safetensors" || rest == ".safetensors.index.json"
         });
         if of_stem && !written.contains(&path) {
             fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
         }
     }
     Ok(())
+}
+
+/// Whether a name is `-00001-of-00003.safetensors` after its stem. Those of other stems may begin alike.
+fn is_shard(rest: &str) -> bool {
+    let numbers = rest.strip_prefix('-').and_then(|rest| rest.strip_suffix(".safetensors"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers
+        .and_then(|numbers| numbers.split_once("-of-"))
+        .is_some_and(|(number, count)| digits(number) && digits(count))
 }
 
 /// Splits tensors, in their order, into files of at most `largest` bytes.

@@ -62,8 +62,7 @@ impl FluxTransformerConfig {
     ///
     /// Returns an error if `json` is not a JSON object, or a setting is not covered.
     pub fn from_json(json: &str) -> Result<Self, DiffusersError> {
-        let settings = Settings::parse(json)?;
-        settings.require("_class_name", &[json!("FluxTransformer2DModel")])?;
+        let settings = Settings::of_class(json, "FluxTransformer2DModel")?;
         settings.require("patch_size", &[json!(1)])?;
         let size = |name, default| settings.get(name, "a size", default);
         let in_channels = size("in_channels", 64)?;

@@ -68,8 +68,7 @@ impl Sd3TransformerConfig {
     ///
     /// Returns an error if `json` is not a JSON object, or a setting is not covered.
     pub fn from_json(json: &str) -> Result<Self, DiffusersError> {
-        let settings = Settings::parse(json)?;
-        settings.require("_class_name", &[json!("SD3Transformer2DModel")])?;
+        let settings = Settings::of_class(json, "SD3Transformer2DModel")?;
         settings.require("qk_norm", &[Value::Null, json!("rms_norm")])?;
         let size = |name, default| settings.get(name, "a size", default);
         let in_channels = size("in_channels", 16)?;

@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::class_embedding::ClassEmbed;
 use super::condition::config::{AdditionEmbed, MidBlockType};
-use super::embedding::ClassEmbed;
 use crate::DiffusersError;
 use crate::blocks::Activation;
 use crate::settings::Settings;

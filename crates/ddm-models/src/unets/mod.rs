@@ -2,10 +2,10 @@
 
 mod block_type;
 mod choices;
+mod class_embedding;
 mod condition;
 mod controlnet;
 mod down;
-mod embedding;
 mod image;
 mod input;
 mod join;
@@ -16,10 +16,10 @@ mod text_embedding;
 mod up;
 
 pub use block_type::BlockType;
+pub use class_embedding::ClassEmbed;
 pub use condition::UNet2dCondition;
 pub use condition::config::{AdditionEmbed, MidBlockType, UNet2dConditionConfig};
 pub use controlnet::{Control, ControlNet, ControlNetConfig};
-pub use embedding::ClassEmbed;
 pub use image::UNet2d;
 pub use image::config::{TimeEmbedding, UNet2dConfig};
 pub use input::{AddedConditions, ClassLabels, ControlResiduals, UNetCondition};

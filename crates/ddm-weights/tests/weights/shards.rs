@@ -40,6 +40,10 @@ fn shards_hold_what_one_file_does() {
     let (device, directory) = (Device::flex(), tempfile::tempdir().unwrap());
     let directory = directory.path();
     let module = layers(&device);
+    let other = ["model-ema-00001-of-00002.safetensors", "model-of-mine.safetensors"];
+    for name in other {
+        save(&module, directory.join(name)).unwrap();
+    }
     save(&module, directory.join("model.safetensors")).unwrap();
     let whole =
         Tensors::from_bytes(fs::read(directory.join("model.safetensors")).unwrap()).unwrap();
@@ -48,7 +52,12 @@ fn shards_hold_what_one_file_does() {
     save_shards(&module, directory, "model", 300).unwrap();
     let shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
     let index = "model.safetensors.index.json";
-    assert_eq!(names(directory), [shards[0], shards[1], index], "the file from before is gone");
+    let mut expected = vec![shards[0], shards[1], other[0], other[1], index];
+    expected.sort_unstable();
+    assert_eq!(names(directory), expected, "the file from before is gone, those of others are not");
+    for name in other {
+        fs::remove_file(directory.join(name)).unwrap();
+    }
     assert_same(&component(directory), &whole);
     let json = fs::read_to_string(directory.join(index)).unwrap();
     let json: Value = serde_json::from_str(&json).unwrap();

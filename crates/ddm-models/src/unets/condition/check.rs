@@ -27,9 +27,11 @@ fn other(what: &'static str, found: &str, expected: &str) -> ModelError {
     ModelError::Shape { what, found: found.to_owned(), expected: expected.to_owned() }
 }
 
-/// Checks the labels of `batch` samples; `size` is that of the conditioning vector.
+/// Checks the labels of `batch` samples; `size` is that of the conditioning vector. With `null`, the last
+/// class of a table is the null class, and labels may be absent.
 pub(in crate::unets) fn require_labels(
     embed: Option<ClassEmbed>,
+    null: bool,
     labels: Option<&ClassLabels>,
     batch: usize,
     size: usize,
@@ -38,8 +40,9 @@ pub(in crate::unets) fn require_labels(
     match (embed, labels) {
         (None, None) => Ok(()),
         (None, Some(_)) => Err(other(what, "given", "none")),
-        (Some(ClassEmbed::Table(classes)), Some(ClassLabels::Class(labels))) => {
-            check_labels(labels, batch, classes, false)
+        (Some(ClassEmbed::Table(_)), None) if null => Ok(()),
+        (Some(ClassEmbed::Table(rows)), Some(ClassLabels::Class(labels))) => {
+            check_labels(labels, batch, rows - usize::from(null), null)
         }
         (Some(ClassEmbed::Timestep), Some(ClassLabels::Number(numbers))) => {
             require_shape(what, &numbers.dims(), &[batch])
@@ -80,7 +83,7 @@ impl Encoder<'_> {
         }
         let size = self.config.time_size();
         let labels = condition.class_labels.as_ref();
-        require_labels(self.config.class_embed, labels, batch, size)?;
+        require_labels(self.config.class_embed, false, labels, batch, size)?;
         // As in diffusers, a network for distillation runs without the guidance scale, too.
         let what = "timestep_cond";
         match (&condition.timestep_cond, self.time_embedding.sizes()) {

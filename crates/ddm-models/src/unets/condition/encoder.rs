@@ -9,8 +9,8 @@ use super::config::{AdditionEmbed, UNet2dConditionConfig};
 use crate::blocks::plain::to_channels_last;
 use crate::blocks::{Context, EmbeddingMlp, Ops};
 use crate::unets::UNetCondition;
+use crate::unets::class_embedding::{ClassEmbedding, class_vector};
 use crate::unets::down::Down;
-use crate::unets::embedding::{ClassEmbedding, class_vector};
 use crate::unets::layer::Pass;
 
 /// The parts of a network up to its middle.

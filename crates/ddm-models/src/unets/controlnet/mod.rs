@@ -14,11 +14,11 @@ use ddm_denoiser::ModelError;
 use ddm_schedule::Invalid;
 
 use self::hint::Hint;
+use super::class_embedding::ClassEmbedding;
 use super::condition::AddEmbedding;
 use super::condition::check::require_shape;
 use super::condition::encoder::{Encoded, Encoder};
 use super::down::Down;
-use super::embedding::ClassEmbedding;
 use super::middle::Middle;
 use super::{ControlResiduals, UNetCondition};
 use crate::blocks::plain::{to_channels_first, to_channels_last};

@@ -6,9 +6,8 @@ use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
 use super::UNet2d;
 use crate::Network;
 use crate::blocks::Ops;
-use crate::conditioning::check_labels;
+use crate::unets::ClassLabels;
 use crate::unets::condition::check::require_labels;
-use crate::unets::{ClassEmbed, ClassLabels};
 
 impl UNet2d {
     fn check_inputs(
@@ -17,16 +16,12 @@ impl UNet2d {
         labels: Option<&ClassLabels>,
     ) -> Result<(), ModelError> {
         self.check_shape(shape)?;
-        match (self.config.class_embed, labels) {
-            (Some(ClassEmbed::Table(_)), None) if self.config.null_class => return Ok(()),
-            (Some(ClassEmbed::Table(rows)), Some(ClassLabels::Class(labels))) => {
-                let null = self.config.null_class;
-                return check_labels(labels, shape[0], rows - usize::from(null), null);
-            }
-            (None, Some(_)) => return Err(ModelError::NoCondition),
-            _ => {}
+        let config = &self.config;
+        if config.class_embed.is_none() && labels.is_some() {
+            return Err(ModelError::NoCondition);
         }
-        require_labels(self.config.class_embed, labels, shape[0], self.config.time_size())
+        let (embed, null) = (config.class_embed, config.null_class);
+        require_labels(embed, null, labels, shape[0], config.time_size())
     }
 
     fn predicted(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
