@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use burn::module::Module;
-use ddm_weights::{LoadOptions, Tensors, Variant, WeightsError, load, save};
+use ddm_weights::{LoadOptions, Tensors, Variant, WeightsError, load, save_shards};
 
 use crate::DiffusersError;
 use crate::blocks::OLD_ATTENTION_NAMES;
@@ -42,7 +42,8 @@ pub(crate) fn save_component<M: Module>(
         result.map_err(|source| DiffusersError::Write { path: path.to_owned(), source })
     };
     written(directory, fs::create_dir_all(directory))?;
-    save(network, directory.join("diffusion_pytorch_model.safetensors"))?;
+    // In one file. It also removes shards of an earlier save, which diffusers would prefer.
+    save_shards(network, directory, "diffusion_pytorch_model", u64::MAX)?;
     let (path, beside) = (directory.join("config.json"), directory.join("config.json.new"));
     written(&path, fs::write(&beside, json).and_then(|()| fs::rename(&beside, &path)))
 }

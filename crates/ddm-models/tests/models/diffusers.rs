@@ -81,6 +81,11 @@ fn a_network_is_saved_with_its_settings() {
     let settings = config.with_downsample_padding(0).with_freq_shift(1.0).settings().unwrap();
     let settings = UNet2dConfig { sample_size: Some([8, 12]), ..settings };
     let network = settings.init(&device).unwrap().map(&mut Fill);
+    // Over an earlier save in shards, whose index Python would read first.
+    let stem = "diffusion_pytorch_model";
+    std::fs::create_dir_all(&directory).unwrap();
+    ddm_weights::save_shards(&settings.init(&device).unwrap(), &directory, stem, 10_000).unwrap();
+    assert!(directory.join(format!("{stem}.safetensors.index.json")).exists());
     network.to_diffusers(&directory).unwrap();
     let again = UNet::from_diffusers(&directory, &device).unwrap();
     assert_eq!(again.config(), &settings);
