@@ -95,6 +95,20 @@ pub struct Prepared<N> {
     ops: Ops,
 }
 
+/// A network as it is, which packs its weights in each call.
+impl<N> From<N> for Prepared<N> {
+    fn from(network: N) -> Self {
+        Self { network, ops: Ops::default() }
+    }
+}
+
+impl<N> Prepared<N> {
+    /// Returns the network if its weights are in it; `None` if they are packed.
+    pub fn network(&self) -> Option<&N> {
+        (!self.ops.has_weights()).then_some(&self.network)
+    }
+}
+
 impl<N: Module> Prepared<N> {
     /// Returns the network and the operations that have its weights.
     pub(crate) fn parts(&self) -> (&N, &Ops) {
@@ -145,6 +159,38 @@ impl<const D: usize, N: Network<D>> ConditionalPredictor<D> for Prepared<N> {
         self.network.output_shape_with(shape)
     }
 }
+
+/// Implements [`ConditionalPredictor`] for a prepared network by its `forward_with`.
+macro_rules! conditional {
+    ($network:ty, $rank:literal, $condition:ty, $forward:expr) => {
+        impl ddm_denoiser::ConditionalPredictor<$rank> for $crate::Prepared<$network> {
+            type Condition = $condition;
+
+            fn predict_with(
+                &self,
+                x: burn::tensor::Tensor<$rank>,
+                t: burn::tensor::Tensor<1>,
+                condition: $condition,
+            ) -> burn::tensor::Tensor<$rank> {
+                let (network, ops) = self.parts();
+                $crate::blocks::Ops::pass(&x.clone(), || $forward(network, ops, x, t, condition))
+            }
+
+            fn check_with(
+                &self,
+                shape: [usize; $rank],
+                condition: &$condition,
+            ) -> Result<(), ddm_denoiser::ModelError> {
+                self.parts().0.check_with(shape, condition)
+            }
+
+            fn output_shape_with(&self, shape: [usize; $rank]) -> Option<[usize; $rank]> {
+                self.parts().0.output_shape_with(shape)
+            }
+        }
+    };
+}
+pub(crate) use conditional;
 
 impl<N: AutoencoderNetwork> Prepared<N> {
     /// Packs the weights of an autoencoder for images of `shape`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use ddm_denoiser::{Condition, ConditionalPredictor, ModelError};
 use ddm_diffusers::{Class, SchedulerConfig};
-use ddm_models::{Control, ControlNet, ControlResiduals, UNetCondition};
+use ddm_models::{Control, ControlNet, ControlResiduals, Prepared, UNetCondition};
 use ddm_schedule::Levels;
 
 use crate::geometry::repeated;
@@ -82,7 +82,7 @@ impl Condition for Steered {
 /// A U-Net that a ControlNet steers.
 pub(crate) struct Controlled {
     pub(crate) unet: UNet,
-    pub(crate) controlnet: Arc<ControlNet>,
+    pub(crate) controlnet: Arc<Prepared<ControlNet>>,
     pub(crate) control: Control,
     /// The timesteps at which it acts; `None` for all of them.
     pub(crate) active: Option<RangeInclusive<f64>>,

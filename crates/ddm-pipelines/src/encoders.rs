@@ -1,9 +1,13 @@
 //! The text encoders of a pipeline's directory, each with its tokenizer.
 
 use burn::tensor::{Device, Tensor};
+use ddm_models::Prepared;
 use ddm_models::text::{ClipText, T5Encoder};
 
 use crate::{Loading, ModelDirectory, Part, PipelineError, Tokenizer};
+
+/// A text encoder and its tokenizer.
+pub(crate) type WithTokenizer<N> = (Tokenizer, Part<Prepared<N>>);
 
 /// Returns CLIP, of a class of transformers, and its tokenizer.
 pub(crate) fn clip(
@@ -11,7 +15,7 @@ pub(crate) fn clip(
     loading: &Loading,
     (tokenizer, encoder): (&str, &str),
     class: &str,
-) -> Result<(Tokenizer, Part<ClipText>), PipelineError> {
+) -> Result<WithTokenizer<ClipText>, PipelineError> {
     let path = directory.part(encoder, &[class])?;
     let tokenizer = directory.part(tokenizer, &["CLIPTokenizer", "CLIPTokenizerFast"])?;
     Ok((Tokenizer::open(tokenizer)?, loading.part(path)))
@@ -22,7 +26,7 @@ pub(crate) fn t5(
     directory: &ModelDirectory,
     loading: &Loading,
     (tokenizer, encoder): (&str, &str),
-) -> Result<Option<(Tokenizer, Part<T5Encoder>)>, PipelineError> {
+) -> Result<Option<WithTokenizer<T5Encoder>>, PipelineError> {
     if directory.class_of(encoder).is_none() {
         return Ok(None);
     }
@@ -44,7 +48,7 @@ pub(crate) struct Penultimate {
 /// Encodes a prompt with a CLIP text encoder.
 pub(crate) fn penultimate(
     tokenizer: &Tokenizer,
-    encoder: &Part<ClipText>,
+    encoder: &Part<Prepared<ClipText>>,
     prompt: &str,
     device: &Device,
 ) -> Result<Penultimate, PipelineError> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use ddm_diffusers::{SchedulerConfig, SetTimesteps};
+use ddm_models::Prepared;
 use ddm_models::text::{ClipText, T5Encoder};
 use ddm_models::transformer::{FluxConditions, FluxTransformer};
 use ddm_noise::NoiseSource;
@@ -26,13 +27,13 @@ pub struct Flux {
     /// CLIP's tokenizer.
     pub tokenizer: Tokenizer,
     /// CLIP.
-    pub text_encoder: Part<ClipText>,
+    pub text_encoder: Part<Prepared<ClipText>>,
     /// T5's tokenizer.
     pub tokenizer_2: Tokenizer,
     /// T5.
-    pub text_encoder_2: Part<T5Encoder>,
+    pub text_encoder_2: Part<Prepared<T5Encoder>>,
     /// The transformer.
-    pub transformer: Part<FluxTransformer>,
+    pub transformer: Part<Prepared<FluxTransformer>>,
     /// The autoencoder and the scheduler.
     pub latents: LatentTransformer,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use ddm_diffusers::{Class, SchedulerConfig, SetTimesteps};
-use ddm_models::{Control, ControlNet, UNet2dCondition, UNetCondition};
+use ddm_models::{Control, ControlNet, Prepared, UNet2dCondition, UNetCondition};
 use ddm_noise::NoiseSource;
 use ddm_schedule::Levels;
 use serde_json::Value;
@@ -26,19 +26,22 @@ use crate::{ControlImage, Part, PipelineError, Request};
 #[derive(Debug)]
 pub struct LatentDiffusion {
     /// The U-Net.
-    pub unet: Part<UNet2dCondition>,
+    pub unet: Part<Prepared<UNet2dCondition>>,
     /// The autoencoder with the scale of its latents.
     pub autoencoder: Part<Latents>,
     /// A small autoencoder for previews.
     pub preview: Option<Part<Latents>>,
     /// The ControlNet.
-    pub controlnet: Option<Part<ControlNet>>,
+    pub controlnet: Option<Part<Prepared<ControlNet>>>,
     /// The scheduler, unless a request has another.
     pub scheduler: SchedulerConfig,
     pub(crate) device: Device,
     pub(crate) geometry: Geometry,
     /// The channels of the U-Net's input, of which x is the first part.
     pub(crate) in_channels: usize,
+    /// The size of the embedded guidance scale, if the U-Net takes it. It is here so that the U-Net
+    /// need not be there before the text encoder is gone.
+    pub(crate) time_cond_size: Option<usize>,
 }
 
 /// The condition, and the one that guidance leads away from.

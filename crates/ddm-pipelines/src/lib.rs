@@ -28,6 +28,7 @@ mod part;
 mod patches;
 mod pipeline;
 mod pixart;
+mod prepare;
 mod preview;
 mod request;
 mod run;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ddm_denoiser::{ConditionalPredictor, ModelError};
+use ddm_models::Prepared;
 use ddm_models::transformer::{FluxConditions, FluxTransformer};
 
 use crate::pack::{pack, unpack};
@@ -17,7 +18,7 @@ pub(crate) fn positions(rows: usize, columns: usize, device: &Device) -> Tensor<
 }
 
 /// Flux's transformer with x as an image: it takes patches of 2×2.
-pub(crate) struct Unpacked(pub(crate) Arc<FluxTransformer>);
+pub(crate) struct Unpacked(pub(crate) Arc<Prepared<FluxTransformer>>);
 
 impl ConditionalPredictor<4> for Unpacked {
     type Condition = FluxConditions;

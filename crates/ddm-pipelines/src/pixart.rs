@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Int, Tensor};
 use ddm_diffusers::SchedulerConfig;
+use ddm_models::Prepared;
 use ddm_models::text::T5Encoder;
 use ddm_models::transformer::{PixArt, PixArtConditions};
 use ddm_noise::NoiseSource;
@@ -29,9 +30,9 @@ pub struct PixArtPipeline {
     /// T5's tokenizer.
     pub tokenizer: Tokenizer,
     /// T5.
-    pub text_encoder: Part<T5Encoder>,
+    pub text_encoder: Part<Prepared<T5Encoder>>,
     /// The transformer.
-    pub transformer: Part<PixArt>,
+    pub transformer: Part<Prepared<PixArt>>,
     /// The autoencoder and the scheduler.
     pub latents: LatentTransformer,
     /// Whether the transformer takes the size of the image.

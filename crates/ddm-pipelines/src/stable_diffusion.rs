@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::ClipText;
-use ddm_models::{TimestepEmbedding, UNetCondition};
+use ddm_models::{Prepared, TimestepEmbedding, UNetCondition};
 use ddm_noise::NoiseSource;
 
 use crate::encoders::clip;
@@ -49,7 +49,7 @@ pub struct StableDiffusion {
     /// The tokenizer.
     pub tokenizer: Tokenizer,
     /// The text encoder.
-    pub text_encoder: Part<ClipText>,
+    pub text_encoder: Part<Prepared<ClipText>>,
     /// The U-Net, the autoencoder and the scheduler.
     pub diffusion: LatentDiffusion,
     /// Whether it is a latent consistency model, which has other defaults.
@@ -130,6 +130,7 @@ impl LatentDiffusion {
             device: loading.device.clone(),
             geometry: Geometry { channels, side, factor, multiple: 1 },
             in_channels,
+            time_cond_size: size(&config, "time_cond_proj_dim"),
         })
     }
 }
@@ -155,7 +156,7 @@ impl Pipeline for StableDiffusion {
         let consistency = self.consistency;
         let defaults = Defaults { steps, strength: 0.8, strength_in_mask: 1.0, consistency };
         let scale = request.guidance.unwrap_or(scale);
-        let distilled = self.diffusion.unet.get()?.config().time_cond_proj_dim;
+        let distilled = self.diffusion.time_cond_size;
         let (text, mut dropped) = self.encode(&request.prompt)?;
         let batch = request.batch;
         let mut condition = UNetCondition::new(text.repeat_dim(0, batch));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Tensor;
 use ddm_diffusers::SchedulerConfig;
+use ddm_models::Prepared;
 use ddm_models::text::{ClipText, T5Encoder};
 use ddm_models::transformer::{Sd3Conditions, Sd3Transformer};
 use ddm_noise::NoiseSource;
@@ -25,11 +26,11 @@ pub struct StableDiffusion3 {
     /// The tokenizers of both CLIP encoders.
     pub tokenizers: [Tokenizer; 2],
     /// Both CLIP encoders, which have projections.
-    pub text_encoders: [Part<ClipText>; 2],
+    pub text_encoders: [Part<Prepared<ClipText>>; 2],
     /// T5 and its tokenizer; `None` to do without.
-    pub t5: Option<(Tokenizer, Part<T5Encoder>)>,
+    pub t5: Option<(Tokenizer, Part<Prepared<T5Encoder>>)>,
     /// The transformer.
-    pub transformer: Part<Sd3Transformer>,
+    pub transformer: Part<Prepared<Sd3Transformer>>,
     /// The autoencoder and the scheduler.
     pub latents: LatentTransformer,
     /// The width of the text's states.

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use ddm_diffusers::SchedulerConfig;
 use ddm_models::text::ClipText;
-use ddm_models::{AddedConditions, UNetCondition};
+use ddm_models::{AddedConditions, Prepared, UNetCondition};
 use ddm_noise::NoiseSource;
 
 use crate::encoders::{clip, penultimate};
@@ -43,9 +43,9 @@ use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request, Sizes, 
 #[derive(Debug)]
 pub struct StableDiffusionXl {
     /// The first text encoder and its tokenizer; the refiner has none.
-    pub first: Option<(Tokenizer, Part<ClipText>)>,
+    pub first: Option<(Tokenizer, Part<Prepared<ClipText>>)>,
     /// The second text encoder, which has a projection, and its tokenizer.
-    pub second: (Tokenizer, Part<ClipText>),
+    pub second: (Tokenizer, Part<Prepared<ClipText>>),
     /// The U-Net, the autoencoder and the scheduler.
     pub diffusion: LatentDiffusion,
     /// Whether zeros stand for a negative prompt that is not given.

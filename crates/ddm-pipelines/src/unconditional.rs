@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use ddm_denoiser::Denoiser;
 use ddm_diffusers::SchedulerConfig;
 use ddm_models::transformer::Dit;
-use ddm_models::{ClassLabels, UNet2d};
+use ddm_models::{ClassLabels, Prepared, UNet2d};
 use ddm_noise::NoiseSource;
 
 use crate::first_channels::FirstChannels;
@@ -28,7 +28,7 @@ use crate::{Generation, Loading, Part, Pipeline, PipelineError, Request};
 #[derive(Debug)]
 pub struct Unconditional {
     /// The U-Net.
-    pub unet: Part<UNet2d>,
+    pub unet: Part<Prepared<UNet2d>>,
     /// The autoencoder, for latent diffusion.
     pub autoencoder: Option<Part<Latents>>,
     /// A small autoencoder for previews.
@@ -143,7 +143,7 @@ impl Pipeline for Unconditional {
 #[derive(Debug)]
 pub struct DitPipeline {
     /// The transformer.
-    pub transformer: Part<Dit>,
+    pub transformer: Part<Prepared<Dit>>,
     /// The autoencoder and the scheduler.
     pub latents: LatentTransformer,
 }

@@ -3,16 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 use ddm_diffusers::{Class, SchedulerConfig};
 use ddm_latent::Autoencoder as _;
-use ddm_models::AutoencoderTiny;
 use ddm_models::lora::Lora;
+use ddm_models::{AutoencoderKl, AutoencoderTiny};
 use ddm_noise::TorchNoise;
 use ddm_pipelines::{
     Generation, LinearPreview, Loading, ModelDirectory, Part, Pipeline, PipelineError, Request,
     StableDiffusion, Tokenizer, open, sampler_names, scheduler_named,
 };
+use serde_json::Value;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/pipelines").join(name)
@@ -402,4 +404,88 @@ fn a_small_autoencoder_makes_previews() {
     let absent = open(golden("stable-diffusion-small"), &loading().preview("absent")).unwrap();
     let (run, x) = first(&*absent);
     assert!(run.preview(x).unwrap_err().to_string().contains("absent"));
+}
+
+fn largest(x: Tensor<4>) -> f32 {
+    x.abs().max().into_scalar()
+}
+
+/// The images of a prepared pipeline are those of one that is not.
+#[test]
+fn networks_are_prepared_unless_that_is_not_wanted() {
+    for name in ["stable-diffusion-small", "stable-diffusion-controlnet", "pixart-alpha"] {
+        let image = |loading| {
+            let pipeline = open(golden(name), &loading).unwrap();
+            start(&*pipeline, &small()).unwrap().images().unwrap()
+        };
+        let (fast, plain) = (image(loading()), image(loading().prepare(false)));
+        let off = largest(fast - plain);
+        assert!(off < 1e-5, "{name}: {off:e}");
+    }
+    let open = |loading| StableDiffusion::open(golden("stable-diffusion-small"), &loading).unwrap();
+    let packed = |loading| {
+        let pipeline = open(loading);
+        let unet = pipeline.diffusion.unet.get().unwrap();
+        (unet.network().is_none(), pipeline.text_encoder.get().unwrap().network().is_none())
+    };
+    assert_eq!(packed(loading()), (true, true));
+    assert_eq!(packed(loading().prepare(false)), (false, false));
+    // Who loads half precision wants it small.
+    assert_eq!(packed(loading().dtype(Some(FloatDType::BF16))), (false, false));
+}
+
+/// A config that names a huge image costs nothing before there is one.
+#[test]
+fn the_size_in_a_config_is_not_allocated() {
+    let folder = copy("stable-diffusion-small");
+    let path = folder.path().join("unet/config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["sample_size"] = (1_u64 << 40).into();
+    fs::write(&path, config.to_string()).unwrap();
+    let pipeline = StableDiffusion::open(folder.path(), &loading()).unwrap();
+    assert!(pipeline.diffusion.unet.get().unwrap().network().is_none());
+}
+
+/// In f16 the features of some autoencoders overflow: these stay in f32, the other networks do not.
+#[test]
+fn an_autoencoder_in_f16_is_upcast_where_its_config_says_so() {
+    struct Enlarge;
+    impl ModuleMapper for Enlarge {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            // Convolutions, so that the features between two norms grow.
+            param.map(|tensor| if D == 4 { tensor * 2e3 } else { tensor })
+        }
+    }
+    struct Half(bool);
+    impl ModuleVisitor for Half {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 &= param.val().dtype() == DType::F16;
+        }
+    }
+    let (folder, device) = (copy("stable-diffusion-small"), Device::flex());
+    let vae = folder.path().join("vae");
+    let large = AutoencoderKl::from_diffusers(&vae, &device).unwrap().map(&mut Enlarge);
+    ddm_weights::save(&large, vae.join("diffusion_pytorch_model.safetensors")).unwrap();
+    let path = vae.join("config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for upcast in [true, false] {
+        config["force_upcast"] = upcast.into();
+        fs::write(&path, config.to_string()).unwrap();
+        let in_f16 = loading().dtype(Some(FloatDType::F16));
+        let pipeline = StableDiffusion::open(folder.path(), &in_f16).unwrap();
+        let wide = StableDiffusion::open(folder.path(), &loading()).unwrap();
+        let latents = start(&pipeline, &small()).unwrap().latents();
+        let decode = |pipeline: &StableDiffusion| {
+            pipeline.diffusion.autoencoder.get().unwrap().decode(latents.clone())
+        };
+        let (found, expected) = (decode(&pipeline), decode(&wide));
+        let off = largest(found - expected.clone()) / largest(expected);
+        println!("force_upcast {upcast}: {off:e} off");
+        assert_eq!(off < 1e-5, upcast, "{off:e}");
+        let unet = pipeline.diffusion.unet.get().unwrap();
+        let unet = unet.network().unwrap();
+        let mut half = Half(true);
+        unet.visit(&mut half);
+        assert!(half.0);
+    }
 }

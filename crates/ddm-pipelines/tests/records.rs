@@ -69,7 +69,7 @@ fn a_controlnet_steers_stable_diffusion_xl() {
     let control = ControlImage { scale: 0.8, ..ControlImage::new(tensor(&record, "input.image")) };
     let request = Request { control: Some(control), sizes: SIZES, ..recorded() };
     assert!(pipeline.start(&request, noise()).is_err()); // there is no ControlNet yet
-    pipeline.diffusion.controlnet = Some(Part::new(network));
+    pipeline.diffusion.controlnet = Some(Part::new(network.into()));
     let run = pipeline.start(&request, noise()).unwrap();
     assert_is(run.images().unwrap(), &record, "image");
 }

@@ -83,11 +83,12 @@ fn lora(
             let image = image(&*open(base, &with(weight)?)?, reference)?;
             reference.check(&name, image)?;
         } else if let Some((weight, key)) = merged(output) {
-            let pipeline = StableDiffusion::open(base, &with(weight)?)?;
-            let found = match key.split_once('.') {
-                Some(("unet", key)) => weights(&*pipeline.diffusion.unet.get()?, key)?,
-                Some(("text_encoder", key)) => {
-                    weights(&*pipeline.text_encoder.get()?, &format!("text_model.{key}"))?
+            let pipeline = StableDiffusion::open(base, &with(weight)?.prepare(false))?;
+            let (unet, encoder) = (pipeline.diffusion.unet.get()?, pipeline.text_encoder.get()?);
+            let found = match (key.split_once('.'), unet.network(), encoder.network()) {
+                (Some(("unet", key)), Some(unet), _) => weights(unet, key)?,
+                (Some(("text_encoder", key)), _, Some(encoder)) => {
+                    weights(encoder, &format!("text_model.{key}"))?
                 }
                 _ => return Err(format!("{name} is of an unknown part").into()),
             };

@@ -328,6 +328,10 @@ impl AutoencoderKl {
 }
 
 impl AutoencoderNetwork for AutoencoderKl {
+    fn image_channels(&self) -> usize {
+        self.encoder.in_channels()
+    }
+
     fn encode_with(&self, ops: &Ops, x: Tensor<4>) -> Posterior<4> {
         let dtype = self.dtype(ops, &x);
         let moments = inside(x, dtype, |x| {

@@ -11,6 +11,9 @@ use crate::blocks::plain::{to_channels_first, to_channels_last};
 
 /// An autoencoder of this crate whose operations can be replaced.
 pub trait AutoencoderNetwork: Module + Autoencoder<4> {
+    /// Returns the number of channels of the images.
+    fn image_channels(&self) -> usize;
+
     /// Returns `q(z | x)`, computed with `ops`.
     fn encode_with(&self, ops: &Ops, x: Tensor<4>) -> Posterior<4>;
 
@@ -62,7 +65,7 @@ macro_rules! autoencoder {
                 Ops::pass(&z.clone(), || self.decode_with(&Ops::default(), z))
             }
             fn check_image(&self, shape: [usize; 4]) -> Result<(), ModelError> {
-                let (channels, factor) = (self.encoder.in_channels(), self.factor());
+                let (channels, factor) = (self.image_channels(), self.factor());
                 require_image("an image", shape, channels, factor)
             }
             fn check_latent(&self, shape: [usize; 4]) -> Result<(), ModelError> {

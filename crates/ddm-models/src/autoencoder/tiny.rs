@@ -298,6 +298,10 @@ impl AutoencoderTiny {
 }
 
 impl AutoencoderNetwork for AutoencoderTiny {
+    fn image_channels(&self) -> usize {
+        self.encoder.in_channels()
+    }
+
     fn encode_with(&self, ops: &Ops, x: Tensor<4>) -> Posterior<4> {
         certain(self.run(ops, &self.encoder, (x + 1.0) / 2.0))
     }

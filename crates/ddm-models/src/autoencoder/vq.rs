@@ -265,6 +265,10 @@ impl VqModel {
 }
 
 impl AutoencoderNetwork for VqModel {
+    fn image_channels(&self) -> usize {
+        self.encoder.in_channels()
+    }
+
     fn encode_with(&self, ops: &Ops, x: Tensor<4>) -> Posterior<4> {
         let dtype = self.dtype(ops, &x);
         certain(inside(x, dtype, |x| ops.conv2d(&self.quant_conv, self.encoder.forward(ops, x))))

@@ -44,7 +44,11 @@ pub(super) fn conv2d_add(
     let options = options(layer, [height, width]);
     let bias = layer.bias.as_ref().map(|bias| parameter(bias, &x));
     let plus = ConvPlus { bias, per_sample, residual };
-    weights.record_conv(layer.weight.id, x.dims(), layer.weight.dims(), options);
+    if let Some(shape) =
+        weights.record_conv(layer.weight.id, x.dims(), layer.weight.dims(), options)
+    {
+        return Tensor::zeros(shape, (&x.device(), x.dtype()));
+    }
     match weights.conv(layer.weight.id) {
         Some(packed) => kernels::conv2d_packed(x, packed, plus, options),
         None => {
@@ -60,8 +64,12 @@ pub(super) fn linear_add<const D: usize>(
     x: Tensor<D>,
     residual: Option<Tensor<D>>,
 ) -> Tensor<D> {
+    if weights.record_linear(layer.weight.id) {
+        let mut shape = x.dims();
+        shape[D - 1] = layer.weight.dims()[1];
+        return Tensor::zeros(shape, (&x.device(), x.dtype()));
+    }
     let bias = layer.bias.as_ref().map(|bias| parameter(bias, &x));
-    weights.record_linear(layer.weight.id);
     match weights.linear(layer.weight.id) {
         Some(packed) => kernels::linear_packed(x, packed, bias, residual),
         None => {

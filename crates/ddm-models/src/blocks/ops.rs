@@ -19,6 +19,16 @@ macro_rules! kernel {
     };
 }
 
+/// Returns x from the method if the pass is a trial, whose numbers do not matter.
+macro_rules! trial {
+    ($ops:ident, $x:ident) => {
+        #[cfg(feature = "kernels")]
+        if $ops.weights.is_trial() {
+            return $x;
+        }
+    };
+}
+
 /// The operations of the networks, a method each.
 ///
 /// Images are `[batch, height, width, channels]` inside a network. Each method takes the burn layer
@@ -37,6 +47,14 @@ pub(crate) fn pack<N>(network: N, _: impl FnOnce(&N, &Ops), _: Option<usize>) ->
 }
 
 impl Ops {
+    /// Returns whether there are packed weights.
+    pub(crate) fn has_weights(&self) -> bool {
+        #[cfg(feature = "kernels")]
+        return matches!(self.weights, super::packing::Weights::Packed(_));
+        #[cfg(not(feature = "kernels"))]
+        false
+    }
+
     /// Runs a pass through a network that starts from x.
     ///
     /// Kernels start faster within one pass than each from outside; on other devices this is a plain
@@ -138,6 +156,7 @@ impl Ops {
     /// Source: Wu & He, *Group Normalization*, eq. 1–7, arXiv 1803.08494.
     #[must_use]
     pub fn group_norm(&self, layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+        trial!(self, x);
         kernel!(x, fast::group_norm(layer, x, false));
         plain::group_norm(layer, x)
     }
@@ -146,6 +165,7 @@ impl Ops {
     /// since a kernel can fuse them.
     #[must_use]
     pub fn group_norm_silu(&self, layer: &GroupNorm, x: Tensor<4>) -> Tensor<4> {
+        trial!(self, x);
         kernel!(x, fast::group_norm(layer, x, true));
         plain::silu(plain::group_norm(layer, x))
     }
@@ -156,6 +176,7 @@ impl Ops {
     /// Source: Ba et al., *Layer Normalization*, eq. 4, arXiv 1607.06450.
     #[must_use]
     pub fn layer_norm<const D: usize>(&self, layer: &LayerNorm, x: Tensor<D>) -> Tensor<D> {
+        trial!(self, x);
         // burn's own on every device: its layer does not show its epsilon.
         plain::layer_norm(layer, x)
     }
@@ -165,6 +186,7 @@ impl Ops {
     /// Source: Hendrycks & Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415.
     #[must_use]
     pub fn silu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        trial!(self, x);
         kernel!(x, ddm_kernels::burn::silu(x));
         plain::silu(x)
     }
@@ -188,6 +210,7 @@ impl Ops {
     /// ```
     #[must_use]
     pub fn attention(&self, q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
+        trial!(self, q);
         kernel!(q, fast::attention(q, k, v, heads));
         plain::attention(q, k, v, heads)
     }
@@ -219,6 +242,7 @@ impl Ops {
         heads: usize,
         options: AttentionOptions,
     ) -> Tensor<3> {
+        trial!(self, q);
         #[cfg(feature = "kernels")]
         if ddm_kernels::burn::supports(&q) && (options.bias.is_none() || !q.device().is_autodiff())
         {
@@ -232,6 +256,7 @@ impl Ops {
     /// Source: Ba et al., *Layer Normalization*, eq. 4, arXiv 1607.06450.
     #[must_use]
     pub fn normalize<const D: usize>(&self, x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+        trial!(self, x);
         kernel!(x, fast::normalize(x, epsilon));
         plain::normalize(x, epsilon)
     }
@@ -242,12 +267,14 @@ impl Ops {
     /// Source: Zhang & Sennrich, *Root Mean Square Layer Normalization*, eq. 4, arXiv 1910.07467.
     #[must_use]
     pub fn rms_norm<const D: usize>(&self, layer: &RmsNorm, x: Tensor<D>) -> Tensor<D> {
+        trial!(self, x);
         plain::rms_norm(layer, x)
     }
 
     /// Returns the activation of each element.
     #[must_use]
     pub fn activate<const D: usize>(&self, activation: Activation, x: Tensor<D>) -> Tensor<D> {
+        trial!(self, x);
         match activation {
             Activation::Silu => self.silu(x),
             other => other.forward(x),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::tensor::{DType, Tensor};
-use ddm_kernels::burn::{PackedConv, PackedLinear};
+use burn::tensor::{DType, Device, Tensor};
+use ddm_kernels::burn::{PackedConv, PackedLinear, supports};
 use ddm_kernels::conv::{Conv2d, ConvMethod, ConvOptions, ConvWeights, Transform};
 
 use super::Ops;
@@ -56,20 +56,31 @@ impl Weights {
         }
     }
 
+    /// Whether the pass only finds out which weights are used: its numbers do not matter.
+    pub(super) fn is_trial(&self) -> bool {
+        matches!(self, Self::Recording(_))
+    }
+
+    /// In a trial, notes the use of a weight and returns the shape of the output.
     pub(super) fn record_conv(
         &self,
         id: ParamId,
         x: [usize; 4],
         weights: [usize; 4],
         options: ConvOptions,
-    ) {
-        if let (Self::Recording(_), Ok(conv)) = (self, Conv2d::new(x, weights, options)) {
-            self.record(id, Use::Conv(conv));
+    ) -> Option<[usize; 4]> {
+        if !self.is_trial() {
+            return None;
         }
+        let conv = Conv2d::new(x, weights, options).ok()?;
+        self.record(id, Use::Conv(conv));
+        Some(conv.output_shape())
     }
 
-    pub(super) fn record_linear(&self, id: ParamId) {
+    /// In a trial, notes the use of a weight and returns true.
+    pub(super) fn record_linear(&self, id: ParamId) -> bool {
         self.record(id, Use::Linear);
+        self.is_trial()
     }
 
     fn record(&self, id: ParamId, used: Use) {
@@ -92,9 +103,13 @@ pub(crate) fn pack<N: Module>(
     trial: impl FnOnce(&N, &Ops),
     memory: Option<usize>,
 ) -> (N, Ops) {
+    let kernels = |device: &Device| supports(&Tensor::<1>::zeros([1], (device, DType::F32)));
+    if !network.devices().first().is_some_and(kernels) {
+        return (network, Ops::default()); // a trial would only take time
+    }
     let uses = Arc::new(Mutex::new(Vec::new()));
     trial(&network, &Ops { weights: Weights::Recording(uses.clone()) });
-    // Nothing is recorded where the kernels do not compute: on other devices, and in f64.
+    // Nothing is recorded in f64, where the kernels do not compute.
     let uses = std::mem::take(&mut *uses.lock().unwrap_or_else(PoisonError::into_inner));
     if uses.is_empty() {
         return (network, Ops::default());

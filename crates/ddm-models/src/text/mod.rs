@@ -6,6 +6,7 @@
 mod clip;
 mod clip_config;
 mod clip_layer;
+mod prepared;
 mod relative_position;
 mod t5;
 mod t5_block;

@@ -16,7 +16,7 @@ use super::{DitConfig, predicted_channels};
 use crate::blocks::Ops;
 use crate::component::component;
 use crate::conditioning::check_labels;
-use crate::{DiffusersError, Network};
+use crate::{DiffusersError, Network, Prepared};
 
 /// A transformer `F(x, t)` of image patches, with classes: `[batch, channels, height, width]`.
 ///
@@ -139,6 +139,13 @@ impl Dit {
         Tensor::full([batch], self.classes() as i64, device)
     }
 
+    /// Returns the number of channels of x and the height and width of a patch.
+    #[must_use]
+    pub fn patches(&self) -> [usize; 2] {
+        let [_, channels, size, _] = self.pos_embed.one_patch();
+        [channels, size]
+    }
+
     fn predicted(&self, [batch, _, height, width]: [usize; 4]) -> [usize; 4] {
         [batch, predicted_channels(&self.proj_out_2, &self.pos_embed), height, width]
     }
@@ -204,5 +211,13 @@ impl ConditionalPredictor<4> for Dit {
     }
     fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
         Some(self.predicted(shape))
+    }
+}
+
+impl Prepared<Dit> {
+    /// As [`Dit::null_classes`].
+    #[must_use]
+    pub fn null_classes(&self, batch: usize, device: &Device) -> Tensor<1, Int> {
+        self.parts().0.null_classes(batch, device)
     }
 }

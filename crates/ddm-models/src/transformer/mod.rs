@@ -17,6 +17,7 @@ mod modulation;
 mod patches;
 mod pixart;
 mod pixart_config;
+mod prepared;
 mod rope;
 mod sd3;
 mod sd3_config;

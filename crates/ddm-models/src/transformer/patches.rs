@@ -69,6 +69,11 @@ impl PatchEmbed {
         self.proj.weight.dims()[1]
     }
 
+    /// Returns the shape of an image of one patch.
+    pub(super) fn one_patch(&self) -> [usize; 4] {
+        [1, self.channels(), self.size(), self.size()]
+    }
+
     /// Returns the dtype of the weights.
     pub(super) fn dtype(&self) -> DType {
         self.proj.weight.val().dtype()

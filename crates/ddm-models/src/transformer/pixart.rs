@@ -157,6 +157,11 @@ impl PixArt {
         component(directory.as_ref(), init, str::to_owned, &[])
     }
 
+    /// Whether the height and width of the image are part of the condition.
+    pub(super) fn takes_size(&self) -> bool {
+        self.adaln_single.emb.resolution_embedder.is_some()
+    }
+
     /// Returns the prediction for x, `[batch, channels, height, width]`, at t, `[batch]` in 0 … 1000.
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, t: Tensor<1>, conditions: PixArtConditions) -> Tensor<4> {
@@ -209,7 +214,7 @@ impl ConditionalPredictor<4> for PixArt {
         require_dims("the shape of the text's states", found, [batch, tokens, self.text_width])?;
         let mask = conditions.encoder_attention_mask.as_ref().map(Tensor::dims);
         require_part("the shape of the text's mask", mask, mask.map(|_| [batch, tokens]))?;
-        let sized = self.adaln_single.emb.resolution_embedder.is_some();
+        let sized = self.takes_size();
         let dims = |part: &Option<Tensor<2>>| part.as_ref().map(Tensor::dims);
         let of_size = |numbers| sized.then_some([batch, numbers]);
         require_part("the shape of the resolution", dims(&conditions.resolution), of_size(2))?;

@@ -1,6 +1,8 @@
 //! What text-conditional U-Nets take beside x and t.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
+
+use super::{AdditionEmbed, ClassEmbed, UNet2dConditionConfig};
 
 /// What a [`UNet2dCondition`](crate::UNet2dCondition) takes beside x and t. Each tensor has a row per
 /// sample.
@@ -61,6 +63,32 @@ impl From<Tensor<1, Int>> for ClassLabels {
 }
 
 impl UNetCondition {
+    /// Returns a condition of zeros that a network with this configuration takes, for one sample: to
+    /// find out which weights it uses.
+    pub(super) fn blank(config: &UNet2dConditionConfig, device: &Device) -> Self {
+        let zeros = |size| Tensor::<2>::zeros([1, size], (device, DType::F32));
+        let channels = config.encoder_hid_dim.unwrap_or(config.text_size());
+        let text = Tensor::zeros([1, 1, channels], (device, DType::F32));
+        let class_labels = config.class_embed.map(|embed| match embed {
+            ClassEmbed::Table(_) => ClassLabels::Class(Tensor::zeros([1], device)),
+            ClassEmbed::Timestep => ClassLabels::Number(Tensor::zeros([1], (device, DType::F32))),
+            ClassEmbed::Identity => ClassLabels::Vector(zeros(config.time_size())),
+            ClassEmbed::Projection(size) | ClassEmbed::SimpleProjection(size) => {
+                ClassLabels::Vector(zeros(size))
+            }
+        });
+        let added = match config.addition_embed {
+            Some(AdditionEmbed::TextTime { sinusoids, size }) => {
+                // One number in place of six: the sizes and the pooled text are joined.
+                let text_embeds = zeros(size.saturating_sub(sinusoids));
+                Some(AddedConditions { text_embeds, time_ids: zeros(1) })
+            }
+            _ => None,
+        };
+        let timestep_cond = config.time_cond_proj_dim.map(zeros);
+        Self { class_labels, added, timestep_cond, ..Self::new(text) }
+    }
+
     /// Returns a condition of a text alone, `[batch, length, channels]`.
     #[must_use]
     pub fn new(encoder_hidden_states: Tensor<3>) -> Self {

@@ -20,7 +20,7 @@ fn clip_is_that_of_transformers() {
         let reference = Recorded::of(name);
         let ids = reference.ints::<2>("input_ids");
         assert_eq!(ids.dims()[1], length);
-        let output = encoder.forward(ids).unwrap();
+        let output = encoder.forward(ids.clone()).unwrap();
         let penultimate = output.hidden_states.len() - 2;
         reference.assert("last_hidden_state", output.last_hidden_state.clone());
         reference.assert("penultimate", output.hidden_states[penultimate].clone());
@@ -31,6 +31,12 @@ fn clip_is_that_of_transformers() {
             None => reference.assert("pooler_output", output.pooled),
         }
         assert_eq!(encoder.projection().is_some(), projects);
+        let fast = encoder.prepare();
+        let output = fast.forward(ids).unwrap();
+        assert!(fast.network().is_none());
+        reference.assert("last_hidden_state", output.last_hidden_state);
+        let last = output.hidden_states[penultimate + 1].clone();
+        reference.assert("last_hidden_state", fast.final_norm(last));
     }
 }
 
@@ -48,7 +54,11 @@ fn t5_is_that_of_transformers() {
         reference.assert("hidden_state_1", states[1].clone());
         let all = encoder.forward(ids.clone(), None).unwrap();
         reference.assert("last_hidden_state", all);
-        let masked = encoder.forward(ids, Some(mask)).unwrap();
+        let masked = encoder.forward(ids.clone(), Some(mask.clone())).unwrap();
+        reference.assert("last_hidden_state_masked", masked);
+        let fast = encoder.prepare();
+        assert!(fast.network().is_none());
+        let masked = fast.forward(ids, Some(mask)).unwrap();
         reference.assert("last_hidden_state_masked", masked);
     }
 }

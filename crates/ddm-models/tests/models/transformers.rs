@@ -40,9 +40,13 @@ fn pixart_is_that_of_diffusers() {
         let reference = Recorded::of(name);
         let (x, conditions) = (reference.tensor::<4>("x"), pixart_conditions(&reference));
         network.check_with(x.dims(), &conditions).unwrap();
-        let out = network.predict_with(x.clone(), reference.tensor("t"), conditions);
+        let out = network.predict_with(x.clone(), reference.tensor("t"), conditions.clone());
         assert_eq!(network.output_shape_with(x.dims()), Some(out.dims()));
         reference.assert("out", out);
+        let fast = network.prepare();
+        fast.check_with(x.dims(), &conditions).unwrap();
+        assert!(fast.network().is_none());
+        reference.assert("out", fast.predict_with(x, reference.tensor("t"), conditions));
     }
 }
 
@@ -62,9 +66,12 @@ fn sd3_is_that_of_diffusers() {
         let reference = Recorded::of(name);
         let (x, conditions) = (reference.tensor::<4>("x"), sd3_conditions(&reference));
         network.check_with(x.dims(), &conditions).unwrap();
-        let out = network.predict_with(x.clone(), reference.tensor("t"), conditions);
+        let out = network.predict_with(x.clone(), reference.tensor("t"), conditions.clone());
         assert_eq!(network.output_shape_with(x.dims()), Some(out.dims()));
         reference.assert("out", out);
+        let fast = network.prepare();
+        assert!(fast.network().is_none());
+        reference.assert("out", fast.predict_with(x, reference.tensor("t"), conditions));
     }
 }
 
@@ -92,7 +99,13 @@ fn flux_is_that_of_diffusers() {
         let out = network.forward(x.clone(), t.clone(), conditions.clone());
         assert_eq!(network.output_shape_with(x.dims()), Some(out.dims()));
         reference.assert("out", out);
-        reference.assert("out", network.predict_with(x, t * 1000.0, conditions));
+        let predict = |network: &dyn ConditionalPredictor<3, Condition = FluxConditions>| {
+            network.predict_with(x.clone(), t.clone() * 1000.0, conditions.clone())
+        };
+        reference.assert("out", predict(&network));
+        let fast = network.prepare();
+        assert!(fast.network().is_none() && fast.takes_guidance() == guided);
+        reference.assert("out", predict(&fast));
     }
 }
 

@@ -58,11 +58,19 @@ fn text_conditional_predictions_are_those_of_diffusers() {
         let network = UNet2dCondition::from_diffusers(directory(name), &device).unwrap();
         let recorded = Recorded::of(name);
         let condition = UNetCondition { class_labels: labels(&recorded), ..recorded.condition() };
-        let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor("t"));
+        let (x, t) = (recorded.tensor::<4>("x"), recorded.tensor::<1>("t"));
         network.check_with(x.dims(), &condition).unwrap();
         let expected = recorded.tensor::<4>("out").dims();
         assert_eq!(network.output_shape_with(x.dims()), Some(expected));
-        recorded.assert("out", network.predict_with(x, t, condition));
+        recorded.assert("out", network.predict_with(x.clone(), t.clone(), condition.clone()));
+        // Its weights packed, for this size and for another.
+        let [_, _, height, width] = x.dims();
+        for size in [[height, width], [64, 64]] {
+            let fast = network.clone().prepare_for(size, None).unwrap();
+            assert!(fast.network().is_none() && fast.config() == network.config());
+            let out = fast.predict_with(x.clone(), t.clone(), condition.clone());
+            recorded.assert("out", out);
+        }
     }
 }
 
@@ -159,9 +167,15 @@ fn residuals_of_a_controlnet_are_those_of_diffusers() {
         }
         recorded.assert(&format!("{prefix}mid{suffix}"), residuals.mid);
     }
-    let fast = network.prepare(x.dims(), &condition, &full, None).unwrap();
-    let residuals = fast.residuals(x, t, &condition, &full);
-    recorded.assert("mid", residuals.mid);
+    let [_, _, height, width] = x.dims();
+    for fast in [
+        network.clone().prepare(x.dims(), &condition, &full, None).unwrap(),
+        network.prepare_for([height, width], None).unwrap(),
+    ] {
+        fast.check(x.dims(), &condition, &full).unwrap();
+        let residuals = fast.residuals(x.clone(), t.clone(), &condition, &full);
+        recorded.assert("mid", residuals.mid);
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ use super::up::Up;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
 use crate::blocks::{EmbeddingMlp, Ops};
 use crate::component::{component, current_name};
+use crate::prepared::conditional;
 use crate::{DiffusersError, Prepared};
 
 /// A U-Net `F(x, t, c)` for images or latents with a text c, and further conditions: the network of
@@ -161,6 +162,40 @@ impl UNet2dCondition {
         }))
     }
 
+    /// As [`prepare`](Self::prepare), for images of this height and width and any condition.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use ddm_denoiser::ConditionalPredictor;
+    /// use ddm_models::{PerLevel, UNet2dConditionConfig, UNetCondition};
+    /// let device = Device::flex();
+    /// let network = UNet2dConditionConfig {
+    ///     block_out_channels: vec![8, 8, 16, 16],
+    ///     norm_num_groups: 4,
+    ///     attention_head_dim: PerLevel::All(2),
+    ///     cross_attention_dim: PerLevel::All(12),
+    ///     ..Default::default()
+    /// };
+    /// let fast = network.init(&device)?.prepare_for([16, 16], None)?;
+    /// let x = Tensor::<4>::ones([1, 4, 16, 16], &device);
+    /// let text = UNetCondition::new(Tensor::ones([1, 5, 12], &device));
+    /// assert_eq!(fast.predict_with(x, Tensor::zeros([1], &device), text).dims(), [1, 4, 16, 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the network does not take images of this size.
+    pub fn prepare_for(
+        self,
+        [height, width]: [usize; 2],
+        memory: Option<usize>,
+    ) -> Result<Prepared<Self>, ModelError> {
+        let shape = [1, self.config.in_channels, height, width];
+        let condition = UNetCondition::blank(&self.config, &self.conv_in.weight.device());
+        self.prepare(shape, &condition, memory)
+    }
+
     fn encoder(&self) -> Encoder<'_> {
         Encoder {
             config: &self.config,
@@ -190,19 +225,19 @@ impl ConditionalPredictor<4> for UNet2dCondition {
     }
 }
 
-impl ConditionalPredictor<4> for Prepared<UNet2dCondition> {
-    type Condition = UNetCondition;
-
-    fn predict_with(&self, x: Tensor<4>, t: Tensor<1>, condition: UNetCondition) -> Tensor<4> {
-        let (network, ops) = self.parts();
-        Ops::pass(&x.clone(), || network.forward_with(ops, x, t, &condition))
+conditional!(
+    UNet2dCondition,
+    4,
+    UNetCondition,
+    |network: &UNet2dCondition, ops: &Ops, x, t, condition| {
+        network.forward_with(ops, x, t, &condition)
     }
+);
 
-    fn check_with(&self, shape: [usize; 4], condition: &UNetCondition) -> Result<(), ModelError> {
-        self.parts().0.check_with(shape, condition)
-    }
-
-    fn output_shape_with(&self, shape: [usize; 4]) -> Option<[usize; 4]> {
-        self.parts().0.output_shape_with(shape)
+impl Prepared<UNet2dCondition> {
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &UNet2dConditionConfig {
+        self.parts().0.config()
     }
 }

@@ -194,6 +194,25 @@ impl ControlNet {
         }))
     }
 
+    /// As [`prepare`](Self::prepare), for latents of this height and width and any inputs.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the network does not take latents of this size.
+    pub fn prepare_for(
+        self,
+        [height, width]: [usize; 2],
+        memory: Option<usize>,
+    ) -> Result<Prepared<Self>, ModelError> {
+        let device = self.conv_in.weight.device();
+        let (factor, channels) = (self.config.factor(), self.config.conditioning_channels);
+        let image = [1, channels, factor * height, factor * width];
+        let control = Control::new(Tensor::zeros(image, (&device, DType::F32)));
+        let condition = UNetCondition::blank(&self.config.unet, &device);
+        let shape = [1, self.config.unet.in_channels, height, width];
+        self.prepare(shape, &condition, &control, memory)
+    }
+
     fn encoder(&self) -> Encoder<'_> {
         Encoder {
             config: &self.config.unet,
@@ -208,6 +227,26 @@ impl ControlNet {
 }
 
 impl Prepared<ControlNet> {
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &ControlNetConfig {
+        self.parts().0.config()
+    }
+
+    /// As [`ControlNet::check`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn check(
+        &self,
+        shape: [usize; 4],
+        condition: &UNetCondition,
+        control: &Control,
+    ) -> Result<(), ModelError> {
+        self.parts().0.check(shape, condition, control)
+    }
+
     /// As [`ControlNet::residuals`].
     #[must_use]
     pub fn residuals(

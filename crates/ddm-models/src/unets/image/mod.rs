@@ -30,7 +30,7 @@ use crate::blocks::{EmbeddingMlp, Ops};
 use crate::component::{component, current_name};
 use crate::conditioning::null_vector;
 use crate::error::require_image;
-use crate::{DiffusersError, Network};
+use crate::{DiffusersError, Network, Prepared};
 
 /// A U-Net `F(x, t)` for images, optionally with classes: DDPM's, NCSN++ and those of consistency models.
 ///
@@ -216,5 +216,13 @@ impl Network<4> for UNet2d {
         let found = format!("of {predicted} channels");
         let expected = format!("the {channels} of x, or twice as many with a learned variance");
         Err(ModelError::Shape { what: "the U-Net's prediction", found, expected })
+    }
+}
+
+impl Prepared<UNet2d> {
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &UNet2dConfig {
+        self.parts().0.config()
     }
 }
