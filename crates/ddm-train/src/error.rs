@@ -5,6 +5,8 @@ use ddm_noise::NoiseError;
 use ddm_schedule::Invalid;
 use thiserror::Error;
 
+use crate::CheckpointError;
+
 /// An error of training.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
@@ -40,6 +42,9 @@ pub enum TrainError {
         /// The reason.
         reason: String,
     },
+    /// A checkpoint that cannot be written or continued from.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A loss that became non-finite.
     #[error(
         "the loss of step {step} is {loss}; try a smaller learning rate or clip gradients, and \

@@ -6,7 +6,7 @@
 //! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
 //!   averages of other widths after training;
 //! * [`ConditionDropout`] prepares a network for classifier-free guidance;
-//! * [`Training`] is a plain training loop.
+//! * [`Training`] is a plain training loop; in a folder of [`Checkpoints`] it survives any interruption.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -23,17 +23,21 @@
 //! # Ok::<(), ddm_train::TrainError>(())
 //! ```
 
+mod checkpoint;
 mod dropout;
 mod ema;
 mod error;
 mod example;
 mod hybrid;
+mod keep;
 mod objective;
+mod state;
 mod stopped;
 mod times;
 mod training;
 mod weighting;
 
+pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint};
 pub use dropout::ConditionDropout;
 pub use ema::{Decay, Ema, PowerDecay, reconstruct};
 pub use error::TrainError;

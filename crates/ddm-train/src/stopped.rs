@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::{TrainError, Trained};
 
@@ -30,6 +31,8 @@ pub struct Stopped<M> {
     /// Network, average and losses of the last report, when all losses were finite; those of the
     /// start if there was no report.
     pub trained: Box<Trained<M>>,
+    /// The last checkpoint, to continue from, of a training that saved some.
+    pub checkpoint: Option<PathBuf>,
 }
 
 impl<M> fmt::Debug for Stopped<M> {
@@ -37,13 +40,18 @@ impl<M> fmt::Debug for Stopped<M> {
         f.debug_struct("Stopped")
             .field("error", &self.error)
             .field("losses", &self.trained.losses)
+            .field("checkpoint", &self.checkpoint)
             .finish_non_exhaustive()
     }
 }
 
 impl<M> fmt::Display for Stopped<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        self.error.fmt(f)?;
+        match &self.checkpoint {
+            Some(path) => write!(f, "; the last checkpoint is {}", path.display()),
+            None => Ok(()),
+        }
     }
 }
 

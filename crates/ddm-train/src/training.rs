@@ -3,16 +3,22 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Gradients, Tensor, TensorData};
-use ddm_noise::{HostNoise, NoiseSource, Stream};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use ddm_noise::{HostNoise, Stream};
 use ddm_schedule::Invalid;
+use rand::Rng;
 
-use crate::{Decay, Ema, Stopped, TrainError};
+use crate::keep::{InFolder, Keep, Nowhere};
+use crate::state::State;
+use crate::{Checkpoints, Decay, Ema, Stopped, TrainError};
 
 /// A plain training loop: draw, loss, backward, optimizer step, moving average.
+///
+/// The noise of a step is addressed by the seed and the step, so that step n needs no history;
+/// [`resume`](Self::resume) saves checkpoints and continues from the last.
 ///
 /// It reads the losses from the device only every ten steps, and keeps the network and the average
 /// of that report. If a loss is not finite, it calls `loss` again with that network and the noise
@@ -105,8 +111,8 @@ impl<D: Decay + Clone> Training<D> {
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read = async |tensor: Tensor<1>| values(tensor.try_into_data());
-        let learning_rate = learning_rate.into();
-        at_once(self.train(network, optimizer, learning_rate, loss, report, read))
+        let rate = learning_rate.into();
+        at_once(self.train(network, optimizer, rate, loss, report, read, Nowhere))
     }
 
     /// Trains as [`run_with`](Self::run_with), for targets that cannot wait for the device, such as
@@ -124,10 +130,71 @@ impl<D: Decay + Clone> Training<D> {
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read = async |tensor: Tensor<1>| values(tensor.into_data_async().await);
-        let learning_rate = learning_rate.into();
-        self.train(network, optimizer, learning_rate, loss, report, read).await
+        let rate = learning_rate.into();
+        self.train(network, optimizer, rate, loss, report, read, Nowhere).await
     }
 
+    /// Trains as [`run_with`](Self::run_with), from the last checkpoint of a folder on, and saves
+    /// checkpoints there: those that are due and one at the end.
+    ///
+    /// A training that was interrupted, however, and goes on is the training that was not: network,
+    /// average, optimizer and learning rate continue from the checkpoint, and the noise of a step depends
+    /// on the seed and the step alone. On burn's flex all its bits are the same. That holds if `loss`
+    /// draws all that it draws, batches included, from the noise, and keeps nothing from step to step.
+    ///
+    /// All else is as for a new training: give a network, an optimizer and a learning rate of the same
+    /// kinds, and as many steps as before or more. A constant learning rate may be another one.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::optim::AdamWConfig;
+    /// use burn::tensor::{Device, Tensor};
+    /// use ddm_train::{Checkpoints, Training};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let device = Device::flex().autodiff();
+    /// let train = |steps| {
+    ///     let checkpoints = Checkpoints::open(folder)?.every(10)?;
+    ///     let training = Training { steps, ema_decay: 0.9, seed: 1 };
+    ///     let (network, adam) = (LinearConfig::new(1, 1).init(&device), AdamWConfig::new().init());
+    ///     let loss = |network: &burn::nn::Linear, _: &mut _| {
+    ///         Ok((network.forward(Tensor::<2>::ones([8, 1], &device)) - 3.0).square().mean())
+    ///     };
+    ///     let trained = training.resume(&checkpoints, network, adam, 0.1, loss, |_| ())?;
+    ///     Ok::<_, Box<dyn std::error::Error>>(trained)
+    /// };
+    /// train(20)?;
+    /// let trained = train(40)?; // takes 20 steps more
+    /// assert_eq!(trained.losses.len(), 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`run`](Self::run), and [`TrainError::Checkpoint`] if a checkpoint cannot be
+    /// written, is of another training, or none is whole.
+    pub fn resume<M: Module + ModuleDisplay>(
+        &self,
+        checkpoints: &Checkpoints,
+        network: M,
+        optimizer: ModuleOptimizer,
+        learning_rate: impl Into<ModuleLrScheduler>,
+        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        report: impl FnMut(Progress),
+    ) -> Result<Trained<M>, Stopped<M>> {
+        let read = async |tensor: Tensor<1>| values(tensor.try_into_data());
+        let (keep, rate) =
+            (InFolder { checkpoints, seed: self.seed, steps: self.steps }, learning_rate.into());
+        let run = at_once(self.train(network, optimizer, rate, loss, report, read, keep));
+        run.map_err(|stopped| {
+            let last = checkpoints.last().ok().flatten();
+            Stopped { checkpoint: last.map(|last| last.directory().to_owned()), ..stopped }
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "those of `run_async`, and where to keep states")]
     async fn train<M: Module>(
         &self,
         network: M,
@@ -136,60 +203,80 @@ impl<D: Decay + Clone> Training<D> {
         loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
         read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
+        keep: impl Keep<M, D>,
     ) -> Result<Trained<M>, Stopped<M>> {
         let mut trained = Trained { average: network.valid(), network, losses: Vec::new() };
-        match self.steps(&mut trained, optimizer, learning_rate, loss, report, read).await {
+        let run = async {
+            Invalid::require(self.steps > 0, "training steps", 0.0, "at least 1")?;
+            let ema = Ema::new(&trained.network, self.ema_decay.clone())?;
+            let network = trained.network.clone();
+            let state = State { step: 0, network, ema, optimizer, learning_rate };
+            let (state, losses) = keep.start(state)?;
+            trained.losses = losses;
+            self.steps(&mut trained, state, loss, report, read, keep).await
+        };
+        match run.await {
             Ok(()) => Ok(trained),
-            Err(error) => Err(Stopped { error, trained: Box::new(trained) }),
+            Err(error) => Err(Stopped { error, trained: Box::new(trained), checkpoint: None }),
         }
     }
 
-    /// Runs the steps. `trained` is the result of the last report, when all losses were finite.
+    /// Takes the steps that are left. `trained` is the result of the last report, when all losses were
+    /// finite.
     async fn steps<M: Module>(
         &self,
         trained: &mut Trained<M>,
-        mut optimizer: ModuleOptimizer,
-        mut learning_rate: ModuleLrScheduler,
+        mut state: State<M, D>,
         mut loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
         mut report: impl FnMut(Progress),
         read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
+        keep: impl Keep<M, D>,
     ) -> Result<(), TrainError> {
-        let steps = self.steps;
-        Invalid::require(steps > 0, "training steps", 0.0, "at least 1")?;
-        let mut network = trained.network.clone();
-        let mut ema = Ema::new(&network, self.ema_decay.clone())?;
-        let mut noise = HostNoise::new(self.seed);
-        noise.switch_to(Stream::Training);
-        let (mut unread, mut drawn_from) = (Vec::new(), Vec::new());
-
-        for step in 1..=steps {
-            drawn_from.push(noise.clone());
-            let loss_of_step = loss(&network, &mut noise)?;
-            let gradients = GradientsParams::from_grads(backward(&loss_of_step), &network);
-            network = optimizer.step(learning_rate.step(), network, gradients);
-            ema.update(&network)?;
+        let (steps, devices) = (self.steps, state.network.devices());
+        let mut unread = Vec::new();
+        (trained.network, trained.average) = (state.network.clone(), state.ema.average().clone());
+        while state.step < steps {
+            let step = state.step + 1;
+            let loss_of_step = loss(&state.network, &mut self.noise(step, &devices))?;
+            let gradients = GradientsParams::from_grads(backward(&loss_of_step), &state.network);
+            let rate = state.learning_rate.step();
+            state.network = state.optimizer.step(rate, state.network, gradients);
+            state.ema.update(&state.network)?;
+            state.step = step;
             unread.push(loss_of_step.inner().mean());
-            if !step.is_multiple_of(Self::REPORT_EVERY) && step != steps {
+            if !step.is_multiple_of(Self::REPORT_EVERY) && step != steps && !keep.is_due(step) {
                 continue;
             }
             let losses = read(Tensor::cat(std::mem::take(&mut unread), 0)).await?;
             if let Some(at) = losses.iter().position(|loss| !loss.is_finite()) {
                 // Repeat the draws with the weights of the last report, to detect bad data.
                 let (step, found) = (step + 1 + at - losses.len(), losses[at]);
-                let again = loss(&trained.network, &mut drawn_from[at])?.inner().mean();
-                let again = read(again).await?;
+                let again = loss(&trained.network, &mut self.noise(step, &devices))?;
+                let again = read(again.inner().mean()).await?;
                 return Err(match again.iter().all(|loss| loss.is_finite()) {
                     true => TrainError::Diverged { step, loss: found },
                     false => TrainError::Data { step, loss: found },
                 });
             }
-            drawn_from.clear();
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;
             trained.losses.push((step, mean));
-            (trained.network, trained.average) = (network.clone(), ema.average().clone());
+            (trained.network, trained.average) =
+                (state.network.clone(), state.ema.average().clone());
+            if keep.is_due(step) {
+                keep.save(&state, &trained.losses)?;
+            }
             report(Progress { step, steps, loss: mean });
         }
         Ok(())
+    }
+
+    /// Returns the noise of a step, and seeds the devices, whose generators dropout uses.
+    fn noise(&self, step: usize, devices: &[Device]) -> HostNoise {
+        let noise = HostNoise::new(self.seed).stream(Stream::Training).fork(&step.to_string());
+        for (device, mut rng) in devices.iter().zip(noise.fork("device").rngs(devices.len())) {
+            device.seed(rng.next_u64());
+        }
+        noise
     }
 }
 

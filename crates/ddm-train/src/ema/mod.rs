@@ -88,6 +88,11 @@ impl<M: Module, D: Decay> Ema<M, D> {
         &self.average
     }
 
+    /// Returns the decay.
+    pub(crate) fn into_decay(self) -> D {
+        self.decay
+    }
+
     /// Returns the averaged module by value.
     pub fn into_average(self) -> M {
         self.average
