@@ -20,6 +20,7 @@ use ddm_examples::handwriting::{
 };
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid};
+use ddm_examples::tensors::beside;
 
 /// Channels of a latent, which is half as high and wide as a digit.
 const CHANNELS: usize = 2;
@@ -102,7 +103,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let reconstructed = space.decode(space.encode(held_out.images.clone()));
     let path = |name: &str| args.out.join(name);
-    let pairs = beside(&held_out.images, &reconstructed);
+    let shown = held_out.len().min(100);
+    let first = |images: &Tensor<4>| images.clone().narrow(0, 0, shown);
+    let pairs = beside(first(&held_out.images), first(&reconstructed));
     write_png(&path("reconstructions.png"), &grid(&Images::from(pairs), 20, 6))?;
     write_png(&path("samples.png"), &grid(&Images::from(samples.clone()), 10, 6))?;
     let (scale, shift) = (space.scale(), space.shift());
@@ -139,15 +142,4 @@ fn run() -> Result<(), Box<dyn Error>> {
         println!("  {name:24} {what}");
     }
     Ok(())
-}
-
-/// Returns the first 100 images, each beside the other of its number.
-fn beside(images: &Tensor<4>, others: &Tensor<4>) -> Tensor<4> {
-    let [count, channels, height, width] = images.dims();
-    let count = count.min(100);
-    let first = |images: &Tensor<4>| {
-        images.clone().narrow(0, 0, count).reshape([count, channels * height * width])
-    };
-    let pairs = Tensor::cat(vec![first(images), first(others)], 1);
-    pairs.reshape([2 * count, channels, height, width])
 }

@@ -19,6 +19,17 @@ pub fn points(tensor: Tensor<2>) -> Vec<[f32; 2]> {
     numbers(tensor).chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect()
 }
 
+/// Returns each image followed by the other of its number, `[2n, channels, height, width]`, for a grid
+/// of an even number of columns.
+///
+/// # Panics
+///
+/// Panics if the shapes differ.
+pub fn beside(images: Tensor<4>, others: Tensor<4>) -> Tensor<4> {
+    let [count, channels, height, width] = images.dims();
+    Tensor::stack::<5>(vec![images, others], 1).reshape([2 * count, channels, height, width])
+}
+
 /// Returns pairs as a tensor `[n, 2]`.
 pub fn from_points(points: &[[f32; 2]], device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(points.as_flattened().to_vec(), [points.len(), 2]), device)

@@ -26,6 +26,7 @@
 //! | autoencoders and latent space | [`latent`], feature `latent` |
 //! | networks: MLP, U-Net, VAE | [`models`], feature `models` |
 //! | whole pipelines of pretrained models | `pipelines`, feature `pipelines`, not on by default |
+//! | how good samples are: distances, diversity, memorization | `quality`, feature `quality`, not on by default |
 //! | what diffusers' scheduler configs mean | [`diffusers`], feature `diffusers` |
 //!
 //! A first sample, without any training: the exact denoiser of data that is N(2, 0.1²).
@@ -60,6 +61,8 @@ pub use ddm_models as models;
 pub use ddm_noise as noise;
 #[cfg(feature = "pipelines")]
 pub use ddm_pipelines as pipelines;
+#[cfg(feature = "quality")]
+pub use ddm_quality as quality;
 pub use ddm_samplers as samplers;
 pub use ddm_schedule as schedule;
 #[cfg(feature = "score")]

@@ -219,7 +219,8 @@ impl log::Log for Log {
 #[test]
 fn a_damaged_checkpoint_is_put_aside_for_the_one_before() {
     let _ = log::set_logger(&Log).map(|()| log::set_max_level(log::LevelFilter::Warn));
-    let damage: [(&str, fn(&Path)); 5] = [
+    type Damage = fn(&Path);
+    let damage: [(&str, Damage); 5] = [
         ("network.bpk has another hash", |last| {
             let path = last.join("network.bpk");
             let mut content = fs::read(&path).unwrap();

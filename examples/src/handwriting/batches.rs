@@ -6,6 +6,7 @@ use ddm_core::burn::tensor::TensorData;
 use ddm_core::prelude::*;
 
 use crate::data::Digits;
+use crate::pictures::spread;
 
 /// Digits `[n, 1, 8, 8]` in [−1, 1] and their labels `[n]`.
 #[derive(Clone, Debug)]
@@ -36,6 +37,21 @@ impl LabelledImages {
         Self { images, labels: self.labels.clone().narrow(0, range.start, range.len()) }
     }
 
+    /// Returns `count` of them, evenly spaced, so that all writers are among them; or all, if there are
+    /// no more.
+    #[must_use]
+    pub fn thinned(&self, count: usize) -> Self {
+        let rows: Vec<i32> = spread(self.len(), count).into_iter().map(|row| row as i32).collect();
+        self.chosen(Tensor::from_data(rows.as_slice(), &self.images.device()))
+    }
+
+    /// Returns those of these indices.
+    #[must_use]
+    pub fn chosen(&self, indices: Tensor<1, Int>) -> Self {
+        let images = self.images.clone().select(0, indices.clone());
+        Self { images, labels: self.labels.clone().select(0, indices) }
+    }
+
     /// Returns the same on another device.
     #[must_use]
     pub fn to_device(&self, device: &Device) -> Self {
@@ -58,9 +74,7 @@ impl LabelledImages {
     pub fn batch(&self, size: usize, noise: &mut HostNoise) -> Self {
         let rows: Vec<i32> =
             noise.uniform(size).iter().map(|u| (u * self.len() as f64) as i32).collect();
-        let rows = Tensor::<1, Int>::from_data(rows.as_slice(), &self.images.device());
-        let images = self.images.clone().select(0, rows.clone());
-        Self { images, labels: self.labels.clone().select(0, rows) }
+        self.chosen(Tensor::from_data(rows.as_slice(), &self.images.device()))
     }
 }
 

@@ -42,8 +42,13 @@ impl Classifier {
         Ok(trained.average)
     }
 
+    /// Returns what the first layer says about the images, `[n, 256]`: features to compare sets by.
+    pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
+        relu(self.hidden.forward(images.flatten(1, 3)))
+    }
+
     fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        self.output.forward(relu(self.hidden.forward(images.flatten(1, 3))))
+        self.output.forward(self.features(images))
     }
 
     /// Returns the share of images read as their label.
