@@ -124,7 +124,7 @@ fn train(
     let training = Training { steps, ema_decay: 0.999, seed };
     let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
     let network = MlpConfig::new().with_frequencies(6).init(&device)?;
-    let loss = |network: &Mlp, noise: &mut HostNoise| {
+    let loss = |network: &Mlp, noise: &mut StepNoise| {
         let rows: Vec<i32> = noise.uniform(POINTS).iter().map(|u| (u * count) as i32).collect();
         let x0 = data.clone().select(0, Tensor::from_data(rows.as_slice(), &device));
         let width = noise.draw(x0.dims(), &device) * 0.02;

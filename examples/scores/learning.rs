@@ -49,7 +49,7 @@ impl Learned {
         let null = network.null_classes(classes * EACH, &device);
         let training = Training { steps, ema_decay: 0.999, seed };
         let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
-        let loss = |network: &Mlp, noise: &mut HostNoise| {
+        let loss = |network: &Mlp, noise: &mut StepNoise| {
             let parts = sky.parts.iter().map(|part| part.sample(EACH, noise, &device)).collect();
             let classes = dropout.apply(labels.clone(), null.clone(), noise)?;
             objective.loss_with(network, Tensor::cat(parts, 0), classes, noise)

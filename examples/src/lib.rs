@@ -29,6 +29,8 @@ mod guides {
     struct ChoosingASampler;
     #[doc = include_str!("../../docs/coming-from-diffusers.md")]
     struct ComingFromDiffusers;
+    #[doc = include_str!("../../docs/training.md")]
+    struct Training;
     #[doc = include_str!("../../docs/pretrained-models.md")]
     struct PretrainedModels;
     #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]

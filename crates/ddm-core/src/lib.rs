@@ -26,6 +26,7 @@
 //! | autoencoders and latent space | [`latent`], feature `latent` |
 //! | networks: MLP, U-Net, VAE | [`models`], feature `models` |
 //! | whole pipelines of pretrained models | `pipelines`, feature `pipelines`, not on by default |
+//! | training in burn's learner | `learner`, feature `learner`, not on by default |
 //! | how good samples are: distances, diversity, memorization | `quality`, feature `quality`, not on by default |
 //! | what diffusers' scheduler configs mean | [`diffusers`], feature `diffusers` |
 //!
@@ -56,6 +57,8 @@ pub use ddm_denoiser as denoiser;
 pub use ddm_diffusers as diffusers;
 #[cfg(feature = "latent")]
 pub use ddm_latent as latent;
+#[cfg(feature = "learner")]
+pub use ddm_learner as learner;
 #[cfg(feature = "models")]
 pub use ddm_models as models;
 pub use ddm_noise as noise;
@@ -88,7 +91,7 @@ pub mod prelude {
         BetaTable, Cosine, Grid, NoiseLevel, NoiseSchedule, Trailing, VarianceExploding,
     };
     #[cfg(feature = "train")]
-    pub use ddm_train::{Objective, Training};
+    pub use ddm_train::{Objective, StepNoise, Training};
 }
 
 /// The README's program, run as a test.

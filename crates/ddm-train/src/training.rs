@@ -7,13 +7,11 @@ use burn::module::{Module, ModuleDisplay};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use ddm_noise::{HostNoise, Stream};
 use ddm_schedule::Invalid;
-use rand::Rng;
 
 use crate::keep::{InFolder, Keep, Nowhere};
 use crate::state::State;
-use crate::{Checkpoints, Decay, Ema, Stopped, TrainError};
+use crate::{Checkpoints, Decay, Ema, StepNoise, Stopped, TrainError};
 
 /// A plain training loop: draw, loss, backward, optimizer step, moving average.
 ///
@@ -92,7 +90,7 @@ impl<D: Decay + Clone> Training<D> {
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
     ) -> Result<Trained<M>, Stopped<M>> {
         self.run_with(network, optimizer, learning_rate, loss, |_| ())
     }
@@ -107,7 +105,7 @@ impl<D: Decay + Clone> Training<D> {
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read = async |tensor: Tensor<1>| values(tensor.try_into_data());
@@ -126,7 +124,7 @@ impl<D: Decay + Clone> Training<D> {
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read = async |tensor: Tensor<1>| values(tensor.into_data_async().await);
@@ -181,7 +179,7 @@ impl<D: Decay + Clone> Training<D> {
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read = async |tensor: Tensor<1>| values(tensor.try_into_data());
@@ -200,7 +198,7 @@ impl<D: Decay + Clone> Training<D> {
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: ModuleLrScheduler,
-        loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
         read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
         keep: impl Keep<M, D>,
@@ -227,7 +225,7 @@ impl<D: Decay + Clone> Training<D> {
         &self,
         trained: &mut Trained<M>,
         mut state: State<M, D>,
-        mut loss: impl FnMut(&M, &mut HostNoise) -> Result<Tensor<1>, TrainError>,
+        mut loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         mut report: impl FnMut(Progress),
         read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
         keep: impl Keep<M, D>,
@@ -270,12 +268,10 @@ impl<D: Decay + Clone> Training<D> {
         Ok(())
     }
 
-    /// Returns the noise of a step, and seeds the devices, whose generators dropout uses.
-    fn noise(&self, step: usize, devices: &[Device]) -> HostNoise {
-        let noise = HostNoise::new(self.seed).stream(Stream::Training).fork(&step.to_string());
-        for (device, mut rng) in devices.iter().zip(noise.fork("device").rngs(devices.len())) {
-            device.seed(rng.next_u64());
-        }
+    /// Returns the noise of a step, and seeds the devices.
+    fn noise(&self, step: usize, devices: &[Device]) -> StepNoise {
+        let noise = StepNoise::new(self.seed, step);
+        noise.seed_devices(devices);
         noise
     }
 }

@@ -6,9 +6,11 @@ use burn::optim::{AdamWConfig, SgdConfig};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 use ddm_denoiser::{ModelError, VPrediction, X0Prediction, from_fn};
 use ddm_models::{MlpConfig, UNetConfig};
-use ddm_samplers::{HostNoise, NoiseSource};
+use ddm_noise::{HostNoise, NoiseSource};
 use ddm_schedule::{Cosine, LinearVp};
-use ddm_train::{Objective, PowerDecay, Progress, Stopped, TrainError, Trained, Training};
+use ddm_train::{
+    Objective, PowerDecay, Progress, StepNoise, Stopped, TrainError, Trained, Training,
+};
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("f32")
@@ -130,7 +132,7 @@ fn reports_and_async_change_nothing() {
     let device = Device::flex().autodiff();
     let network: Linear = LinearConfig::new(1, 1).init(&device);
     let training = Training { steps: 25, ema_decay: PowerDecay::from_width(0.1).unwrap(), seed: 1 };
-    let loss = |network: &Linear, noise: &mut HostNoise| {
+    let loss = |network: &Linear, noise: &mut StepNoise| {
         Ok((network.forward(noise.draw([8, 1], &device)) - 3.0).square().mean())
     };
     let adam = || AdamWConfig::new().init();

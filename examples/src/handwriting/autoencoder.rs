@@ -29,7 +29,7 @@ pub fn train_autoencoder(
     let steps = epochs * digits.len().div_ceil(BATCH);
     let training = Training { steps, ema_decay: 0.995, seed };
     let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps.max(1)).init()?;
-    let loss = |vae: &Vae, noise: &mut HostNoise| {
+    let loss = |vae: &Vae, noise: &mut StepNoise| {
         let images = digits.batch(BATCH, noise).images;
         let epsilon = noise.draw(vae.latent_shape(images.dims())?, &device);
         Ok(vae.loss(images, epsilon, kl_weight)?.total)

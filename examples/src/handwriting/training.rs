@@ -51,7 +51,7 @@ pub fn train_unet(
     let dropout = ConditionDropout::new(0.1)?;
     let network = config.init(&device)?;
     let null = network.null_classes(BATCH, &device);
-    let loss = |network: &UNet, noise: &mut HostNoise| {
+    let loss = |network: &UNet, noise: &mut StepNoise| {
         let batch = digits.batch(BATCH, noise);
         let labels = dropout.apply(batch.labels.into(), null.clone(), noise)?;
         objective.loss_with(network, batch.images, labels, noise)

@@ -37,12 +37,17 @@ impl NewCheckpoint {
         Ok(())
     }
 
+    /// Returns the error of a file that cannot be written.
+    pub(super) fn unwritable(&self, name: &str, reason: impl ToString) -> CheckpointError {
+        let (path, reason) = (self.directory.join(name), reason.to_string());
+        CheckpointError::Io { action: "write", path, reason }
+    }
+
     /// Writes the manifest. After it, all is on the disk.
     pub(super) fn finish(self) -> Result<(), CheckpointError> {
-        let path = self.directory.join(Manifest::FILE);
-        let text = serde_json::to_vec_pretty(&self.manifest);
-        let text = text.map_err(|error| CheckpointError::io("write", &path)(error.into()))?;
-        write_synced(&path, &text)?;
+        let text = serde_json::to_vec_pretty(&self.manifest)
+            .map_err(|error| self.unwritable(Manifest::FILE, error))?;
+        write_synced(&self.directory.join(Manifest::FILE), &text)?;
         sync_directory(&self.directory)
     }
 }
@@ -79,8 +84,13 @@ impl Checkpoint {
         fs::read(&path).map_err(CheckpointError::io("read", &path))
     }
 
-    /// Returns the error of a file that does not fit.
-    pub(crate) fn misfit(&self, file: &str, reason: impl ToString) -> CheckpointError {
+    /// Returns the content of a file of text.
+    pub(crate) fn text(&self, name: &str) -> Result<String, CheckpointError> {
+        String::from_utf8(self.read(name)?).map_err(|error| self.misfit(name, error))
+    }
+
+    /// Returns the error of a file that does not fit, with what does not fit.
+    pub fn misfit(&self, file: &str, reason: impl ToString) -> CheckpointError {
         let (path, file) = (self.directory.clone(), file.to_owned());
         CheckpointError::Record { path, file, reason: reason.to_string() }
     }

@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod manifest;
+mod snapshot;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -14,11 +15,12 @@ pub use error::CheckpointError;
 use files::sync_directory;
 pub use files::{Checkpoint, NewCheckpoint};
 use manifest::Manifest;
+pub use snapshot::Snapshot;
 
 /// A folder of checkpoints, each of them whole or not there.
 ///
 /// [`Training::resume`](crate::Training::resume) saves to it and continues from it; a loop of your own
-/// can do the same by [`save`](Self::save) and [`last`](Self::last). A checkpoint `step-00000500` is a
+/// can do the same by [`save`](Self::save) and [`last`](Self::last), with a [`Snapshot`]. A checkpoint `step-00000500` is a
 /// folder of files. It is written beside as `step-00000500.new`, each file is brought to the disk, then a
 /// manifest of their SHA-256 hashes, and then it gets its name: whenever the program or the machine
 /// stops, the last checkpoint is there. One that was damaged later does not match its manifest; then it
@@ -49,8 +51,16 @@ pub struct Checkpoints {
     directory: PathBuf,
     every: usize,
     keep: usize,
-    /// The lock is held while the file is open, and ends with the process, however it ends.
-    _lock: File,
+    /// The lock ends with the process, however it ends.
+    lock: File,
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that was just started has it open as well until
+        // its program runs.
+        let _ = self.lock.unlock(); // the lock ends with the file in any case
+    }
 }
 
 impl Checkpoints {
@@ -72,7 +82,7 @@ impl Checkpoints {
                 return Err(CheckpointError::io("lock", &path)(error));
             }
         }
-        let checkpoints = Self { directory, every: 1000, keep: 2, _lock: lock };
+        let checkpoints = Self { directory, every: 1000, keep: 2, lock };
         checkpoints.clear_remains()?;
         Ok(checkpoints)
     }
@@ -82,9 +92,10 @@ impl Checkpoints {
     /// # Errors
     ///
     /// Returns an error for 0.
-    pub fn every(self, steps: usize) -> Result<Self, Invalid> {
+    pub fn every(mut self, steps: usize) -> Result<Self, Invalid> {
         Invalid::require(steps > 0, "steps between checkpoints", 0.0, "at least 1")?;
-        Ok(Self { every: steps, ..self })
+        self.every = steps;
+        Ok(self)
     }
 
     /// Sets how many checkpoints are kept; at least 2, so that there is one before the last.
@@ -92,9 +103,10 @@ impl Checkpoints {
     /// # Errors
     ///
     /// Returns an error for less than 2.
-    pub fn keep(self, count: usize) -> Result<Self, Invalid> {
+    pub fn keep(mut self, count: usize) -> Result<Self, Invalid> {
         Invalid::require(count > 1, "checkpoints to keep", count as f64, "at least 2")?;
-        Ok(Self { keep: count, ..self })
+        self.keep = count;
+        Ok(self)
     }
 
     /// Returns the folder.
