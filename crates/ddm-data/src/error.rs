@@ -80,8 +80,10 @@ pub enum DataError {
         reason: String,
     },
     /// So many corrupt items in a row that none is left.
-    #[error("no good item in place of {item}: all {tried} that were tried are corrupt; {item} is \
-        because {reason}")]
+    #[error(
+        "no good item in place of {item}: all {tried} that were tried are corrupt; {item} is \
+        because {reason}"
+    )]
     NoGoodItem {
         /// The item.
         item: String,
@@ -125,8 +127,10 @@ pub enum DataError {
         value: f32,
     },
     /// Items of different shapes in one batch.
-    #[error("{item} is of shape {found:?}, but {first} of the same batch is of shape {expected:?}; \
-        bring all items to one shape")]
+    #[error(
+        "{item} is of shape {found:?}, but {first} of the same batch is of shape {expected:?}; \
+        bring all items to one shape"
+    )]
     Shape {
         /// The item.
         item: String,

@@ -44,8 +44,10 @@ pub enum IdxFault {
         sizes: Vec<usize>,
     },
     /// Sizes that no memory holds.
-    #[error("says that its sizes are {sizes:?}, but at most {MOST} bytes are read; the file is \
-        damaged")]
+    #[error(
+        "says that its sizes are {sizes:?}, but at most {MOST} bytes are read; the file is \
+        damaged"
+    )]
     TooLarge {
         /// The sizes.
         sizes: Vec<usize>,
@@ -107,7 +109,8 @@ impl<const D: usize> Header<D> {
 
         let sizes = header.sizes.to_vec();
         header.require(!sizes.contains(&0), || IdxFault::Empty { sizes: sizes.clone() })?;
-        let product = sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
+        let product =
+            sizes.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
         let length = product.filter(|&length| length <= MOST && usize::try_from(length).is_ok());
         header.require(length.is_some(), || IdxFault::TooLarge { sizes })?;
         header.length = length.unwrap_or_default();

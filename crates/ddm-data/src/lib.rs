@@ -6,9 +6,9 @@
 //! the number of threads. A run that resumes at step n goes on with the batches that it would have
 //! had.
 //!
-//! * [`Source`] is a data set: [`Idx`] (MNIST, Fashion-MNIST), [`FromBurn`] (any data set of burn),
-//!   or a `Vec`; [`Map`] converts its items;
-//! * [`Plan`] is the order: [`Order`];
+//! * [`Source`] is a data set: [`Idx`] (MNIST, Fashion-MNIST), [`Folder`] (images, with classes or
+//!   captions), [`FromBurn`] (any data set of burn), or a `Vec`; [`Map`] converts its items;
+//! * [`Plan`] is the order: [`Order`], or [`BucketOrder`] for images of several ratios;
 //! * [`Loader`] reads one batch, or [`Batches`] ahead on several threads;
 //! * [`Batch`] gives tensors: data in [−1, 1], labels, captions. Data that are not finite and
 //!   labels out of range are errors that name the item;
@@ -16,11 +16,16 @@
 
 mod batch;
 mod batches;
+mod bucket_order;
+mod buckets;
+mod decode;
 mod error;
+mod folder;
 mod from_burn;
 mod idx;
 mod idx_file;
 mod image;
+mod listing;
 mod loader;
 mod map;
 mod order;
@@ -31,12 +36,16 @@ mod read;
 mod report;
 mod sample;
 mod source;
+mod transform;
 mod values;
 mod visit;
 
 pub use batch::Batch;
 pub use batches::Batches;
+pub use bucket_order::BucketOrder;
+pub use buckets::Buckets;
 pub use error::DataError;
+pub use folder::Folder;
 pub use from_burn::FromBurn;
 pub use idx::{FASHION_MNIST, FASHION_MNIST_CLASSES, Idx, Split};
 pub use idx_file::IdxFault;
@@ -48,5 +57,6 @@ pub use plan::{Last, Plan};
 pub use report::{Report, Skipped};
 pub use sample::Sample;
 pub use source::Source;
+pub use transform::Transform;
 pub use values::{Array, Values};
 pub use visit::Visit;

@@ -17,8 +17,9 @@ pub(crate) struct Permutation {
 }
 
 impl Permutation {
-    /// As many as make small permutations uniform; see the tests.
-    const ROUNDS: u64 = 12;
+    /// As many as make the orders of few items uniform too: with independent hashes, each of the n!
+    /// orders of n ≤ 6 items has probability 1/n! within a factor of 1 ± 3·10⁻⁴ (12 rounds: ± 0.24).
+    const ROUNDS: u64 = 32;
 
     /// Returns the permutation of (seed, purpose, epoch, number).
     pub(crate) fn new(items: usize, seed: u64, label: &str, epoch: u64, number: u64) -> Self {
