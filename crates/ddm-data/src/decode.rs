@@ -1,13 +1,13 @@
 //! Image files: PNG, JPEG and WebP.
 
 use std::fs;
-use std::io::{BufReader, Cursor};
+use std::io::{self, BufReader, Cursor};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, ImageResult};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult};
 
-use crate::DataError;
+use crate::{DataError, jpeg};
 
 /// The endings of the files that are read, in lower case.
 pub(crate) const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
@@ -18,7 +18,11 @@ pub(crate) fn decode(path: &Path) -> Result<DynamicImage, DataError> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
     let decoded = || -> ImageResult<DynamicImage> {
         let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format()?;
+        let cut_off = reader.format() == Some(ImageFormat::Jpeg) && !jpeg::is_whole(&bytes);
         let mut decoder = reader.into_decoder()?;
+        if cut_off {
+            return Err(ImageError::IoError(io::Error::other("the file is cut off")));
+        }
         // Damaged EXIF data do not make an image worthless.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut image = DynamicImage::from_decoder(decoder)?;
@@ -49,10 +53,10 @@ pub(crate) fn size(path: &Path) -> Result<[usize; 2], DataError> {
     size().map_err(|error| corrupt(path, &error))
 }
 
-fn unreadable(path: &Path, source: std::io::Error) -> DataError {
+fn unreadable(path: &Path, source: io::Error) -> DataError {
     DataError::Read { path: path.to_path_buf(), source }
 }
 
-fn corrupt(path: &Path, error: &image::ImageError) -> DataError {
+fn corrupt(path: &Path, error: &ImageError) -> DataError {
     DataError::Corrupt { item: path.display().to_string(), reason: error.to_string() }
 }

@@ -25,6 +25,7 @@ mod from_burn;
 mod idx;
 mod idx_file;
 mod image;
+mod jpeg;
 mod listing;
 mod loader;
 mod map;

@@ -1,5 +1,7 @@
 //! Data for training, read from small generated files.
 
+mod buckets;
+mod folder;
 mod idx;
 mod loader;
 mod order;
