@@ -47,6 +47,9 @@ impl<X: Values, C> Batch<Sample<X, C>> {
             }
             let start = values.len();
             sample.data.append(&mut values);
+            if start == 0 {
+                values.reserve_exact(values.len() * (self.items.len() - 1));
+            }
             DataError::require_values(&shape, values.len() - start)?;
             if let Some(at) = values[start..].iter().position(|value| !value.is_finite()) {
                 let (item, value) = (name.clone(), values[start + at]);

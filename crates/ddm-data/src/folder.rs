@@ -104,25 +104,35 @@ impl Folder<String> {
     }
 }
 
+/// The sizes of the images of a [`Folder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sizes {
+    /// Height and width of each image, upright; none of corrupt ones.
+    pub images: Vec<Option<[usize; 2]>>,
+    /// The corrupt images.
+    pub report: Report,
+}
+
 impl<C: Sync> Folder<C> {
-    /// Reads height and width of each image, upright, from the heads of the files; for
-    /// [`BucketOrder`](crate::BucketOrder). Corrupt images have none, and are in the report.
+    /// Reads the sizes of the images, from the heads of the files, on all threads; for
+    /// [`BucketOrder`](crate::BucketOrder).
     ///
     /// # Errors
     ///
     /// Returns an error if a file cannot be read.
-    pub fn sizes(&self) -> Result<(Vec<Option<[usize; 2]>>, Report), DataError> {
-        let sizes: Vec<_> = self.images.par_iter().map(|(path, _)| decode::size(path)).collect();
+    pub fn sizes(&self) -> Result<Sizes, DataError> {
+        let read: Vec<_> = self.images.par_iter().map(|(path, _)| decode::size(path)).collect();
         let mut report = Report::default();
-        let known = sizes.into_iter().map(|size| match size {
+        let known = read.into_iter().map(|size| match size {
             Err(DataError::Corrupt { item, reason }) => {
                 report.add(Skipped { item, reason });
                 Ok(None)
             }
             size => size.map(Some),
         });
-        let known = known.collect::<Result<_, _>>()?;
-        Ok((known, report))
+        let images = known.collect::<Result<_, _>>()?;
+        Ok(Sizes { images, report })
     }
 }
 

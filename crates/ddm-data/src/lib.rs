@@ -46,7 +46,7 @@ pub use batches::Batches;
 pub use bucket_order::BucketOrder;
 pub use buckets::Buckets;
 pub use error::DataError;
-pub use folder::Folder;
+pub use folder::{Folder, Sizes};
 pub use from_burn::FromBurn;
 pub use idx::{FASHION_MNIST, FASHION_MNIST_CLASSES, Idx, Split};
 pub use idx_file::IdxFault;

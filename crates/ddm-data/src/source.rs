@@ -59,11 +59,11 @@ impl<I: Clone + Send + Sync + 'static> Source for Vec<I> {
     type Item = I;
 
     fn len(&self) -> usize {
-        Vec::len(self)
+        self.as_slice().len()
     }
 
     fn read(&self, index: usize, _visit: &Visit) -> Result<I, DataError> {
-        let items = Vec::len(self);
+        let items = self.as_slice().len();
         self.get(index).cloned().ok_or(DataError::NoItem { index, items })
     }
 }

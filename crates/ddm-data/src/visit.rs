@@ -11,7 +11,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 /// use rand::RngExt;
 /// let visit = Visit::new(7, 0, 3);
 /// let flip: bool = visit.rng().random();
-/// assert_eq!(flip, Visit::new(7, 0, 3).rng().random());
+/// assert_eq!(flip, Visit::new(7, 0, 3).rng().random::<bool>());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -231,14 +231,14 @@ fn crops_and_flips_are_drawn_at_the_address() {
 /// EXIF's orientation 6: what is stored lies on its side.
 #[test]
 fn images_are_upright() {
-    let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
     let mut bytes = Vec::new();
     let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
-    encoder.set_exif_metadata(exif.split_off(0)).unwrap();
+    encoder.set_exif_metadata(exif).unwrap();
     encoder.encode_image(&picture(5, 16, 48)).unwrap();
     let folder = folder(&[("a.jpg", bytes)]);
     let images = Folder::images(folder.path(), Transform::new([48, 16]).unwrap()).unwrap();
-    assert_eq!(images.sizes().unwrap().0, [Some([48, 16])]);
+    assert_eq!(images.sizes().unwrap().images, [Some([48, 16])]);
     let image = images.read(0, &Visit::new(7, 0, 0)).unwrap().data;
     // Turned clockwise: the stored columns are the rows, from top to bottom.
     let red = channel(&image, 0);
@@ -292,6 +292,21 @@ fn every_cut_off_file_is_corrupt() {
             assert!(matches!(read, Err(DataError::Corrupt { .. })), "{name} {cut}: {read:?}");
         }
     }
+}
+
+/// A thumbnail in the head has an end mark of its own, and phones append films to photos.
+#[test]
+fn the_end_of_a_jpeg_is_that_of_its_scan() {
+    let thumbnail = encoded(picture(1, 8, 8), ImageFormat::Jpeg);
+    let photo = encoded(picture(3, 24, 24), ImageFormat::Jpeg);
+    let mut head = vec![0xff, 0xd8, 0xff, 0xe2];
+    head.extend((thumbnail.len() as u16 + 2).to_be_bytes());
+    let whole = [head, thumbnail, photo[2..].to_vec()].concat();
+    assert!(alone("a.jpg", whole.clone(), square(24)).is_ok());
+    let cut = alone("a.jpg", whole[..whole.len() - 40].to_vec(), square(24)).unwrap_err();
+    assert!(cut.to_string().contains("cut off"), "{cut}");
+    let film = b"\xff\xda film \xff\xff".to_vec();
+    assert!(alone("a.jpg", [whole, film].concat(), square(24)).is_ok());
 }
 
 #[test]
