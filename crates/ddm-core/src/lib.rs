@@ -23,6 +23,7 @@
 //! | samplers, runs | [`samplers`] |
 //! | Langevin dynamics, reverse SDEs, the probability-flow ODE, likelihoods | [`score`], feature `score` |
 //! | objectives, weightings, EMA, the loop | [`train`], feature `train` |
+//! | data for training | `data`, feature `data`, not on by default |
 //! | autoencoders and latent space | [`latent`], feature `latent` |
 //! | networks: MLP, U-Net, VAE | [`models`], feature `models` |
 //! | whole pipelines of pretrained models | `pipelines`, feature `pipelines`, not on by default |
@@ -52,6 +53,8 @@
 
 pub use burn;
 
+#[cfg(feature = "data")]
+pub use ddm_data as data;
 pub use ddm_denoiser as denoiser;
 #[cfg(feature = "diffusers")]
 pub use ddm_diffusers as diffusers;
