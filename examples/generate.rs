@@ -174,6 +174,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             image: None,
             mask: None,
             strength: None,
+            control: None,
             ..request
         };
         // Not the noise that the first began with.

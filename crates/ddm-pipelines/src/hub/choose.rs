@@ -5,6 +5,7 @@ use ddm_weights::{Variant, shards};
 use super::HubError;
 use super::snapshot::Snapshot;
 use crate::ModelDirectory;
+use crate::pipeline::opens;
 
 /// What a tokenizer may be made of.
 const TOKENIZER: [&str; 7] = [
@@ -34,6 +35,8 @@ pub(super) fn fetch(snapshot: &mut Snapshot<'_>, fp16: bool) -> Result<(), HubEr
     }
     snapshot.get("model_index.json")?;
     let index = ModelDirectory::open(snapshot.directory())?;
+    // Before gigabytes are here.
+    opens(index.class())?;
     for (part, class) in index.parts().filter(|(part, _)| !UNUSED.contains(part)) {
         let within = format!("{part}/");
         if class.contains("Tokenizer") {

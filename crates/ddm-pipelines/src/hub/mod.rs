@@ -39,8 +39,8 @@ pub struct Hub {
     /// The address of the hub, `https://huggingface.co` or that of a mirror. What it names is written
     /// into the cache, so it must be one that you trust.
     pub endpoint: String,
-    /// The token of a user, for repositories that not everybody may read. It is sent to the hub, and
-    /// for such repositories also to the servers that the hub keeps large files on.
+    /// The token of a user, for repositories that not everybody may read. It is sent to the hub; for such
+    /// repositories, and by an endpoint of your own, also to the servers that large files are on.
     pub token: Option<String>,
     /// Whether nothing is requested: the cache has the model, or it is an error.
     pub offline: bool,
@@ -80,7 +80,7 @@ impl Hub {
     /// # Errors
     ///
     /// Returns an error if this is no such name, the hub does not have the model or not for this token,
-    /// the model lacks a file, a download fails, or what is needed is not in the cache and
+    /// the model lacks a file or its pipeline is none of this crate's, a download fails, or what is needed is not in the cache and
     /// [`offline`](Self::offline) is set.
     pub fn fetch(
         &self,

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use super::{Hub, HubError};
 
+/// The address of the hub.
+pub(super) const ENDPOINT: &str = "https://huggingface.co";
+
 impl Hub {
     /// Returns the hub with this folder for its cache: `https://huggingface.co`, online, without a
     /// token, the revision `main`.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
         Self {
             cache: cache.into(),
-            endpoint: "https://huggingface.co".to_owned(),
+            endpoint: ENDPOINT.to_owned(),
             token: None,
             offline: false,
             revision: "main".to_owned(),
@@ -70,7 +73,7 @@ impl Hub {
         hub.offline =
             set("HF_HUB_OFFLINE").or_else(|| set("TRANSFORMERS_OFFLINE")).is_some_and(is_true);
         if let Some(endpoint) = set("HF_ENDPOINT") {
-            hub.endpoint = endpoint;
+            hub.endpoint = endpoint.trim_end_matches('/').to_owned();
         }
         Ok(hub)
     }

@@ -9,6 +9,7 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use super::listing::{Entry, Listing};
 use super::name::{Name, is_commit, is_path};
+use super::settings::ENDPOINT;
 use super::transfer::{Report, Watch};
 use super::{Hub, HubError};
 
@@ -54,8 +55,9 @@ impl<'a> Snapshot<'a> {
             Ok::<_, HubError>(hub.api(token)?.repo(repository(name, revision)))
         };
         let listing = Listing::of(hub, name, &repo(&hub.token, &hub.revision)?)?;
-        // The servers of large files are shown the token only where the hub must be.
-        let token = hub.token.clone().filter(|_| listing.closed);
+        // The servers of large files are shown the token only where the hub must be. (A mirror may want
+        // one for all.)
+        let token = hub.token.clone().filter(|_| listing.closed || hub.endpoint != ENDPOINT);
         // By its commit, so that all files are of one, even if the branch moves on meanwhile.
         let repo = repo(&token, &listing.commit)?;
         let commit = listing.commit.clone();
