@@ -1,6 +1,6 @@
-//! A picture from a prompt, by a pretrained model on disk.
+//! A picture from a prompt, by a pretrained model on disk or from the Hugging Face Hub.
 //!
-//! `cargo run --release --example generate -- --model PATH --prompt "…"`; `--help` shows the options.
+//! `cargo run --release --example generate -- --model MODEL --prompt "…"`; `--help` shows the options.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,47 @@ use clap::Parser;
 use ddm_core::models::lora::Lora;
 use ddm_core::models::single_file::SingleFile;
 use ddm_core::noise::TorchNoise;
-use ddm_core::pipelines::{ControlImage, Loading, Request, open, scheduler_named};
+use ddm_core::pipelines::{
+    ControlImage, Generation, Hub, HubError, Loading, Pipeline, Request, open, scheduler_named,
+};
 use ddm_core::prelude::{Device, Tensor};
 use ddm_examples::device::parse_device;
+use ddm_examples::model::located;
 use ddm_examples::output::write_png_with_text;
 use ddm_examples::photo::{read_image, read_mask};
 use ddm_examples::pictures::{Images, each};
 use ddm_examples::progress::sampling_bar;
 use ddm_examples::weights::{described, total};
 
-/// Makes pictures with a pretrained model: a directory of diffusers, or a single file with such a
-/// directory's configs.
+/// Makes pictures with a pretrained model: a directory of diffusers, a name on the Hugging Face Hub, or a
+/// single file with such a directory's configs.
 #[derive(Parser)]
 struct Args {
-    /// The model: a directory with a `model_index.json`, or a `.safetensors`, `.ckpt` or `.gguf` file.
+    /// The model: a directory with a `model_index.json`, or a `.safetensors`, `.ckpt` or `.gguf` file; or,
+    /// if there is no such path, a name on the Hugging Face Hub, organization/name or
+    /// organization/name:FILE.
     #[arg(long)]
-    model: PathBuf,
-    /// For a single file: the directory with `model_index.json`, configs, tokenizers and scheduler.
+    model: String,
+    /// For a single file: the directory (or the name on the hub) with `model_index.json`, configs,
+    /// tokenizers and scheduler.
     #[arg(long)]
-    config: Option<PathBuf>,
+    config: Option<String>,
+    /// For names on the hub: the branch, the tag or the commit.
+    #[arg(long, default_value = "main")]
+    revision: String,
+    /// For names on the hub: prefer weights in f16.
+    #[arg(long)]
+    fp16: bool,
+    /// Request nothing from the hub; what its cache has is used.
+    #[arg(long)]
+    offline: bool,
+    /// The refiner of Stable Diffusion XL, which makes the end of the picture: a directory, or a name on
+    /// the hub.
+    #[arg(long)]
+    refiner: Option<String>,
+    /// The part of the schedule, above 0 and below 1, at which the refiner goes on.
+    #[arg(long, requires = "refiner", default_value_t = 0.8)]
+    refine_from: f64,
     /// What the picture shows.
     #[arg(long, default_value = "")]
     prompt: String,
@@ -117,14 +139,15 @@ fn run() -> Result<(), Box<dyn Error>> {
     let device = parse_device(&args.device)?;
     let start = Instant::now();
     let (directory, mut loading) = source(&args, &device)?;
+    if let Some(tiny) = args.preview_by.as_ref().filter(|_| !exact(&args)) {
+        loading = loading.preview(tiny);
+    }
+    // Without the LoRAs, which are for the model's own networks.
+    let refiner = refiner(&args, &loading)?;
     for lora in &args.lora {
         let (file, weight) = weighted(lora);
         loading = loading.lora(Lora::open(file)?, weight);
         println!("LoRA {file}, weight {weight}");
-    }
-    let exact = args.preview_by.as_deref() == Some(Path::new("exact"));
-    if let Some(tiny) = args.preview_by.as_ref().filter(|_| !exact) {
-        loading = loading.preview(tiny);
     }
     let pipeline = open(&directory, &loading)?;
     let request = request(&args, &device)?;
@@ -133,26 +156,34 @@ fn run() -> Result<(), Box<dyn Error>> {
         None => None,
     };
     let request = Request { scheduler, ..request };
-    let mut generation = pipeline.start(&request, Box::new(TorchNoise::new(args.seed)))?;
+    let first =
+        Request { denoising_end: refiner.as_ref().map(|_| args.refine_from), ..request.clone() };
+    let generation = pipeline.start(&first, Box::new(TorchNoise::new(args.seed)))?;
     if let Some(dropped) = generation.dropped_tokens().iter().copied().max().filter(|&n| n > 0) {
         eprintln!("warning: the prompt is too long; its last {dropped} tokens are left out");
     }
-    let steps = generation.len();
     let sampler =
         args.sampler.as_deref().unwrap_or(generation.scheduler().class().name()).to_owned();
-    let bar = sampling_bar(steps);
-    while let Some(frame) = generation.next() {
-        bar.inc(1);
-        if args.preview {
-            let step = format!("step-{:03}", steps - generation.len());
-            let image = match exact {
-                true => generation.decode(frame.denoised)?,
-                false => generation.preview(frame.denoised)?,
-            };
-            write_images(&args, Some(&step), image, &[])?;
-        }
+    let mut steps = generation.len();
+    let mut generation = shown(generation, &args, 0)?;
+    if let Some(refiner) = &refiner {
+        let latent = Some(generation.latents());
+        let rest = Request {
+            latent,
+            denoising_start: Some(args.refine_from),
+            image: None,
+            mask: None,
+            strength: None,
+            control: None,
+            ..request
+        };
+        // Not the noise that the first began with.
+        let noise = TorchNoise::new(args.seed.wrapping_add(1));
+        generation = refiner.start(&rest, Box::new(noise))?;
+        let refined = generation.len();
+        generation = shown(generation, &args, steps)?;
+        steps += refined;
     }
-    bar.finish_and_clear();
     let images = generation.images()?;
     let [_, _, height, width] = images.dims();
     let text = settings(&args, &sampler, steps, (width, height));
@@ -163,6 +194,50 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     println!("{} of {width}x{height} in {seconds:.1} s", args.batch);
     Ok(())
+}
+
+/// Whether previews are decoded by the model's own autoencoder.
+fn exact(args: &Args) -> bool {
+    args.preview_by.as_deref() == Some(Path::new("exact"))
+}
+
+/// Takes the steps of a run, with a bar and previews; `before` steps were taken earlier.
+fn shown<'a>(
+    mut generation: Generation<'a>,
+    args: &Args,
+    before: usize,
+) -> Result<Generation<'a>, Box<dyn Error>> {
+    let steps = generation.len();
+    let bar = sampling_bar(steps);
+    while let Some(frame) = generation.next() {
+        bar.inc(1);
+        if args.preview {
+            let step = format!("step-{:03}", before + steps - generation.len());
+            let image = match exact(args) {
+                true => generation.decode(frame.denoised)?,
+                false => generation.preview(frame.denoised)?,
+            };
+            write_images(args, Some(&step), image, &[])?;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(generation)
+}
+
+/// Returns the hub for the arguments.
+fn hub(args: &Args) -> Result<Hub, HubError> {
+    let hub = Hub::from_env()?;
+    let offline = args.offline || hub.offline;
+    Ok(Hub { revision: args.revision.clone(), fp16: args.fp16, offline, ..hub })
+}
+
+/// Opens the refiner, if there is one, and says what it is.
+fn refiner(args: &Args, loading: &Loading) -> Result<Option<Box<dyn Pipeline>>, Box<dyn Error>> {
+    let Some(name) = &args.refiner else { return Ok(None) };
+    let directory = located(name, || hub(args))?;
+    println!("refiner {name}, from {}", args.refine_from);
+    described(&directory)?.iter().for_each(|part| println!("{part}"));
+    Ok(Some(open(&directory, loading)?))
 }
 
 /// Writes images in [0, 1], each into a file: `x.png`, or `x-1.png`, `x-2.png`, …
@@ -193,14 +268,15 @@ fn write_images(
 /// Returns the directory with the configs, and how the networks are loaded; says what they are.
 fn source(args: &Args, device: &Device) -> Result<(PathBuf, Loading), Box<dyn Error>> {
     let loading = Loading::new(device).keep_parts(!args.low_memory);
-    if args.model.is_dir() {
-        let parts = described(&args.model)?;
+    let model = located(&args.model, || hub(args))?;
+    if model.is_dir() {
+        let parts = described(&model)?;
         parts.iter().for_each(|part| println!("{part}"));
         println!("{}", total(&parts));
-        return Ok((args.model.clone(), loading));
+        return Ok((model, loading));
     }
-    let file = SingleFile::open(&args.model)?;
-    println!("{}: {}", args.model.display(), file.layout());
+    let file = SingleFile::open(&model)?;
+    println!("{}: {}", args.model, file.layout());
     for part in file.parts() {
         let tensors = file.tensors(part)?;
         let numbers: usize =
@@ -212,7 +288,7 @@ fn source(args: &Args, device: &Device) -> Result<(PathBuf, Loading), Box<dyn Er
                    diffusers for the same kind of model (its weights are not needed)";
         return Err(why.into());
     };
-    Ok((config.clone(), loading.single_file(file)))
+    Ok((located(config, || hub(args))?, loading.single_file(file)))
 }
 
 /// Returns the request for the arguments, but for the scheduler.
@@ -255,7 +331,7 @@ fn settings(args: &Args, sampler: &str, steps: usize, (width, height): (usize, u
         text += &format!(", Denoising strength: {strength}");
     }
     let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    text += &format!(", Model: {}", name(&args.model));
+    text += &format!(", Model: {}", name(Path::new(&args.model)));
     let loras: Vec<String> = args
         .lora
         .iter()

@@ -3,7 +3,7 @@
 //! Only [`handwriting`] and [`progress`] depend on diffusion, and no library crate depends on this one.
 //! An example reads its data with [`data`], opens a device with [`device`], and draws its results with
 //! [`pictures`], [`plots`] and [`animation`]; [`output`] writes files whole or not at all. [`photo`] reads
-//! pictures, [`weights`] describes networks on disk, and [`compare`] runs models on recorded inputs.
+//! pictures, [`weights`] describes networks on disk, [`model`] finds them, and [`compare`] runs models on recorded inputs.
 
 pub mod animation;
 pub mod cli;
@@ -11,6 +11,7 @@ pub mod compare;
 pub mod data;
 pub mod device;
 pub mod handwriting;
+pub mod model;
 pub mod output;
 pub mod photo;
 pub mod pictures;

@@ -1,5 +1,6 @@
 //! Progress bars.
 
+use ddm_core::pipelines::Transfer;
 use ddm_core::train::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -30,4 +31,39 @@ pub fn sampling_bar(steps: usize) -> ProgressBar {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(steps as u64).with_style(style)
+}
+
+/// Bars for downloads, one for each file; hidden where standard error is not a terminal.
+///
+/// ```
+/// use ddm_examples::progress::TransferBars;
+/// let mut bars = TransferBars::default();
+/// let hub = ddm_core::pipelines::Hub::new("cache");
+/// let directory = hub.fetch("not a name", &mut |at| bars.show(at));
+/// assert!(directory.is_err());
+/// ```
+#[derive(Debug, Default)]
+pub struct TransferBars {
+    /// The file that is being downloaded.
+    now: Option<(String, ProgressBar)>,
+}
+
+impl TransferBars {
+    /// Shows how far the download of a file is.
+    pub fn show(&mut self, at: &Transfer<'_>) {
+        let begun = self.now.as_ref().is_some_and(|(file, _)| file == at.file);
+        if !begun {
+            let template = "{msg}  {wide_bar} {bytes}/{total_bytes}  {eta} left";
+            let style = ProgressStyle::with_template(template)
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(at.size).with_style(style).with_message(at.file.to_owned());
+            self.now = Some((at.file.to_owned(), bar));
+        }
+        let Some((_, bar)) = &self.now else { return };
+        bar.set_length(at.size);
+        bar.set_position(at.received);
+        if at.received >= at.size {
+            bar.finish();
+        }
+    }
 }

@@ -278,6 +278,41 @@ fn generate_makes_the_pictures_of_diffusers() {
     ] {
         pictures_are(model, record, &arguments, folder.path());
     }
+    // The base makes seven of ten steps, and the refiner three.
+    let refiner = pipeline("sdxl-refiner");
+    let ten = ["--negative", "blue house", "--guidance", "5", "--steps", "10"];
+    let refined = [text, &ten, sized, &["--refiner", &refiner, "--refine-from", "0.7"]].concat();
+    pictures_are("stable-diffusion-xl", "../sdxl-refiner/hand-over", &refined, folder.path());
+}
+
+#[test]
+fn generate_takes_a_name_on_the_hub() {
+    // The cache of huggingface_hub, which has the model already.
+    let home = tempfile::tempdir().unwrap();
+    let (folder, commit) = (home.path().join("hub/models--someone--model"), "a1".repeat(20));
+    fs::create_dir_all(folder.join("refs")).unwrap();
+    fs::write(folder.join("refs/main"), &commit).unwrap();
+    let model = pipeline("stable-diffusion-small");
+    for (name, bytes) in files(Path::new(&model)) {
+        let path = folder.join("snapshots").join(&commit).join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let picture = |model: &str, arguments: &[&str]| {
+        let out = home.path().join("x.png");
+        let arguments = [&["--model", model, "--steps", "2"], arguments].concat();
+        let mut command = example("generate");
+        command.args(arguments).arg("--out").arg(&out);
+        let said = command.env("HF_HOME", home.path()).env_remove("HF_HUB_CACHE").output().unwrap();
+        let error = String::from_utf8_lossy(&said.stderr).into_owned();
+        if said.status.success() { Ok(image::open(&out).unwrap().into_rgb8()) } else { Err(error) }
+    };
+    assert!(picture("someone/model", &["--offline"]) == picture(&model, &[]));
+    let error = picture("someone/model", &["--offline", "--revision", "v2"]).unwrap_err();
+    assert!(
+        error.contains("no file or directory someone/model") && error.contains("v2"),
+        "{error}"
+    );
 }
 
 /// Runs `generate`, and compares the pictures with the recorded images to 1/255.
@@ -337,7 +372,9 @@ fn generate_says_what_it_did_and_what_is_missing() {
     );
 
     let file = pipeline("single-file-sd/model.safetensors");
-    refuses("generate", &["--model", "absent"], &["absent"]);
+    refuses("generate", &["--model", "absent"], &["directory absent", "organization/name"]);
+    let refined = ["--model", &model, "--refiner", &model];
+    refuses("generate", &refined, &["Stable Diffusion takes no"]);
     refuses("generate", &["--model", &file], &["--config", "tokenizer"]);
     refuses("generate", &["--model", &model, "--sampler", "x"], &["no sampler x", "euler-a"]);
     refuses("generate", &["--model", &model, "--image", "absent.png"], &["absent.png"]);

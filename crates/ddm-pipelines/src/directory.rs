@@ -48,6 +48,12 @@ impl ModelDirectory {
         self.index.get(part)?.get(1)?.as_str()
     }
 
+    /// Returns the parts that the pipeline has, and their classes.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let parts = self.index.iter().filter(|(name, _)| !name.starts_with('_'));
+        parts.filter_map(|(name, value)| Some((&**name, value.get(1)?.as_str()?)))
+    }
+
     /// Returns a flag of the pipeline; false if it is not given.
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {

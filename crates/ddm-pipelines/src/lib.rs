@@ -6,6 +6,8 @@
 //! [`PixArtPipeline`], [`DitPipeline`], [`Unconditional`]. A [`Request`] says what to make, and
 //! [`Pipeline::start`] returns a [`Generation`]: an iterator of frames, and then the images.
 //!
+//! With the feature `hub`, `Hub` fetches models from the Hugging Face Hub.
+//!
 //! With the same weights, prompt and noise the images are diffusers'.
 //! [`TorchNoise`](ddm_noise::TorchNoise) is the noise of a seed in PyTorch.
 
@@ -19,6 +21,8 @@ mod first_channels;
 mod flux;
 mod geometry;
 mod guided;
+#[cfg(feature = "hub")]
+mod hub;
 mod image;
 mod inpaint;
 mod latent_diffusion;
@@ -45,6 +49,8 @@ mod unconditional;
 pub use directory::ModelDirectory;
 pub use error::PipelineError;
 pub use flux::Flux;
+#[cfg(feature = "hub")]
+pub use hub::{Hub, HubError, Transfer};
 pub use latent_diffusion::LatentDiffusion;
 pub use load::Loading;
 pub use pack::{pack, unpack};

@@ -28,7 +28,7 @@ pub trait Pipeline: Send + Sync {
     fn scheduler(&self) -> &SchedulerConfig;
 }
 
-type Open = fn(&Path, &Loading) -> Result<Box<dyn Pipeline>, PipelineError>;
+pub(crate) type Open = fn(&Path, &Loading) -> Result<Box<dyn Pipeline>, PipelineError>;
 
 fn boxed<P: Pipeline + 'static>(pipeline: P) -> Box<dyn Pipeline> {
     Box::new(pipeline)
@@ -82,12 +82,16 @@ pub fn open(
     loading: &Loading,
 ) -> Result<Box<dyn Pipeline>, PipelineError> {
     let directory = directory.as_ref();
-    let found = ModelDirectory::open(directory)?.class().to_owned();
-    match CLASSES.iter().find(|(names, _)| names.contains(&found.as_str())) {
-        Some((_, open)) => open(directory, loading),
+    opens(ModelDirectory::open(directory)?.class())?(directory, loading)
+}
+
+/// Returns what opens a class.
+pub(crate) fn opens(class: &str) -> Result<Open, PipelineError> {
+    match CLASSES.iter().find(|(names, _)| names.contains(&class)) {
+        Some((_, open)) => Ok(*open),
         None => {
             let known: Vec<&str> = CLASSES.iter().flat_map(|(names, _)| *names).copied().collect();
-            Err(PipelineError::UnknownClass { found, known: known.join(", ") })
+            Err(PipelineError::UnknownClass { found: class.to_owned(), known: known.join(", ") })
         }
     }
 }

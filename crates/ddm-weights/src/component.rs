@@ -37,6 +37,30 @@ impl Variant {
         self
     }
 
+    /// Returns the file that [`Tensors::component`] would open where `exists` says which names are
+    /// there: weights, or an index of shards. So what is needed of a directory elsewhere can be known
+    /// before it is here.
+    ///
+    /// ```
+    /// use ddm_weights::Variant;
+    /// let there = ["flax_model.msgpack", "pytorch_model.bin", "model.safetensors"];
+    /// let file = Variant::PLAIN.file(|name| there.contains(&name));
+    /// assert_eq!(file.as_deref(), Some("model.safetensors"));
+    /// ```
+    #[must_use]
+    pub fn file(&self, exists: impl Fn(&str) -> bool) -> Option<String> {
+        let places = self.places();
+        places.iter().map(Place::name).find(|name| exists(name)).map(str::to_owned)
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let mut found = places(self.name.as_deref());
+        if self.or_plain && self.name.is_some() {
+            found.extend(places(None));
+        }
+        found
+    }
+
     fn describe(&self) -> String {
         match &self.name {
             None => "no variant".to_owned(),
@@ -93,10 +117,7 @@ impl Tensors {
     /// [`open`](Self::open) and of shards that do not fit their index.
     pub fn component(directory: impl AsRef<Path>, variant: &Variant) -> Result<Self, WeightsError> {
         let directory = directory.as_ref();
-        let mut looked_for = places(variant.name.as_deref());
-        if variant.or_plain && variant.name.is_some() {
-            looked_for.extend(places(None));
-        }
+        let looked_for = variant.places();
         match looked_for.iter().find(|place| directory.join(place.name()).exists()) {
             Some(Place::File(name)) => Self::open(directory.join(name)),
             Some(Place::Index(name)) => index::open(directory, name),

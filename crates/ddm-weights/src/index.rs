@@ -18,17 +18,33 @@ struct Index {
     weight_map: Unique<String>,
 }
 
+/// Returns the names of the shards that an index lists; all lie in its directory.
+///
+/// # Errors
+///
+/// Returns an error if the index cannot be read, is not one, or names a file elsewhere.
+pub fn shards(index: impl AsRef<Path>) -> Result<BTreeSet<String>, WeightsError> {
+    let source = Source::open(index.as_ref())?;
+    Ok(read(&source)?.1)
+}
+
+/// Returns the file of each tensor, and all files.
+fn read(source: &Source) -> Result<(BTreeMap<String, String>, BTreeSet<String>), WeightsError> {
+    let json = source.bytes_at(0, source.len(), LONGEST)?;
+    let Index { weight_map: Unique(map) } = serde_json::from_slice(&json)
+        .map_err(|error| source.fault(Fault::Json(error.to_string())))?;
+    let shards: BTreeSet<String> = map.values().cloned().collect();
+    match shards.iter().find(|shard| !beside(shard)) {
+        Some(shard) => Err(source.fault(Fault::Shard(shard.clone()))),
+        None => Ok((map, shards)),
+    }
+}
+
 /// Opens all shards of the index called `name`. Index and shards must have the same tensors, each once.
 pub(crate) fn open(directory: &Path, name: &str) -> Result<Tensors, WeightsError> {
     let path = directory.join(name);
     let source = Source::open(&path)?;
-    let json = source.bytes_at(0, source.len(), LONGEST)?;
-    let Index { weight_map: Unique(map) } = serde_json::from_slice(&json)
-        .map_err(|error| source.fault(Fault::Json(error.to_string())))?;
-    let shards: BTreeSet<&String> = map.values().collect();
-    if let Some(shard) = shards.iter().find(|shard| !beside(shard)) {
-        return Err(source.fault(Fault::Shard((*shard).clone())));
-    }
+    let (map, shards) = read(&source)?;
     let mut views = BTreeMap::new();
     let mut metadata = BTreeMap::new();
     for shard in &shards {
@@ -36,7 +52,7 @@ pub(crate) fn open(directory: &Path, name: &str) -> Result<Tensors, WeightsError
         metadata.extend(tensors.metadata().clone());
         for (tensor, view) in tensors.iter() {
             match map.get(tensor) {
-                Some(listed) if listed == *shard => {}
+                Some(listed) if listed == shard => {}
                 // The other shard has it, or will be found not to.
                 Some(listed) => {
                     let (first, second) = (directory.join(listed), directory.join(shard));
@@ -47,7 +63,7 @@ pub(crate) fn open(directory: &Path, name: &str) -> Result<Tensors, WeightsError
                     });
                 }
                 None => {
-                    let (tensor, shard) = (tensor.to_owned(), (*shard).clone());
+                    let (tensor, shard) = (tensor.to_owned(), shard.clone());
                     return Err(source.fault(Fault::Unlisted { tensor, shard }));
                 }
             }

@@ -47,6 +47,7 @@ pub use add::{add_products, float_parameters};
 pub use component::Variant;
 pub use error::WeightsError;
 pub use fault::Fault;
+pub use index::shards;
 pub use load::{LoadOptions, load};
 pub use misfit::{Difference, Misfit};
 pub use save::save;
