@@ -15,10 +15,12 @@ use ddm_core::quality::{Memorization, QualityError, nearest};
 use ddm_core::train::MinSnr;
 use ddm_examples::data::{digits, digits_from};
 use ddm_examples::device::parse_device;
-use ddm_examples::handwriting::{Classifier, LabelledImages, Quality, guided, labels, train, unet};
+use ddm_examples::handwriting::{Classifier, guided, train, unet};
+use ddm_examples::labelled::{LabelledImages, labels};
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid, spread, strip};
 use ddm_examples::plots::{Axis, curve};
+use ddm_examples::quality::Quality;
 use ddm_examples::tensors::beside;
 use indicatif::{ProgressBar, ProgressStyle};
 

@@ -15,11 +15,11 @@ use ddm_core::prelude::*;
 use ddm_core::train::MinSnr;
 use ddm_examples::data::digits;
 use ddm_examples::device::parse_device;
-use ddm_examples::handwriting::{
-    Classifier, LabelledImages, guided, labels, train_autoencoder, train_unet,
-};
+use ddm_examples::handwriting::{Classifier, guided, train_autoencoder, train_unet};
+use ddm_examples::labelled::{LabelledImages, labels};
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid};
+use ddm_examples::quality::Reader;
 use ddm_examples::tensors::beside;
 
 /// Channels of a latent, which is half as high and wide as a digit.

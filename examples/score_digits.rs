@@ -17,9 +17,11 @@ use ddm_core::score::{AnnealedLangevin, CorrectorStep, PredictorCorrector, Rever
 use ddm_core::train::ScoreMatching;
 use ddm_examples::data::digits;
 use ddm_examples::device::parse_device;
-use ddm_examples::handwriting::{Classifier, LabelledImages, guided, labels, train, unet};
+use ddm_examples::handwriting::{Classifier, guided, train, unet};
+use ddm_examples::labelled::{LabelledImages, labels};
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid};
+use ddm_examples::quality::Reader;
 
 /// Samples of each digit per sampler.
 const EACH: usize = 5;

@@ -1,22 +1,25 @@
 //! The shared parts of the examples: small real data, devices by name, and pictures.
 //!
-//! Only [`handwriting`] and [`progress`] depend on diffusion, and no library crate depends on this one.
+//! Only [`handwriting`], [`clothes`], [`quality`] and [`progress`] depend on diffusion, and no library crate depends on this one.
 //! An example reads its data with [`data`], opens a device with [`device`], and draws its results with
 //! [`pictures`], [`plots`] and [`animation`]; [`output`] writes files whole or not at all. [`photo`] reads
 //! pictures, [`weights`] describes networks on disk, [`model`] finds them, and [`compare`] runs models on recorded inputs.
 
 pub mod animation;
 pub mod cli;
+pub mod clothes;
 pub mod compare;
 pub mod data;
 pub mod device;
 pub mod handwriting;
+pub mod labelled;
 pub mod model;
 pub mod output;
 pub mod photo;
 pub mod pictures;
 pub mod plots;
 pub mod progress;
+pub mod quality;
 pub mod tensors;
 
 /// The code of the guides, as tests.

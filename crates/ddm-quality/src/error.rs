@@ -44,6 +44,12 @@ pub enum QualityError {
         /// What burn said.
         reason: String,
     },
+    /// Covariances that cannot be decomposed.
+    #[error(
+        "the covariances cannot be decomposed; scale the features to a std near 1, and drop those that \
+         hardly vary"
+    )]
+    Decomposition,
     /// The network of the features gave more or fewer rows than it was given images.
     #[error("the network returned {found} rows of features for a batch of {images} images")]
     Batch {

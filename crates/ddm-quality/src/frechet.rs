@@ -103,25 +103,24 @@ impl Gaussian {
     /// Returns the Fréchet distance: `‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁^½ Σ₂ Σ₁^½)^½)`, the squared
     /// 2-Wasserstein distance of the two Gaussians.
     ///
-    /// Rounding of singular covariances leaves an error of about 1e-8 of their largest eigenvalue for
-    /// each missing dimension; a result below 0 is returned as 0. The time grows with d³.
+    /// The last trace is the sum of the singular values of `Σ₁^½ Σ₂^½`. A result below 0, which rounding
+    /// can give, is returned as 0. The time grows with d³.
     ///
     /// # Errors
     ///
-    /// Returns [`QualityError::Widths`] if the widths differ.
+    /// Returns [`QualityError::Widths`] if the widths differ, and [`QualityError::Decomposition`] if the
+    /// covariances cannot be decomposed.
     pub fn distance(&self, other: &Self) -> Result<f64, QualityError> {
         QualityError::require_widths(self.mean.len(), other.mean.len())?;
         let means = (&self.mean - &other.mean).norm_squared();
         let traces = self.covariance.trace() + other.covariance.trace();
-        // With Σ₁ = V Λ Vᵀ, the product has the eigenvalues of Λ^½ Vᵀ Σ₂ V Λ^½.
-        let SymmetricEigen { eigenvectors: mut half, eigenvalues } =
-            SymmetricEigen::new(self.covariance.clone());
-        for (mut column, eigenvalue) in half.column_iter_mut().zip(&eigenvalues) {
-            column *= root(*eigenvalue);
+        // Σ = R Rᵀ, and another root of Σ has the same singular values in the product.
+        let product = negligible(root(&self.covariance).tr_mul(&root(&other.covariance)));
+        let roots = product.singular_values().sum();
+        match roots.is_finite() {
+            true => Ok((means + traces - 2.0 * roots).max(0.0)),
+            false => Err(QualityError::Decomposition),
         }
-        let product = half.tr_mul(&(&other.covariance * &half));
-        let roots = symmetric(product).symmetric_eigenvalues().map(root).sum();
-        Ok((means + traces - 2.0 * roots).max(0.0))
     }
 
     /// Returns the mean, d numbers.
@@ -135,9 +134,27 @@ impl Gaussian {
     }
 }
 
-/// Returns the root of an eigenvalue that is not negative but for rounding.
-fn root(eigenvalue: f64) -> f64 {
-    eigenvalue.max(0.0).sqrt()
+/// Returns R of `Σ = R Rᵀ`.
+fn root(covariance: &DMatrix<f64>) -> DMatrix<f64> {
+    let SymmetricEigen { eigenvectors: mut root, eigenvalues } =
+        SymmetricEigen::new(negligible(covariance.clone()));
+    for (mut column, eigenvalue) in root.column_iter_mut().zip(&eigenvalues) {
+        // It is not negative but for rounding.
+        column *= if *eigenvalue < 0.0 { 0.0 } else { eigenvalue.sqrt() };
+    }
+    root
+}
+
+/// Sets numbers to 0 that are far below the rounding of the largest. nalgebra's decompositions are not
+/// finite where the square of a number underflows.
+fn negligible(mut matrix: DMatrix<f64>) -> DMatrix<f64> {
+    let least = matrix.amax() * 1e-40;
+    matrix.apply(|value| {
+        if value.abs() < least {
+            *value = 0.0;
+        }
+    });
+    matrix
 }
 
 /// Removes the rounding that makes a matrix differ from its transpose.

@@ -340,3 +340,29 @@ fn what_cannot_be_measured_is_refused() {
     assert!(gaussian(&[0.0], &[-1.0]).contains("variance is -1"));
     assert!(gaussian(&[0.0, 0.0], &[1.0, 0.5, 0.4, 1.0]).contains("0.5 at [0, 1]"));
 }
+
+/// Layers after a ReLU have features that are hardly ever not 0: variances far below the rounding of
+/// others, whose products underflow.
+#[test]
+fn features_that_hardly_vary_do_not_spoil_the_frechet_distance() {
+    let width = 64;
+    let rows = normal(200, width, 0.0, 1.0, 3);
+    for decades in [1, 2, 3, 4] {
+        let graded: Vec<f64> = rows
+            .iter()
+            .flat_map(|row| {
+                let scaled = |(k, value)| value * 10_f64.powi(-(k as i32) * decades);
+                row.iter().enumerate().map(scaled).collect::<Vec<f64>>()
+            })
+            .collect();
+        let doubled = graded.iter().map(|value| 2.0 * value).collect();
+        let one = Gaussian::of(&Features::from_values(200, width, graded).unwrap()).unwrap();
+        let other = Gaussian::of(&Features::from_values(200, width, doubled).unwrap()).unwrap();
+        let trace: f64 = one.covariance().iter().step_by(width + 1).sum();
+        let mean: f64 = one.mean().iter().map(|mean| mean * mean).sum();
+        // Tr(Σ + 4Σ − 2 · 2Σ), and the square of the mean, which doubles.
+        for distance in [one.distance(&other).unwrap(), other.distance(&one).unwrap()] {
+            assert_relative_eq!(distance, trace + mean, max_relative = 1e-7);
+        }
+    }
+}

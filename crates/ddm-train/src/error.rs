@@ -68,10 +68,29 @@ pub enum TrainError {
         /// Its loss.
         loss: f64,
     },
+    /// A batch that cannot be made.
+    #[error("the batch cannot be made: {reason}")]
+    Batch {
+        /// The reason, which names the item.
+        reason: String,
+    },
     /// A failure to read a value from the device.
     #[error("the loss cannot be read from the device: {reason}")]
     Read {
         /// The message of the device.
         reason: String,
     },
+}
+
+impl TrainError {
+    /// Returns the error of a batch that cannot be made, for the loss function of a training.
+    ///
+    /// ```
+    /// use ddm_train::TrainError;
+    /// let row = "7.5x".parse::<f32>().map_err(TrainError::batch);
+    /// assert_eq!(row.unwrap_err().to_string(), "the batch cannot be made: invalid float literal");
+    /// ```
+    pub fn batch(error: impl std::fmt::Display) -> Self {
+        Self::Batch { reason: error.to_string() }
+    }
 }

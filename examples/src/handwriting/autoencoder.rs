@@ -8,7 +8,8 @@ use ddm_core::models::{Vae, VaeConfig};
 use ddm_core::prelude::*;
 use ddm_core::train::Trained;
 
-use super::{BATCH, LabelledImages};
+use super::BATCH;
+use crate::labelled::LabelledImages;
 use crate::progress::training_bar;
 
 /// Trains an autoencoder for `epochs` passes over `digits`: reconstruction, and `kl_weight` times the

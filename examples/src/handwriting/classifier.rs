@@ -9,7 +9,9 @@ use ddm_core::burn::tensor::activation::relu;
 use ddm_core::prelude::*;
 use ddm_core::train::TrainError;
 
-use super::{BATCH, LabelledImages};
+use super::BATCH;
+use crate::labelled::LabelledImages;
+use crate::quality::Reader;
 
 /// A classifier of 64 pixels with two layers.
 #[derive(Module, Debug)]
@@ -42,18 +44,18 @@ impl Classifier {
         Ok(trained.average)
     }
 
-    /// Returns what the first layer says about the images, `[n, 256]`: features to compare sets by.
-    pub fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        relu(self.hidden.forward(images.flatten(1, 3)))
-    }
-
     fn logits(&self, images: Tensor<4>) -> Tensor<2> {
         self.output.forward(self.features(images))
     }
+}
 
-    /// Returns the share of images read as their label.
-    pub fn share_right(&self, images: Tensor<4>, labels: Tensor<1, Int>) -> f64 {
-        let read = self.logits(images).argmax(1).squeeze_dim(1);
-        read.equal(labels).float().mean().into_scalar()
+impl Reader for Classifier {
+    /// The first layer, `[n, 256]`.
+    fn features(&self, images: Tensor<4>) -> Tensor<2> {
+        relu(self.hidden.forward(images.flatten(1, 3)))
+    }
+
+    fn read(&self, images: Tensor<4>) -> Tensor<1, Int> {
+        self.logits(images).argmax(1).squeeze_dim(1)
     }
 }

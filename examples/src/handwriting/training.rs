@@ -9,7 +9,8 @@ use ddm_core::models::UNet;
 use ddm_core::prelude::*;
 use ddm_core::train::{ConditionDropout, Trained, Weighting};
 
-use super::{BATCH, LabelledImages};
+use super::BATCH;
+use crate::labelled::LabelledImages;
 use crate::progress::training_bar;
 
 /// Returns the config of the U-Net for digits: two resolutions, one class per digit.

@@ -1,0 +1,225 @@
+//! Clothes: trains a class-conditional U-Net on Fashion-MNIST, and measures what it draws.
+//!
+//! `cargo run --release --example fashion -- --quick`; `--help` shows the options.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use ddm_core::burn::grad_clipping::GradientClippingConfig;
+use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use ddm_core::data::{FASHION_MNIST, Idx, Loader, Order, Source, Split};
+use ddm_core::denoiser::Clipped;
+use ddm_core::models::{Network, UNet};
+use ddm_core::prelude::*;
+use ddm_core::train::{Checkpoints, ConditionDropout, MinSnr, TrainError};
+use ddm_examples::clothes::{CLASSES, ClothesClassifier, some};
+use ddm_examples::device::parse_device;
+use ddm_examples::labelled::{LabelledImages, labels};
+use ddm_examples::output::{create_folder, write_png};
+use ddm_examples::pictures::{Images, grid};
+use ddm_examples::plots::{Axis, curve};
+use ddm_examples::progress::training_bar;
+use ddm_examples::quality::Quality;
+use image::RgbImage;
+
+/// Trains a class-conditional U-Net on Fashion-MNIST and measures its samples while it trains.
+///
+/// Started again with the same options, it goes on from its last checkpoint.
+#[derive(Parser)]
+struct Args {
+    /// A training of a few minutes on two cores, in place of one for a GPU.
+    #[arg(long)]
+    quick: bool,
+    /// Training steps; by default 2,400 in the quick training, else 60,000.
+    #[arg(long)]
+    train_steps: Option<usize>,
+    /// Images in a batch; by default 64 in the quick training, else 128.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// How often samples are drawn and measured on the way; by default 4 times, else 10.
+    #[arg(long)]
+    measurements: Option<usize>,
+    /// Samples that are measured; by default 1,000, else 10,000.
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Sampling steps.
+    #[arg(long, default_value_t = 20)]
+    steps: usize,
+    /// Guidance scale: 1 is none.
+    #[arg(long, default_value_t = 1.0)]
+    guidance: f64,
+    /// The seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The device: flex, ndarray, vulkan, … (those compiled in).
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// The folder with the IDX files of Fashion-MNIST, gzipped or not; by default that of Debian's
+    /// package dataset-fashion-mnist.
+    #[arg(long, default_value = FASHION_MNIST)]
+    data: PathBuf,
+    /// Folder for the output.
+    #[arg(long, default_value = "out/fashion")]
+    out: PathBuf,
+}
+
+/// Steps between two checkpoints.
+const CHECKPOINT: usize = 200;
+/// Real images that samples are compared with.
+const REAL: usize = 5_000;
+/// Samples drawn at a time.
+const AT_ONCE: usize = 250;
+
+fn main() -> ExitCode {
+    ddm_examples::cli::run(run)
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    let device = parse_device(&args.device)?;
+    let or =
+        |given: Option<usize>, quick, full| given.unwrap_or(if args.quick { quick } else { full });
+    let steps = or(args.train_steps, 2_400, 60_000);
+    let batch = or(args.batch, 64, 128);
+    let measurements = or(args.measurements, 4, 10).max(1);
+    let count = or(args.samples, 1_000, 10_000);
+    let config = config(args.quick);
+
+    let clothes = Idx::open(&args.data, Split::Train)?;
+    let test = some(&Idx::open(&args.data, Split::Test)?, 0, count, &device)?;
+    let real = some(&clothes, 0, REAL.min(clothes.len()), &device)?;
+    let classifier = ClothesClassifier::trained(&device)?;
+    let quality = |images: &LabelledImages| Quality::of(images, &real, &classifier);
+    create_folder(&args.out)?;
+    device.seed(args.seed);
+
+    let schedule = Cosine::default();
+    let objective = Objective::new(&schedule, VPrediction)?.weighting(MinSnr::default());
+    let dropout = ConditionDropout::new(0.1)?;
+    let on_tape = device.clone().autodiff();
+    let order = Order::new(clothes.len(), batch, args.seed)?;
+    let loader = Loader::new(clothes, order)?;
+    let null = config.init(&on_tape)?.null_classes(batch, &on_tape);
+    let loss = |network: &UNet, noise: &mut StepNoise| {
+        let batch = loader.batch(noise.number() as u64 - 1).map_err(TrainError::batch)?;
+        let images = batch.data(&on_tape).map_err(TrainError::batch)?;
+        let labels = batch.labels(CLASSES, &on_tape).map_err(TrainError::batch)?;
+        let labels = dropout.apply(labels.into(), null.clone(), noise)?;
+        objective.loss_with(network, images, labels, noise)
+    };
+    let checkpoints = Checkpoints::open(args.out.join("checkpoints"))?.every(CHECKPOINT)?;
+
+    // In parts, each from the checkpoint of the one before; after each, samples are measured.
+    let (mut distances, mut last) = (Vec::new(), None);
+    let clock = Instant::now();
+    for part in 1..=measurements {
+        let until = steps * part / measurements;
+        let training = Training { steps: until, ema_decay: 0.998, seed: args.seed };
+        let adam = AdamWConfig::new().with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)));
+        let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps).init()?;
+        let (network, adam, bar) = (config.init(&on_tape)?, adam.init(), training_bar());
+        let trained = training.resume(&checkpoints, network, adam, rate, loss, bar)?;
+        let samples = sample(&trained.average, &args, &schedule, count, &device)?;
+        let found = quality(&samples)?;
+        distances.push((until as f64, found.frechet));
+        println!(
+            "step {until:6}: Fréchet distance {:7.3}, {:4.1} % read as requested ({:.0} s)",
+            found.frechet,
+            100.0 * found.right,
+            clock.elapsed().as_secs_f64()
+        );
+        write_png(&args.out.join(format!("samples-{until:06}.png")), &picture(&samples))?;
+        last = Some((trained, samples, found));
+    }
+    let (trained, samples, found) = last.ok_or("there is at least one part")?;
+
+    let path = |name: &str| args.out.join(name);
+    trained.average.to_diffusers(path("unet"))?;
+    plots(&path, &trained.losses, distances)?;
+    write_png(&path("samples.png"), &picture(&samples))?;
+
+    // As many test images, with noise of std 10 of 255.
+    let noise = HostNoise::new(args.seed).draw(test.images.dims(), &device) * (20.0 / 255.0);
+    let images = (test.images.clone() + noise).clamp(-1.0, 1.0);
+    let noisy = LabelledImages { images, labels: test.labels.clone() };
+    report(&[("samples", found), ("test + noise", quality(&noisy)?), ("test", quality(&test)?)]);
+    println!("\nwritten to {}", args.out.display());
+    Ok(())
+}
+
+/// Returns the settings of the network: three resolutions, 28, 14 and 7.
+fn config(quick: bool) -> UNetConfig {
+    let config = UNetConfig::new(1, 1).with_classes(Some(CLASSES));
+    match quick {
+        true => config.with_channels(vec![16, 32, 64]),
+        false => config.with_channels(vec![64, 128, 128]).with_blocks(2).with_attention(vec![2]),
+    }
+}
+
+/// Draws `count` samples, of all kinds in turn.
+fn sample(
+    network: &UNet,
+    args: &Args,
+    schedule: &Cosine,
+    count: usize,
+    device: &Device,
+) -> Result<LabelledImages, Box<dyn Error>> {
+    let levels = Trailing.levels(schedule, args.steps)?;
+    let network = network.clone().prepare([AT_ONCE, 1, 28, 28])?;
+    let wanted = labels((0..count).map(|i| (i % CLASSES) as i32), device);
+    let mut images = Vec::new();
+    for first in (0..count).step_by(AT_ONCE) {
+        let batch = AT_ONCE.min(count - first);
+        let wanted = wanted.clone().narrow(0, first, batch);
+        let null = labels((0..batch).map(|_| CLASSES as i32), device);
+        let model = Model::new(&network, VPrediction);
+        let model = ClassifierFree::new(model, wanted.into(), null.into(), args.guidance)?;
+        let run = Sampling::new(Clipped::new(model, -1.0, 1.0)?, schedule);
+        let run = run.sampler(DpmSolverPp::default()).levels(levels.clone());
+        let noise = HostNoise::new(args.seed).starting_at(first as u64);
+        images.push(run.noise(noise).sample([batch, 1, 28, 28], device)?);
+    }
+    Ok(LabelledImages { images: Tensor::cat(images, 0).clamp(-1.0, 1.0), labels: wanted })
+}
+
+/// Draws ten samples of each kind, a column for each.
+fn picture(samples: &LabelledImages) -> RgbImage {
+    let shown = samples.len().min(100);
+    grid(&Images::from(samples.images.clone().narrow(0, 0, shown)), CLASSES, 3)
+}
+
+/// Draws the loss and the Fréchet distance against the steps.
+fn plots(
+    path: &impl Fn(&str) -> PathBuf,
+    losses: &[(usize, f64)],
+    distances: Vec<(f64, f64)>,
+) -> Result<(), Box<dyn Error>> {
+    let losses = losses.iter().map(|&(step, loss)| (step as f64, loss)).collect();
+    let axes = (Axis::linear("step"), Axis::log("loss"));
+    write_png(&path("loss.png"), &curve("Training loss", axes.0, axes.1, &[("loss", losses)]))?;
+    let axes = (Axis::linear("step"), Axis::log("Fréchet distance"));
+    let series = [("samples", distances)];
+    write_png(&path("distance.png"), &curve("Fréchet distance", axes.0, axes.1, &series))?;
+    Ok(())
+}
+
+/// Prints how good images are.
+fn report(columns: &[(&str, Quality)]) {
+    let line = |what: &str, number: &dyn Fn(&Quality) -> String| {
+        let numbers = columns.iter().map(|(_, quality)| format!("{:>14}", number(quality)));
+        println!("  {what:36}{}", numbers.collect::<String>());
+    };
+    let names = columns.iter().map(|(name, _)| format!("{name:>14}"));
+    println!("\n  {:36}{}", "", names.collect::<String>());
+    line("read as requested by a classifier", &|q| format!("{:.1} %", 100.0 * q.right));
+    line("Fréchet distance from training images", &|q| format!("{:.3}", q.frechet));
+    line("precision", &|q| format!("{:.3}", q.support.precision));
+    line("recall", &|q| format!("{:.3}", q.support.recall));
+    line("density", &|q| format!("{:.3}", q.support.density));
+    line("coverage", &|q| format!("{:.3}", q.support.coverage));
+    line("mean distance of two of a kind", &|q| format!("{:.2}", q.spread()));
+}
