@@ -167,6 +167,9 @@ fn what_the_hub_refuses_is_said() {
     let hub = Hub { token: Some("secret".to_owned()), ..hub };
     let directory = fetch(&hub, REPOSITORY).unwrap();
     assert!(directory.join("unet/config.json").exists());
+    let asked = server.asked();
+    let with_secret = asked.iter().filter(|it| it.token.as_deref() == Some("Bearer secret"));
+    assert!(with_secret.count() > NEEDED.len());
 
     let video = small().with("model_index.json", br#"{"_class_name": "VideoPipeline"}"#);
     let server = Server::new(video);
