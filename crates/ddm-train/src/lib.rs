@@ -26,11 +26,13 @@
 mod checkpoint;
 mod dropout;
 mod ema;
+mod epsilon;
 mod error;
 mod example;
 mod hybrid;
 mod keep;
 mod objective;
+mod pairing;
 mod state;
 mod stopped;
 mod times;
@@ -44,7 +46,10 @@ pub use error::TrainError;
 pub use example::{Example, Sampled};
 pub use hybrid::{Hybrid, HybridExample};
 pub use objective::Objective;
+pub use pairing::pair;
 pub use stopped::Stopped;
-pub use times::{LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime};
+pub use times::{
+    CosMap, LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime,
+};
 pub use training::{Progress, Trained, Training};
-pub use weighting::{MinSnr, P2, ScoreMatching, UniformWeight, Weighting};
+pub use weighting::{EdmWeight, MinSnr, P2, ScoreMatching, UniformWeight, Weighting};

@@ -10,7 +10,7 @@ use ddm_schedule::NoiseSchedule;
 
 pub use history::LossHistory;
 pub use noise_level::LogNormal;
-pub use unit::{LogitNormal, Mode, Stratified, UniformTime};
+pub use unit::{CosMap, LogitNormal, Mode, Stratified, UniformTime};
 
 /// The distribution of the training times, by its inverse cumulative distribution function.
 ///
