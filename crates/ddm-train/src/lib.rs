@@ -31,12 +31,16 @@ mod error;
 mod example;
 mod hybrid;
 mod keep;
+mod loss_by_time;
+mod mixed_precision;
 mod objective;
 mod pairing;
+mod self_conditioning;
 mod state;
 mod stopped;
 mod times;
 mod training;
+mod uncertainty;
 mod weighting;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint};
@@ -45,11 +49,15 @@ pub use ema::{Decay, Ema, PowerDecay, reconstruct};
 pub use error::TrainError;
 pub use example::{Example, Sampled};
 pub use hybrid::{Hybrid, HybridExample};
+pub use loss_by_time::LossByTime;
+pub use mixed_precision::{LossScale, MixedPrecision};
 pub use objective::Objective;
 pub use pairing::pair;
+pub use self_conditioning::SelfConditioned;
 pub use stopped::Stopped;
 pub use times::{
     CosMap, LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime,
 };
 pub use training::{Progress, Trained, Training};
+pub use uncertainty::{Uncertainty, WithUncertainty};
 pub use weighting::{EdmWeight, MinSnr, P2, ScoreMatching, UniformWeight, Weighting};

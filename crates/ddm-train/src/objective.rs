@@ -117,9 +117,7 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         x0: Tensor<D>,
         noise: &mut impl NoiseSource,
     ) -> Result<Tensor<1>, TrainError> {
-        network.check(x0.dims())?;
-        let example = self.draw(x0, noise)?;
-        example.loss(network.predict(self.cast(&example.x_t), example.t.clone()))
+        Ok(self.losses(network, x0, noise)?.1.mean())
     }
 
     /// Returns the loss as [`loss`](Self::loss), for a network with a condition.
@@ -135,10 +133,35 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         condition: N::Condition,
         noise: &mut impl NoiseSource,
     ) -> Result<Tensor<1>, TrainError> {
+        Ok(self.losses_with(network, x0, condition, noise)?.1.mean())
+    }
+
+    /// Returns an example and the loss of each of its samples.
+    pub(crate) fn losses<const D: usize>(
+        &self,
+        network: &impl NoisePredictor<D>,
+        x0: Tensor<D>,
+        noise: &mut impl NoiseSource,
+    ) -> Result<(Example<D>, Tensor<1>), TrainError> {
+        network.check(x0.dims())?;
+        let example = self.draw(x0, noise)?;
+        let losses = example.losses(network.predict(self.cast(&example.x_t), example.t.clone()))?;
+        Ok((example, losses))
+    }
+
+    /// Returns an example and the loss of each of its samples, for a network with a condition.
+    pub(crate) fn losses_with<const D: usize, N: ConditionalPredictor<D>>(
+        &self,
+        network: &N,
+        x0: Tensor<D>,
+        condition: N::Condition,
+        noise: &mut impl NoiseSource,
+    ) -> Result<(Example<D>, Tensor<1>), TrainError> {
         network.check_with(x0.dims(), &condition)?;
         let example = self.draw(x0, noise)?;
         let (x, t) = (self.cast(&example.x_t), example.t.clone());
-        example.loss(network.predict_with(x, t, condition))
+        let losses = example.losses(network.predict_with(x, t, condition))?;
+        Ok((example, losses))
     }
 
     /// Draws an example from data x₀ `[batch, …]`. Times and noise are the next two draws.
@@ -230,7 +253,7 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         Example { x_t, t, target, weight, sampled, levels }
     }
 
-    fn cast<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
+    pub(crate) fn cast<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
         match self.dtype {
             Some(dtype) => x.clone().cast(dtype),
             None => x.clone(),

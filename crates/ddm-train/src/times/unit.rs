@@ -148,7 +148,7 @@ impl TimeSampling for CosMap {
 }
 
 /// Returns the u-quantile of N(mean, std²), u in [0, 1); finite.
-pub(super) fn normal(u: f64, mean: f64, std: f64) -> f64 {
+pub(crate) fn normal(u: f64, mean: f64, std: f64) -> f64 {
     mean + std * Normal::standard().inverse_cdf(u.clamp(f64::EPSILON, 1.0 - f64::EPSILON))
 }
 
