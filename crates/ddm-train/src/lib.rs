@@ -2,6 +2,10 @@
 //!
 //! * [`Objective`] draws [`Example`]s from data, or computes the loss of a network;
 //! * [`Weighting`] is the weight of each noise level, [`TimeSampling`] the distribution of times;
+//! * [`pair`] assigns the noise of a batch to its data, for flow matching;
+//! * [`Uncertainty`] learns the weight of each level; [`LossByTime`] shows the loss of each;
+//! * [`SelfConditioned`] samples with networks that also see their earlier prediction;
+//! * [`MixedPrecision`] computes in half precision with weights in f32;
 //! * [`Hybrid`] also trains the variance, by the terms of the variational bound;
 //! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
 //!   averages of other widths after training;

