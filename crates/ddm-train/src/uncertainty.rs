@@ -18,7 +18,7 @@ use crate::{Example, Objective, TimeSampling, TrainError, Weighting};
 /// Its optimum is `u = ln E[w ‖F − target‖²]`, where each level's gradient counts as if its loss
 /// were 1, whatever the [`Weighting`]. u is a linear layer on 128 Fourier features of `ln(σ/α)/4`,
 /// and 0 at first. Only training uses it. Source: Karras et al., *Analyzing and Improving the
-/// Training Dynamics of Diffusion Models*, eq. 21 and app. B.3, arXiv 2312.02696.
+/// Training Dynamics of Diffusion Models*, eq. 21, arXiv 2312.02696.
 #[derive(Module, Debug)]
 pub struct Uncertainty {
     linear: Linear,

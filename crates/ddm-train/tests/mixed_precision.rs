@@ -1,6 +1,6 @@
 //! Half-precision networks with f32 weights.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Lora, Module, ModuleVisitor, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::optim::{AdamWConfig, GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, FloatDType, Tensor};
@@ -136,6 +136,32 @@ fn small_updates_are_not_lost() {
         assert!((weight - 0.99).abs() < 1e-5, "{weight}");
         let lost = Tensor::<1>::ones([1], &device).cast(mixed.dtype()) - 1e-4;
         assert_eq!(values(lost.inner()), [1.0]);
+    }
+}
+
+/// Adapters train in half precision, too, and the frozen weights get no gradients.
+#[test]
+fn adapters_get_their_gradients() {
+    let device = Device::flex().autodiff();
+    let linear: Linear = LinearConfig::new(6, 4).with_bias(false).init(&device);
+    let linear = linear.apply_lora(Lora::new(2, 4.0));
+    let x: Tensor<2> = HostNoise::new(1).draw([8, 6], &device);
+    let of = |network: &Linear, x: Tensor<2>| network.forward(x).cast(DType::F32).square().mean();
+    let gradients = |loss: Tensor<1>| {
+        let gradients = GradientsParams::from_grads(loss.backward(), &linear);
+        assert!(gradients.get::<2>(linear.weight.id).is_none());
+        let adapter = linear.weight.adapter().unwrap();
+        [&adapter.a, &adapter.b].map(|factor| gradients.get::<2>(factor.id).unwrap())
+    };
+    let single = gradients(of(&linear, x.clone()));
+    for mixed in both() {
+        let half = of(&mixed.network(&linear), x.clone().cast(mixed.dtype()));
+        for (half, single) in gradients(mixed.loss(half)).into_iter().zip(single.clone()) {
+            assert_eq!(half.dtype(), DType::F32);
+            let off = values((half - single.clone()).abs().max())[0];
+            let size = values(single.abs().max())[0];
+            assert!(off <= 0.02 * size, "{off} of {size}");
+        }
     }
 }
 

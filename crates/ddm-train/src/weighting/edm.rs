@@ -14,7 +14,7 @@ use super::{Weighting, from_x0_weight};
 /// EDM draws levels by [`LogNormal`](crate::LogNormal); EDM2 also learns an
 /// [`Uncertainty`](crate::Uncertainty). Sources: Karras et al., *Elucidating the Design Space of
 /// Diffusion-Based Generative Models*, table 1, arXiv 2206.00364; *Analyzing and Improving the
-/// Training Dynamics of Diffusion Models*, app. A, arXiv 2312.02696.
+/// Training Dynamics of Diffusion Models*, arXiv 2312.02696.
 ///
 /// ```
 /// use ddm_denoiser::{EdmPrediction, X0Prediction};
