@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 use ddm_denoiser::ModelError;
+use ddm_schedule::NoiseLevel;
 
 use crate::TrainError;
 
@@ -19,6 +20,8 @@ pub struct Example<const D: usize> {
     pub weight: Tensor<1>,
     /// The time of each sample on the schedule.
     pub sampled: Vec<Sampled>,
+    /// The noise level of each sample.
+    pub levels: Vec<NoiseLevel>,
 }
 
 /// A drawn time.

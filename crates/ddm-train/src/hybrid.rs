@@ -79,7 +79,7 @@ impl<S: NoiseSchedule, P: Parameterization, T: TimeSampling> Hybrid<S, P, T> {
         noise: &mut impl NoiseSource,
     ) -> Result<HybridExample<D>, TrainError> {
         let sampled = self.objective.sample(x0.dims()[0], noise)?;
-        let epsilon = noise.draw(x0.dims(), &x0.device());
+        let epsilon = self.objective.epsilon.draw(&x0, noise)?;
         self.with_rows(x0.clone(), self.objective.compose(x0, sampled, epsilon))
     }
 

@@ -2,6 +2,10 @@
 //!
 //! * [`Objective`] draws [`Example`]s from data, or computes the loss of a network;
 //! * [`Weighting`] is the weight of each noise level, [`TimeSampling`] the distribution of times;
+//! * [`pair`] assigns the noise of a batch to its data, for flow matching;
+//! * [`Uncertainty`] learns the weight of each level; [`LossByTime`] shows the loss of each;
+//! * [`SelfConditioned`] samples with networks that also see their earlier prediction;
+//! * [`MixedPrecision`] computes in half precision with weights in f32;
 //! * [`Hybrid`] also trains the variance, by the terms of the variational bound;
 //! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
 //!   averages of other widths after training;
@@ -26,16 +30,23 @@
 mod checkpoint;
 mod dropout;
 mod ema;
+mod epsilon;
 mod error;
 mod example;
 mod hybrid;
 mod keep;
+mod loss_by_time;
+mod loss_scale;
+mod mixed_precision;
 mod objective;
+mod pairing;
+mod self_conditioning;
 mod state;
 mod step;
 mod stopped;
 mod times;
 mod training;
+mod uncertainty;
 mod weighting;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint, Snapshot};
@@ -44,9 +55,17 @@ pub use ema::{Decay, Ema, PowerDecay, reconstruct};
 pub use error::TrainError;
 pub use example::{Example, Sampled};
 pub use hybrid::{Hybrid, HybridExample};
+pub use loss_by_time::LossByTime;
+pub use loss_scale::LossScale;
+pub use mixed_precision::MixedPrecision;
 pub use objective::Objective;
+pub use pairing::pair;
+pub use self_conditioning::SelfConditioned;
 pub use step::StepNoise;
 pub use stopped::Stopped;
-pub use times::{LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime};
+pub use times::{
+    CosMap, LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime,
+};
 pub use training::{Progress, Trained, Training};
-pub use weighting::{MinSnr, P2, ScoreMatching, UniformWeight, Weighting};
+pub use uncertainty::{Uncertainty, WithUncertainty};
+pub use weighting::{EdmWeight, MinSnr, P2, ScoreMatching, UniformWeight, Weighting};

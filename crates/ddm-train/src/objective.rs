@@ -8,6 +8,7 @@ use ddm_denoiser::{
 use ddm_noise::NoiseSource;
 use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
+use crate::epsilon::Epsilon;
 use crate::{Example, Sampled, TimeSampling, TrainError, UniformTime, UniformWeight, Weighting};
 
 /// The training objective: it draws examples `x_t = α x₀ + σ ε`, `target = p x₀ + q ε`, and a
@@ -38,6 +39,7 @@ pub struct Objective<S, P, W = UniformWeight, T = UniformTime> {
     pub(crate) parameterization: P,
     weighting: W,
     time_sampling: T,
+    pub(crate) epsilon: Epsilon,
     dtype: Option<FloatDType>,
 }
 
@@ -52,22 +54,47 @@ impl<S: NoiseSchedule, P: Parameterization> Objective<S, P> {
         if schedule.steps().is_some() {
             parameterization.check(schedule.level(1.0))?;
         }
-        let (weighting, time_sampling) = (UniformWeight, UniformTime);
-        Ok(Self { schedule, parameterization, weighting, time_sampling, dtype: None })
+        let (weighting, time_sampling, epsilon) = (UniformWeight, UniformTime, Epsilon::default());
+        Ok(Self { schedule, parameterization, weighting, time_sampling, epsilon, dtype: None })
     }
 }
 
 impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objective<S, P, W, T> {
     /// Sets the weighting.
     pub fn weighting<V: Weighting>(self, weighting: V) -> Objective<S, P, V, T> {
-        let Self { schedule, parameterization, time_sampling, dtype, .. } = self;
-        Objective { schedule, parameterization, weighting, time_sampling, dtype }
+        let Self { schedule, parameterization, time_sampling, epsilon, dtype, .. } = self;
+        Objective { schedule, parameterization, weighting, time_sampling, epsilon, dtype }
     }
 
     /// Sets the distribution of the times.
     pub fn time_sampling<U: TimeSampling>(self, time_sampling: U) -> Objective<S, P, W, U> {
-        let Self { schedule, parameterization, weighting, dtype, .. } = self;
-        Objective { schedule, parameterization, weighting, time_sampling, dtype }
+        let Self { schedule, parameterization, weighting, epsilon, dtype, .. } = self;
+        Objective { schedule, parameterization, weighting, time_sampling, epsilon, dtype }
+    }
+
+    /// Adds an offset to the noise: `ε + s n`, with one n ~ N(0, 1) per sample and channel (axis 1).
+    ///
+    /// A schedule that leaves some signal at its end never hides the mean color of an image, so
+    /// that a network does not learn to choose it: samples are neither very dark nor very bright.
+    /// An offset makes the mean noisier: its variance is `s² + 1/(h w)`. Usual: s = 0.05 to 0.1 in
+    /// fine-tuning. A schedule of zero terminal SNR is the exact remedy. n is the next draw after ε;
+    /// s = 0 draws none. Source: Guttenberg, *Diffusion with Offset Noise*, crosslabs.org, 2023.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if s is negative or not finite.
+    pub fn noise_offset(mut self, s: f64) -> Result<Self, Invalid> {
+        Invalid::require(s.is_finite() && s >= 0.0, "noise offset", s, "finite and at least 0")?;
+        self.epsilon.offset = s;
+        Ok(self)
+    }
+
+    /// Assigns the noise of each batch to its samples by optimal transport, see
+    /// [`pair`](crate::pair): for flow matching. A sample's noise then depends on its batch.
+    #[must_use]
+    pub fn optimal_pairing(mut self) -> Self {
+        self.epsilon.paired = true;
+        self
     }
 
     /// Sets the float type of the network's x (f16, bf16, …), to which [`loss`](Self::loss) casts
@@ -90,9 +117,7 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         x0: Tensor<D>,
         noise: &mut impl NoiseSource,
     ) -> Result<Tensor<1>, TrainError> {
-        network.check(x0.dims())?;
-        let example = self.draw(x0, noise)?;
-        example.loss(network.predict(self.cast(&example.x_t), example.t.clone()))
+        Ok(self.losses(network, x0, noise)?.1.mean())
     }
 
     /// Returns the loss as [`loss`](Self::loss), for a network with a condition.
@@ -108,25 +133,50 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         condition: N::Condition,
         noise: &mut impl NoiseSource,
     ) -> Result<Tensor<1>, TrainError> {
+        Ok(self.losses_with(network, x0, condition, noise)?.1.mean())
+    }
+
+    /// Returns an example and the loss of each of its samples.
+    pub(crate) fn losses<const D: usize>(
+        &self,
+        network: &impl NoisePredictor<D>,
+        x0: Tensor<D>,
+        noise: &mut impl NoiseSource,
+    ) -> Result<(Example<D>, Tensor<1>), TrainError> {
+        network.check(x0.dims())?;
+        let example = self.draw(x0, noise)?;
+        let losses = example.losses(network.predict(self.cast(&example.x_t), example.t.clone()))?;
+        Ok((example, losses))
+    }
+
+    /// Returns an example and the loss of each of its samples, for a network with a condition.
+    pub(crate) fn losses_with<const D: usize, N: ConditionalPredictor<D>>(
+        &self,
+        network: &N,
+        x0: Tensor<D>,
+        condition: N::Condition,
+        noise: &mut impl NoiseSource,
+    ) -> Result<(Example<D>, Tensor<1>), TrainError> {
         network.check_with(x0.dims(), &condition)?;
         let example = self.draw(x0, noise)?;
         let (x, t) = (self.cast(&example.x_t), example.t.clone());
-        example.loss(network.predict_with(x, t, condition))
+        let losses = example.losses(network.predict_with(x, t, condition))?;
+        Ok((example, losses))
     }
 
     /// Draws an example from data x₀ `[batch, …]`. Times and noise are the next two draws.
     ///
     /// # Errors
     ///
-    /// Returns an error if the noise cannot be read, or the time sampling returns a time outside
-    /// [0, 1].
+    /// Returns an error if the noise cannot be read, the time sampling returns a time outside
+    /// [0, 1], or noise and data cannot be [paired](Self::optimal_pairing).
     pub fn draw<const D: usize>(
         &self,
         x0: Tensor<D>,
         noise: &mut impl NoiseSource,
     ) -> Result<Example<D>, TrainError> {
         let sampled = self.sample(x0.dims()[0], noise)?;
-        let epsilon = noise.draw(x0.dims(), &x0.device());
+        let epsilon = self.epsilon.draw(&x0, noise)?;
         Ok(self.compose(x0, sampled, epsilon))
     }
 
@@ -200,10 +250,10 @@ impl<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling> Objec
         let weight = column(&x0, levels.iter().zip(&sampled).map(weight)).reshape([levels.len()]);
         let (p, q) = levels.iter().map(|&at| self.parameterization.target(at)).unzip();
         let target = linear_combination_each([(p, x0), (q, epsilon)]);
-        Example { x_t, t, target, weight, sampled }
+        Example { x_t, t, target, weight, sampled, levels }
     }
 
-    fn cast<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
+    pub(crate) fn cast<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
         match self.dtype {
             Some(dtype) => x.clone().cast(dtype),
             None => x.clone(),
@@ -221,6 +271,7 @@ impl<S, P: std::fmt::Debug, W: std::fmt::Debug, T> std::fmt::Debug for Objective
         f.debug_struct("Objective")
             .field("parameterization", &self.parameterization)
             .field("weighting", &self.weighting)
+            .field("epsilon", &self.epsilon)
             .finish_non_exhaustive()
     }
 }

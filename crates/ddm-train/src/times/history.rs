@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use burn::tensor::{Tensor, TensorData};
 use ddm_schedule::{Invalid, NoiseSchedule};
 
-use super::TimeSampling;
+use super::{TimeSampling, bin_of};
 use crate::{Example, TrainError};
 
 /// Importance sampling of times by their losses: `p ∝ √E[L²]`, weight `1/p`.
@@ -105,7 +105,7 @@ impl LossHistory {
         ddm_denoiser::ModelError::require_batch("the losses", losses.len(), sampled.len())?;
         let mut bins = self.lock();
         for (of, loss) in sampled.iter().zip(losses).filter(|(_, loss)| loss.is_finite()) {
-            let bin = bins.of(of.time);
+            let bin = bin_of(of.time, bins.share.len());
             let last = &mut bins.last[bin];
             if last.len() == Self::KEPT {
                 last.pop_front();
@@ -123,12 +123,6 @@ impl LossHistory {
 }
 
 impl Bins {
-    /// Returns the bin of a time. A bin includes its upper edge, where the row of a table lies.
-    fn of(&self, time: f64) -> usize {
-        let count = self.share.len();
-        ((time * count as f64 - 1e-6).ceil() as usize).clamp(1, count) - 1
-    }
-
     fn weigh(&mut self) {
         if self.last.iter().any(|last| last.len() < LossHistory::KEPT) {
             return;
@@ -165,6 +159,7 @@ impl TimeSampling for LossHistory {
 
     fn importance(&self, time: f64) -> f64 {
         let bins = self.lock();
-        1.0 / (bins.share[bins.of(time)] * bins.share.len() as f64)
+        let count = bins.share.len();
+        1.0 / (bins.share[bin_of(time, count)] * count as f64)
     }
 }

@@ -10,7 +10,8 @@ use ddm_schedule::NoiseSchedule;
 
 pub use history::LossHistory;
 pub use noise_level::LogNormal;
-pub use unit::{LogitNormal, Mode, Stratified, UniformTime};
+pub(crate) use unit::normal;
+pub use unit::{CosMap, LogitNormal, Mode, Stratified, UniformTime};
 
 /// The distribution of the training times, by its inverse cumulative distribution function.
 ///
@@ -61,4 +62,10 @@ impl<T: TimeSampling + ?Sized> TimeSampling for Arc<T> {
     fn spread(&self, uniform: Vec<f64>) -> Vec<f64> {
         (**self).spread(uniform)
     }
+}
+
+/// Returns the bin of a time, of `count` equal bins of [0, 1]. A bin includes its upper edge, where the
+/// row of a table lies.
+pub(crate) fn bin_of(time: f64, count: usize) -> usize {
+    ((time * count as f64 - 1e-6).ceil() as usize).clamp(1, count) - 1
 }

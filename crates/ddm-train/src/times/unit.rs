@@ -1,6 +1,6 @@
 //! Distributions of the schedule's time.
 
-use std::f64::consts::FRAC_PI_2;
+use std::f64::consts::{FRAC_PI_2, PI};
 
 use ddm_schedule::{Invalid, NoiseSchedule};
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,15 @@ impl LogitNormal {
         require_normal(mean, std)?;
         Ok(Self { mean, std })
     }
+
+    /// Returns the density π(t); 0 at both ends.
+    pub(crate) fn density(&self, t: f64) -> f64 {
+        if t <= 0.0 || t >= 1.0 {
+            return 0.0;
+        }
+        let z = ((t / (1.0 - t)).ln() - self.mean) / self.std;
+        (-0.5 * z * z).exp() / (self.std * (2.0 * PI).sqrt() * t * (1.0 - t))
+    }
 }
 
 impl Default for LogitNormal {
@@ -116,8 +125,30 @@ impl TimeSampling for Mode {
     }
 }
 
+/// The cosine map: `t = 1 − 1/(tan(π u/2) + 1)`, whose log signal-to-noise ratio on the straight path
+/// has the distribution of that of the cosine schedule.
+///
+/// Its density `2/(π − 2πt + 2πt²)` is 4/π in the middle and 2/π at the ends. Source: Esser et al.,
+/// *Scaling Rectified Flow Transformers for High-Resolution Image Synthesis*, eq. 21–22,
+/// arXiv 2403.03206.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CosMap;
+
+impl CosMap {
+    /// Returns the density π(t).
+    pub(crate) fn density(self, t: f64) -> f64 {
+        2.0 / (PI * (1.0 - 2.0 * t + 2.0 * t * t))
+    }
+}
+
+impl TimeSampling for CosMap {
+    fn time(&self, u: f64, _: &dyn NoiseSchedule) -> f64 {
+        1.0 - 1.0 / ((FRAC_PI_2 * u).tan() + 1.0)
+    }
+}
+
 /// Returns the u-quantile of N(mean, std²), u in [0, 1); finite.
-pub(super) fn normal(u: f64, mean: f64, std: f64) -> f64 {
+pub(crate) fn normal(u: f64, mean: f64, std: f64) -> f64 {
     mean + std * Normal::standard().inverse_cdf(u.clamp(f64::EPSILON, 1.0 - f64::EPSILON))
 }
 

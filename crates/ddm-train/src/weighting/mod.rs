@@ -1,8 +1,13 @@
 //! The weight of the error at each noise level.
 
+mod density;
+mod edm;
+
 use ddm_denoiser::Parameterization;
 use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
+
+pub use edm::EdmWeight;
 
 use crate::TrainError;
 
