@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release --example fashion -- --quick`; `--help` shows the options.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use ddm_core::data::{FASHION_MNIST, Idx, Loader, Order, Source, Split};
 use ddm_core::denoiser::Clipped;
 use ddm_core::models::{Network, UNet};
 use ddm_core::prelude::*;
-use ddm_core::train::{Checkpoints, ConditionDropout, MinSnr, TrainError};
+use ddm_core::train::{Checkpoints, ConditionDropout, LossByTime, MinSnr, TrainError};
 use ddm_examples::clothes::{CLASSES, ClothesClassifier, some};
 use ddm_examples::device::parse_device;
 use ddm_examples::labelled::{LabelledImages, labels};
@@ -43,6 +44,9 @@ struct Args {
     /// How often samples are drawn and measured on the way; by default 4 times, else 10.
     #[arg(long)]
     measurements: Option<usize>,
+    /// Stop after this many measurements; the next run goes on from there.
+    #[arg(long)]
+    stop_after: Option<usize>,
     /// Samples that are measured; by default 1,000, else 10,000.
     #[arg(long)]
     samples: Option<usize>,
@@ -104,19 +108,27 @@ fn run() -> Result<(), Box<dyn Error>> {
     let order = Order::new(clothes.len(), batch, args.seed)?;
     let loader = Loader::new(clothes, order)?;
     let null = config.init(&on_tape)?.null_classes(batch, &on_tape);
+    let by_time = RefCell::new(LossByTime::new(20)?);
     let loss = |network: &UNet, noise: &mut StepNoise| {
         let batch = loader.batch(noise.number() as u64 - 1).map_err(TrainError::batch)?;
         let images = batch.data(&on_tape).map_err(TrainError::batch)?;
         let labels = batch.labels(CLASSES, &on_tape).map_err(TrainError::batch)?;
         let labels = dropout.apply(labels.into(), null.clone(), noise)?;
-        objective.loss_with(network, images, labels, noise)
+        let example = objective.draw(images, noise)?;
+        let found = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
+        let losses = example.losses(found)?;
+        if noise.number().is_multiple_of(10) {
+            let losses = losses.clone().inner().try_into_vec_as().map_err(TrainError::batch)?;
+            by_time.borrow_mut().record(&example.sampled, &losses)?;
+        }
+        Ok(losses.mean())
     };
     let checkpoints = Checkpoints::open(args.out.join("checkpoints"))?.every(CHECKPOINT)?;
 
     // In parts, each from the checkpoint of the one before; after each, samples are measured.
     let (mut distances, mut last) = (Vec::new(), None);
     let clock = Instant::now();
-    for part in 1..=measurements {
+    for part in 1..=args.stop_after.map_or(measurements, |stop| stop.clamp(1, measurements)) {
         let until = steps * part / measurements;
         let training = Training { steps: until, ema_decay: 0.998, seed: args.seed };
         let adam = AdamWConfig::new().with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)));
@@ -139,7 +151,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let path = |name: &str| args.out.join(name);
     trained.average.to_diffusers(path("unet"))?;
-    plots(&path, &trained.losses, distances)?;
+    plots(&path, &trained.losses, &by_time.borrow(), distances)?;
     write_png(&path("samples.png"), &picture(&samples))?;
 
     // As many test images, with noise of std 10 of 255.
@@ -192,15 +204,21 @@ fn picture(samples: &LabelledImages) -> RgbImage {
     grid(&Images::from(samples.images.clone().narrow(0, 0, shown)), CLASSES, 3)
 }
 
-/// Draws the loss and the Fréchet distance against the steps.
+/// Draws the loss and the Fréchet distance against the steps, and the loss against the time.
 fn plots(
     path: &impl Fn(&str) -> PathBuf,
     losses: &[(usize, f64)],
+    by_time: &LossByTime,
     distances: Vec<(f64, f64)>,
 ) -> Result<(), Box<dyn Error>> {
     let losses = losses.iter().map(|&(step, loss)| (step as f64, loss)).collect();
     let axes = (Axis::linear("step"), Axis::log("loss"));
     write_png(&path("loss.png"), &curve("Training loss", axes.0, axes.1, &[("loss", losses)]))?;
+    let times = by_time.times().into_iter().zip(by_time.means());
+    let by_time = times.filter_map(|(time, mean)| Some((0.5 * (time.start + time.end), mean?)));
+    let axes = (Axis::linear("time, from data to noise"), Axis::log("loss"));
+    let series = [("loss", by_time.collect())];
+    write_png(&path("loss_by_time.png"), &curve("Loss by time", axes.0, axes.1, &series))?;
     let axes = (Axis::linear("step"), Axis::log("Fréchet distance"));
     let series = [("samples", distances)];
     write_png(&path("distance.png"), &curve("Fréchet distance", axes.0, axes.1, &series))?;

@@ -62,6 +62,53 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 const CONFIG: &str = "unet/config.json";
 const WEIGHTS: &str = "unet/diffusion_pytorch_model.safetensors";
 
+/// A small set in the files of Fashion-MNIST: squares of ten brightnesses, which are the classes.
+fn small_clothes(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    for (part, count) in [("train", 120_u32), ("t10k", 80)] {
+        let sizes = |magic: u32, sizes: &[u32]| -> Vec<u8> {
+            [magic].iter().chain(sizes).flat_map(|number| number.to_be_bytes()).collect()
+        };
+        let mut images = sizes(0x803, &[count, 28, 28]);
+        let mut labels = sizes(0x801, &[count]);
+        for item in 0..count {
+            let label = (item % 10) as u8;
+            labels.push(label);
+            images.extend((0..784_u32).map(|at| 20 * label + (7 * at * (item + 1) % 23) as u8));
+        }
+        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
+
+#[test]
+fn fashion_runs_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    small_clothes(&data);
+    let data = data.to_str().unwrap();
+    let common = ["--quick", "--data", data, "--batch", "8", "--samples", "60", "--steps", "2"];
+    let arguments = |more: [&'static str; 4]| [&common[..], &more[..]].concat();
+    let all = arguments(["--train-steps", "8", "--measurements", "2"]);
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let said = succeeds("fashion", &all, &first);
+    for words in ["step      4", "step      8", "Fréchet distance", "test + noise", "coverage"] {
+        assert!(said.contains(words), "{said} does not say {words}");
+    }
+    for name in ["samples-000004.png", "loss.png", "loss_by_time.png", "distance.png", CONFIG] {
+        assert!(first.join(name).exists(), "{name} is missing");
+    }
+    // Half of it and then the whole: the same pictures. The cosine of the learning rate has its length
+    // from the options, so the first run stops at the first measurement of two.
+    let stopped = arguments(["--train-steps", "8", "--stop-after", "1"]);
+    succeeds("fashion", &[&stopped[..], &["--measurements", "2"]].concat(), &second);
+    assert!(!second.join("samples-000008.png").exists());
+    succeeds("fashion", &all, &second);
+    let picture = |folder: &Path| fs::read(folder.join("samples.png")).unwrap();
+    assert!(picture(&first) == picture(&second), "a training that goes on draws other samples");
+    refuses("fashion", &["--quick", "--data", "nowhere"], &["nowhere"]);
+}
+
 #[test]
 fn digits_runs_and_repeats_itself() {
     let folder = tempfile::tempdir().unwrap();

@@ -17,8 +17,9 @@ use crate::{Example, Objective, TimeSampling, TrainError, Weighting};
 ///
 /// Its optimum is `u = ln E[w ‖F − target‖²]`, where each level's gradient counts as if its loss
 /// were 1, whatever the [`Weighting`]. u is a linear layer on 128 Fourier features of `ln(σ/α)/4`,
-/// and 0 at first. Only training uses it. Source: Karras et al., *Analyzing and Improving the
-/// Training Dynamics of Diffusion Models*, eq. 21, arXiv 2312.02696.
+/// and 0 at first. Only training uses it. Sources: Kendall et al., *Multi-Task Learning Using Uncertainty
+/// to Weigh Losses*, arXiv 1705.07115; for noise levels Karras et al., *Analyzing and Improving the
+/// Training Dynamics of Diffusion Models*, arXiv 2312.02696.
 #[derive(Module, Debug)]
 pub struct Uncertainty {
     linear: Linear,

@@ -36,7 +36,7 @@ impl Weighting for LogitNormal {
 /// matching.
 ///
 /// On [`RectifiedFlow`](ddm_schedule::RectifiedFlow) it is the objective of [`CosMap`] as the time
-/// sampling. Source: Esser et al., eq. 22, arXiv 2403.03206.
+/// sampling. Source: Esser et al., sec. 3.1, arXiv 2403.03206.
 impl Weighting for CosMap {
     fn weight(&self, at: NoiseLevel, parameterization: &dyn Parameterization) -> f64 {
         from_flow_weight(|t| self.density(t), at, parameterization)
