@@ -23,7 +23,7 @@ pub(crate) fn component<M: Module>(
     let path = directory.join("config.json");
     let json = fs::read_to_string(&path).map_err(|source| DiffusersError::Read { path, source })?;
     let network = init(&json)?;
-    let file = open(directory)?;
+    let file = open(directory)?.dequantized()?;
     // Of a tensor that is there by its current name and by another, the first is taken.
     let tensors = file.rename(|name| {
         let new = rename(name);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use burn::tensor::DType;
 use thiserror::Error;
 
-use crate::{Fault, Misfit, Stored};
+use crate::{Fault, Misfit, ScaleFault, Stored};
 
 /// A failure to read weights, to put them into a module, or to save them.
 #[derive(Debug, Error)]
@@ -125,6 +125,16 @@ pub enum WeightsError {
     Memory {
         /// Its size.
         bytes: usize,
+    },
+    /// A quantised weight that cannot be multiplied by its scale.
+    #[error("{}: {tensor} {fault}", path.display())]
+    Scale {
+        /// The file or directory.
+        path: PathBuf,
+        /// The tensor: a scale, a weight, or what names a format.
+        tensor: String,
+        /// What is wrong.
+        fault: ScaleFault,
     },
     /// Tensors that a module and a file do not have in common.
     #[error("{} does not fit the network: {misfit}", path.display())]

@@ -4,6 +4,7 @@
 //!   [`Tensors::component`]: a directory of diffusers or transformers, with variants and shards.
 //! * [`TensorView`]: a tensor's shape and type, without reading it; parts, transposes and concatenations
 //!   of such, for other layouts of the same network. [`Tensors::rename`]: other names.
+//!   [`Tensors::dequantized`]: weights of 8 bits times their scales.
 //! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts, and
 //!   [`save_shards`], in several files;
 //!   [`add_products`]: to the parameters that are there.
@@ -34,6 +35,7 @@ mod misfit;
 mod names;
 mod safetensors;
 mod save;
+mod scales;
 mod shards;
 mod source;
 mod storage;
@@ -50,6 +52,7 @@ pub use fault::Fault;
 pub use load::{LoadOptions, load};
 pub use misfit::{Difference, Misfit};
 pub use save::save;
+pub use scales::ScaleFault;
 pub use shards::save_shards;
 pub use stored::{Other, Stored};
 pub use tensors::Tensors;

@@ -7,6 +7,7 @@ mod layouts;
 mod modules;
 mod mutated;
 mod refusals;
+mod scales;
 mod shards;
 mod torch;
 mod views;
