@@ -21,12 +21,12 @@ pub enum WeightsError {
         source: io::Error,
     },
     /// A file that could not be written.
-    #[error("cannot write {}: {reason}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// The reason.
-        reason: String,
+        /// The system's error, or that of what writes the file.
+        source: io::Error,
     },
     /// A directory without weights under any of the names that they have.
     #[error("{} has no weights of {variant}: it holds {}; looked for {}", directory.display(),

@@ -6,7 +6,7 @@
 //!   of such, for other layouts of the same network. [`Tensors::rename`]: other names.
 //!   [`Tensors::dequantized`]: weights of 8 bits times their scales.
 //! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts, and
-//!   [`save_shards`], in several files;
+//!   [`save_shards`], in several files; [`NewFile`]: each whole or not at all.
 //!   [`add_products`]: to the parameters that are there.
 //!
 //! **What a file says is not believed.** Offsets, shapes, counts and lengths are checked against the
@@ -33,6 +33,7 @@ mod json;
 mod load;
 mod misfit;
 mod names;
+mod new_file;
 mod safetensors;
 mod save;
 mod scales;
@@ -51,6 +52,7 @@ pub use error::WeightsError;
 pub use fault::Fault;
 pub use load::{LoadOptions, load};
 pub use misfit::{Difference, Misfit};
+pub use new_file::NewFile;
 pub use save::save;
 pub use scales::ScaleFault;
 pub use shards::save_shards;

@@ -6,6 +6,7 @@ mod gguf;
 mod layouts;
 mod modules;
 mod mutated;
+mod new_file;
 mod refusals;
 mod scales;
 mod shards;
