@@ -53,8 +53,8 @@ impl Loading {
     }
 
     /// Sets the float type of the networks, by default f32; `None` for that of the files. It is f64, f32,
-    /// f16 or bf16; each tensor is cast as it is read, so that a network is in memory in this type alone. A weight
-    /// that is NaN, or too large for the type, is an error.
+    /// f16 or bf16; each tensor is cast as it is read, so that a network is in memory in this type alone.
+    /// A weight that is NaN, or too large for the type, is an error.
     ///
     /// An autoencoder whose config says `force_upcast` is loaded in f32 in place of f16: the features
     /// of SDXL's overflow there.
@@ -154,9 +154,10 @@ impl Loading {
     fn load<M: FromFiles>(&self, directory: &Path) -> Result<M, PipelineError> {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // Each tensor is cast as it is read, so that no network is there in two types.
-        let options = self
-            .dtype
-            .map_or_else(LoadOptions::new, |dtype| LoadOptions::new().with_float(dtype.into()));
+        let mut options = LoadOptions::new().finite();
+        if let Some(dtype) = self.dtype {
+            options = options.with_float(dtype.into());
+        }
         let in_file = self.file.as_ref().filter(|file| has(file, &name));
         let from_file = in_file.map(|file| {
             let json = read_text(&directory.join("config.json"))?;
