@@ -20,7 +20,7 @@ pub enum DiffusersError {
         /// The system's error.
         source: io::Error,
     },
-    /// A config that could not be written.
+    /// A directory that could not be made. Files in it are [`WeightsError::Write`].
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.

@@ -39,6 +39,7 @@ pub use autoencoder::{
     AutoencoderKl, AutoencoderKlConfig, AutoencoderNetwork, AutoencoderTiny, AutoencoderTinyConfig,
     Quantized, VaeLoss, VqModel, VqModelConfig,
 };
+pub use component::Component;
 pub use conditioning::{Conditioning, ConditioningConfig};
 pub use ddm_weights::{WeightsError, save as save_weights};
 pub use diffusers_error::DiffusersError;

@@ -30,5 +30,5 @@ use ddm_weights::{LoadOptions, Tensors, WeightsError, load};
 /// # }
 /// ```
 pub fn load_weights<M: Module>(module: M, path: impl AsRef<Path>) -> Result<M, WeightsError> {
-    load(module, &Tensors::open(path)?, &LoadOptions::new())
+    load(module, &Tensors::open(path)?.dequantized()?, &LoadOptions::new())
 }

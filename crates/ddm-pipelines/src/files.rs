@@ -1,8 +1,5 @@
 //! Networks from the files of a pipeline.
 
-use std::path::Path;
-
-use burn::module::Module;
 use burn::tensor::Device;
 use ddm_models::single_file::SingleFile;
 use ddm_models::text::{ClipText, ClipTextConfig, T5Encoder, T5EncoderConfig};
@@ -10,17 +7,14 @@ use ddm_models::transformer::{
     Dit, FluxTransformer, FluxTransformerConfig, PixArt, Sd3Transformer, Sd3TransformerConfig,
 };
 use ddm_models::{
-    AutoencoderKl, AutoencoderKlConfig, AutoencoderTiny, ControlNet, DiffusersError, UNet2d,
+    AutoencoderKl, AutoencoderKlConfig, AutoencoderTiny, Component, ControlNet, UNet2d,
     UNet2dCondition, UNet2dConditionConfig, VqModel,
 };
 
 use crate::PipelineError;
 
-/// A network that a pipeline loads.
-pub(crate) trait FromFiles: Module + Sync + 'static {
-    /// Loads it from its directory.
-    fn from_directory(path: &Path, device: &Device) -> Result<Self, DiffusersError>;
-
+/// A network that a pipeline loads: from its directory, as a [`Component`], or from a single file.
+pub(crate) trait FromFiles: Component + Sync + 'static {
     /// Loads it as the part `part` of a single file, with a config as diffusers writes it; `None` if no
     /// such file has this network.
     fn from_single_file(
@@ -33,34 +27,17 @@ pub(crate) trait FromFiles: Module + Sync + 'static {
     }
 }
 
-/// A network that only directories have.
+/// Networks that only directories have.
 macro_rules! from_directory {
-    ($($network:ty: $load:path),*) => { $(
-        impl FromFiles for $network {
-            fn from_directory(path: &Path, device: &Device) -> Result<Self, DiffusersError> {
-                $load(path, device)
-            }
-        }
-    )* };
+    ($($network:ty),*) => { $( impl FromFiles for $network {} )* };
 }
 
-from_directory!(
-    AutoencoderTiny: Self::from_diffusers,
-    ControlNet: Self::from_diffusers,
-    Dit: Self::from_diffusers,
-    PixArt: Self::from_diffusers,
-    UNet2d: Self::from_diffusers,
-    VqModel: Self::from_diffusers
-);
+from_directory!(AutoencoderTiny, ControlNet, Dit, PixArt, UNet2d, VqModel);
 
-/// A network that single files have too.
+/// Networks that single files have too.
 macro_rules! from_files {
-    ($($network:ty: $load:path, $config:path, $part:path;)*) => { $(
+    ($($network:ty: $config:path, $part:path;)*) => { $(
         impl FromFiles for $network {
-            fn from_directory(path: &Path, device: &Device) -> Result<Self, DiffusersError> {
-                $load(path, device)
-            }
-
             fn from_single_file(
                 file: &SingleFile,
                 (_, config): (&str, &str),
@@ -74,18 +51,14 @@ macro_rules! from_files {
 }
 
 from_files! {
-    UNet2dCondition: Self::from_diffusers, UNet2dConditionConfig::from_diffusers, SingleFile::unet;
-    AutoencoderKl: Self::from_diffusers, AutoencoderKlConfig::from_diffusers, SingleFile::autoencoder;
-    Sd3Transformer: Self::from_diffusers, Sd3TransformerConfig::from_json, SingleFile::sd3;
-    FluxTransformer: Self::from_diffusers, FluxTransformerConfig::from_json, SingleFile::flux;
-    T5Encoder: Self::from_transformers, T5EncoderConfig::from_json, SingleFile::t5;
+    UNet2dCondition: UNet2dConditionConfig::from_diffusers, SingleFile::unet;
+    AutoencoderKl: AutoencoderKlConfig::from_diffusers, SingleFile::autoencoder;
+    Sd3Transformer: Sd3TransformerConfig::from_json, SingleFile::sd3;
+    FluxTransformer: FluxTransformerConfig::from_json, SingleFile::flux;
+    T5Encoder: T5EncoderConfig::from_json, SingleFile::t5;
 }
 
 impl FromFiles for ClipText {
-    fn from_directory(path: &Path, device: &Device) -> Result<Self, DiffusersError> {
-        Self::from_transformers(path, device)
-    }
-
     fn from_single_file(
         file: &SingleFile,
         (part, config): (&str, &str),

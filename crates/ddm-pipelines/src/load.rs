@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{Device, FloatDType};
 use ddm_latent::{Autoencoder, LatentSpace};
 use ddm_models::lora::{Lora, fuse};
 use ddm_models::single_file::{Part as FilePart, SingleFile};
 use ddm_models::{AutoencoderKl, AutoencoderTiny, Prepared, VqModel};
+use ddm_weights::LoadOptions;
 use serde_json::Value;
 
 use crate::directory::{read_json, read_text};
@@ -52,7 +52,9 @@ impl Loading {
         }
     }
 
-    /// Sets the float type of the networks, by default f32; `None` for that of the files.
+    /// Sets the float type of the networks, by default f32; `None` for that of the files. It is f64, f32,
+    /// f16 or bf16; each tensor is cast as it is read, so that a network is in memory in this type alone.
+    /// A weight that is NaN, or too large for the type, is an error.
     ///
     /// An autoencoder whose config says `force_upcast` is loaded in f32 in place of f16: the features
     /// of SDXL's overflow there.
@@ -151,16 +153,21 @@ impl Loading {
 
     fn load<M: FromFiles>(&self, directory: &Path) -> Result<M, PipelineError> {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Each tensor is cast as it is read, so that no network is there in two types.
+        let mut options = LoadOptions::new().finite();
+        if let Some(dtype) = self.dtype {
+            options = options.with_float(dtype.into());
+        }
         let in_file = self.file.as_ref().filter(|file| has(file, &name));
         let from_file = in_file.map(|file| {
             let json = read_text(&directory.join("config.json"))?;
-            Ok::<_, PipelineError>(M::from_single_file(file, (&name, &json), &self.device))
+            let file = (**file).clone().with_options(options.clone());
+            Ok::<_, PipelineError>(M::from_single_file(&file, (&name, &json), &self.device))
         });
         let network = match from_file.transpose()?.flatten() {
             Some(loaded) => loaded?,
-            None => M::from_directory(directory, &self.device)?,
+            None => M::load_component(directory, &options, &self.device)?,
         };
-        let network = cast(network, self.dtype);
         let changes = |part: &ddm_models::lora::Part| part.name() == name;
         let mut parts = self.loras.iter().flat_map(|(lora, _)| lora.parts());
         let Some(part) = parts.find(changes) else { return Ok(network) };
@@ -208,20 +215,6 @@ fn has(file: &SingleFile, name: &str) -> bool {
         _ => &[],
     };
     file.parts().any(|part| parts.contains(&part))
-}
-
-/// Returns a network with weights of this type.
-fn cast<M: Module>(network: M, dtype: Option<FloatDType>) -> M {
-    struct Cast(FloatDType);
-    impl ModuleMapper for Cast {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| tensor.cast(self.0))
-        }
-    }
-    match dtype {
-        Some(dtype) => network.map(&mut Cast(dtype)),
-        None => network,
-    }
 }
 
 /// The channels, the default side and the factor of a network in a latent space.

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use ddm_diffusers::{Class, SchedulerConfig};
 use ddm_latent::Autoencoder as _;
 use ddm_models::lora::Lora;
+use ddm_models::single_file::SingleFile;
+use ddm_models::text::ClipText;
 use ddm_models::{AutoencoderKl, AutoencoderTiny};
 use ddm_noise::TorchNoise;
 use ddm_pipelines::{
@@ -432,6 +434,68 @@ fn networks_are_prepared_unless_that_is_not_wanted() {
     assert_eq!(packed(loading().prepare(false)), (false, false));
     // Who loads half precision wants it small.
     assert_eq!(packed(loading().dtype(Some(FloatDType::BF16))), (false, false));
+}
+
+/// Weights are cast as they are read, from directories and single files, to what a cast afterwards gives.
+#[test]
+fn networks_are_of_the_type_that_is_asked_for() {
+    #[derive(Default)]
+    struct Floats(Vec<(DType, TensorData)>);
+    impl ModuleVisitor for Floats {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push((param.val().dtype(), param.val().into_data()));
+        }
+    }
+    let file = || SingleFile::open(golden("single-file-sd").join("model.safetensors")).unwrap();
+    let weights = |loading: Loading| {
+        let pipeline =
+            StableDiffusion::open(golden("stable-diffusion-small"), &loading.prepare(false));
+        let pipeline = pipeline.unwrap();
+        let (mut text, mut unet) = (Floats::default(), Floats::default());
+        pipeline.text_encoder.get().unwrap().network().unwrap().visit(&mut text);
+        pipeline.diffusion.unet.get().unwrap().network().unwrap().visit(&mut unet);
+        assert!(!text.0.is_empty() && !unet.0.is_empty());
+        [text.0, unet.0].concat()
+    };
+    for base in [loading(), loading().single_file(file())] {
+        let stored = weights(base.clone().dtype(None));
+        for dtype in [FloatDType::F16, FloatDType::BF16, FloatDType::F64] {
+            let found = weights(base.clone().dtype(Some(dtype)));
+            assert_eq!(found.len(), stored.len());
+            for ((found, numbers), (_, stored)) in found.into_iter().zip(&stored) {
+                assert_eq!(found, dtype.into());
+                assert_eq!(numbers, stored.clone().convert_dtype(dtype.into()));
+            }
+        }
+    }
+}
+
+/// Of NaN a picture would be black, and of an infinity too.
+#[test]
+fn weights_that_are_no_numbers_are_refused() {
+    struct Spoil(f32);
+    impl ModuleMapper for Spoil {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| {
+                let (shape, device) = (tensor.dims(), tensor.device());
+                if D == 2 { Tensor::full(shape, self.0, &device) } else { tensor }
+            })
+        }
+    }
+    let folder = copy("stable-diffusion-small");
+    let path = folder.path().join("text_encoder");
+    let encoder = ClipText::from_transformers(&path, &Device::flex()).unwrap();
+    let error = |value: f32, dtype| {
+        let spoiled = encoder.clone().map(&mut Spoil(value));
+        ddm_weights::save(&spoiled, path.join("model.safetensors")).unwrap();
+        let pipeline = StableDiffusion::open(folder.path(), &loading().dtype(Some(dtype))).unwrap();
+        pipeline.text_encoder.get().err().map(|error| error.to_string())
+    };
+    assert!(error(f32::NAN, FloatDType::F32).unwrap().contains("is NaN, not a finite number"));
+    assert!(error(f32::INFINITY, FloatDType::BF16).unwrap().contains("is inf, not a finite"));
+    // Too large for f16 alone.
+    assert!(error(1e6, FloatDType::F16).unwrap().contains("is inf, not a finite number"));
+    assert_eq!(error(1e6, FloatDType::BF16), None);
 }
 
 /// A config that names a huge image costs nothing before there is one.

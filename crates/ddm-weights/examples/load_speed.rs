@@ -34,11 +34,12 @@ impl Network {
 }
 
 /// What is measured: a name, convolutions, linear layers, the type in the file and the type wanted.
-const CASES: [(&str, usize, usize, &str, DType); 4] = [
+const CASES: [(&str, usize, usize, &str, DType); 5] = [
     ("convolutions", 106, 0, "F32", DType::F32),
     ("linear layers", 0, 60, "F32", DType::F32),
     ("both", 53, 30, "F32", DType::F32),
     ("both, f16 to f32", 53, 30, "F16", DType::F32),
+    ("both, f32 to f16", 53, 30, "F32", DType::F16),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -8,13 +8,21 @@ use half::{bf16, f16};
 
 use crate::{Stored, blocks};
 
-/// Writes the numbers in `raw` as floats of type `wanted` to `out`, which is aligned for them.
+/// Writes the numbers in `raw`, times `scale`, as floats of type `wanted` to `out`, which is aligned for
+/// them.
 ///
 /// `raw` holds whole blocks. Integers and f64 go through f64, all others through f32, which holds each
-/// of them exactly: so each number is rounded once.
-pub(crate) fn floats(stored: Stored, raw: &[u8], wanted: DType, out: &mut [u8]) {
+/// of them exactly: so each number is rounded once, and a product in f32 once more.
+pub(crate) fn floats(stored: Stored, scale: f32, raw: &[u8], wanted: DType, out: &mut [u8]) {
+    let singles = |raw: &[u8], out: &mut [f32]| {
+        singles(stored, raw, out);
+        if scale != 1.0 {
+            out.iter_mut().for_each(|value| *value *= scale);
+        }
+    };
+    let scale = f64::from(scale);
     match stored {
-        Stored::F64 => doubles(raw, f64::from_le_bytes, wanted, out),
+        Stored::F64 => doubles(raw, |bytes| f64::from_le_bytes(bytes) * scale, wanted, out),
         Stored::I64 => doubles(raw, |bytes| i64::from_le_bytes(bytes) as f64, wanted, out),
         Stored::U64 => doubles(raw, |bytes| u64::from_le_bytes(bytes) as f64, wanted, out),
         Stored::I32 => doubles(raw, |bytes| i32::from_le_bytes(bytes).into(), wanted, out),
@@ -23,10 +31,10 @@ pub(crate) fn floats(stored: Stored, raw: &[u8], wanted: DType, out: &mut [u8]) 
         Stored::U16 => doubles(raw, |bytes| u16::from_le_bytes(bytes).into(), wanted, out),
         Stored::I8 => doubles(raw, |bytes| i8::from_le_bytes(bytes).into(), wanted, out),
         Stored::U8 => doubles(raw, |[byte]| byte.into(), wanted, out),
-        _ if wanted == DType::F32 => singles(stored, raw, bytemuck::cast_slice_mut(out)),
+        _ if wanted == DType::F32 => singles(raw, bytemuck::cast_slice_mut(out)),
         _ => {
             let mut values = vec![0.0; out.len() / wanted.size()];
-            singles(stored, raw, &mut values);
+            singles(raw, &mut values);
             match wanted {
                 DType::F16 => {
                     words_mut(out).reinterpret_cast_mut::<f16>().convert_from_f32_slice(&values)

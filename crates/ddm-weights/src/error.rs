@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use burn::tensor::DType;
 use thiserror::Error;
 
-use crate::{Fault, Misfit, Stored};
+use crate::{Fault, Misfit, ScaleFault, Stored};
 
 /// A failure to read weights, to put them into a module, or to save them.
 #[derive(Debug, Error)]
@@ -21,12 +21,12 @@ pub enum WeightsError {
         source: io::Error,
     },
     /// A file that could not be written.
-    #[error("cannot write {}: {reason}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// The reason.
-        reason: String,
+        /// The system's error, or that of what writes the file.
+        source: io::Error,
     },
     /// A directory without weights under any of the names that they have.
     #[error("{} has no weights of {variant}: it holds {}; looked for {}", directory.display(),
@@ -125,6 +125,16 @@ pub enum WeightsError {
     Memory {
         /// Its size.
         bytes: usize,
+    },
+    /// A quantised weight that cannot be multiplied by its scale.
+    #[error("{}: {tensor} {fault}", path.display())]
+    Scale {
+        /// The file or directory.
+        path: PathBuf,
+        /// The tensor: a scale, a weight, or what names a format.
+        tensor: String,
+        /// What is wrong.
+        fault: ScaleFault,
     },
     /// Tensors that a module and a file do not have in common.
     #[error("{} does not fit the network: {misfit}", path.display())]

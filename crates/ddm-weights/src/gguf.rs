@@ -71,7 +71,7 @@ pub(crate) fn open(source: &Arc<Source>) -> Result<Tensors, WeightsError> {
             return Err(fault(Fault::Outside { tensor: name, begin: from, end: to, length }));
         }
         ranges.push((from, to, name.clone()));
-        let storage = Storage { source: source.clone(), offset: from, stored, elements };
+        let storage = Storage::new(source.clone(), from, stored, elements);
         if views.insert(name.clone(), TensorView::whole(storage, shape)).is_some() {
             return Err(fault(Fault::Twice(name)));
         }

@@ -4,8 +4,9 @@
 //!   [`Tensors::component`]: a directory of diffusers or transformers, with variants and shards.
 //! * [`TensorView`]: a tensor's shape and type, without reading it; parts, transposes and concatenations
 //!   of such, for other layouts of the same network. [`Tensors::rename`]: other names.
+//!   [`Tensors::dequantized`]: weights of 8 bits times their scales.
 //! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts, and
-//!   [`save_shards`], in several files;
+//!   [`save_shards`], in several files; [`NewFile`]: each whole or not at all.
 //!   [`add_products`]: to the parameters that are there.
 //!
 //! **What a file says is not believed.** Offsets, shapes, counts and lengths are checked against the
@@ -32,8 +33,10 @@ mod json;
 mod load;
 mod misfit;
 mod names;
+mod new_file;
 mod safetensors;
 mod save;
+mod scales;
 mod shards;
 mod source;
 mod storage;
@@ -50,7 +53,9 @@ pub use fault::Fault;
 pub use index::shards;
 pub use load::{LoadOptions, load};
 pub use misfit::{Difference, Misfit};
+pub use new_file::NewFile;
 pub use save::save;
+pub use scales::ScaleFault;
 pub use shards::save_shards;
 pub use stored::{Other, Stored};
 pub use tensors::Tensors;

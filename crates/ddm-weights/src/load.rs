@@ -1,7 +1,8 @@
 //! Tensors into a module.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Bool, DType, Int, Shape, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Element, Int, Shape, Tensor, TensorData};
+use half::{bf16, f16};
 
 use crate::misfit::{Difference, Misfit};
 use crate::names::{Kind, Parameter, Place, parameters};
@@ -189,10 +190,17 @@ impl Loader<'_> {
 
 /// The first element that is NaN or infinite.
 fn not_finite(data: &TensorData) -> Option<(usize, f64)> {
-    // Most weights are f32 and finite, and then this is all that is done.
-    if let Ok(values) = data.as_slice::<f32>()
-        && values.iter().all(|value| value.is_finite())
-    {
+    // Most weights are finite, and then one pass is all that is done.
+    fn all<E: Element>(data: &TensorData, is_finite: impl Fn(&E) -> bool) -> bool {
+        data.as_slice::<E>().is_ok_and(|values| values.iter().all(is_finite))
+    }
+    let finite = match data.dtype() {
+        DType::F32 => all(data, |value: &f32| value.is_finite()),
+        DType::F16 => all(data, |value: &f16| value.is_finite()),
+        DType::BF16 => all(data, |value: &bf16| value.is_finite()),
+        _ => false,
+    };
+    if finite {
         return None;
     }
     data.iter::<f64>().enumerate().find(|(_, value)| !value.is_finite())

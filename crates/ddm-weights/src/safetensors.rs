@@ -103,7 +103,7 @@ fn read(header: &[u8], source: &Arc<Source>, begin: u64) -> Result<Parsed, Fault
         }
         ranges.push((from, to, tensor.clone()));
         let source = source.clone();
-        let storage = Storage { source, offset: begin + from, stored, elements };
+        let storage = Storage::new(source, begin + from, stored, elements);
         views.insert(tensor, TensorView::whole(storage, shape));
     }
     cover(ranges, length)?;

@@ -8,9 +8,10 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, DType, Int, Shape, Tensor};
 use serde_json::json;
 
-use crate::WeightsError;
 use crate::names::Place;
-use crate::save::store;
+use crate::new_file::failed;
+use crate::save::written;
+use crate::{NewFile, WeightsError};
 
 /// Saves a module's weights as [`save`](crate::save) does, in files of at most `largest` bytes of numbers
 /// and an index, `STEM-00001-of-00003.safetensors` … and `STEM.safetensors.index.json`; in one file
@@ -52,59 +53,33 @@ pub fn save_shards<M: Module>(
         0 | 1 => format!("{stem}.safetensors"),
         count => format!("{stem}-{number:05}-of-{count:05}.safetensors"),
     };
-    let (mut written, mut map) = (Vec::new(), BTreeMap::new());
-    let saved = shards.iter().zip(1..).try_for_each(|(keys, number)| {
+    let (mut files, mut paths, mut map) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for (keys, number) in shards.iter().zip(1..) {
         map.extend(keys.iter().map(|key| (key.clone(), name(number))));
-        let path = directory.join(name(number));
-        let beside = beside(&path);
-        written.push(path);
-        store(module, &beside, Some(keys))
-    });
-    if let Err(error) = saved {
-        for path in &written {
-            // What failed has left nothing, and the error says why.
-            let _ = fs::remove_file(beside(path));
-        }
-        return Err(error);
+        paths.push(directory.join(name(number)));
+        files.push(written(module, &directory.join(name(number)), Some(keys))?);
     }
-    for path in &written {
-        renamed(path)?;
-    }
-    let index = directory.join(format!("{stem}.safetensors.index.json"));
     if shards.len() > 1 {
         let json = json!({ "metadata": { "total_size": total }, "weight_map": map });
-        let result = fs::write(beside(&index), format!("{json:#}\n"));
-        result.map_err(|error| failed(&index, &error))?;
-        renamed(&index)?;
-        written.push(index);
+        let index = directory.join(format!("{stem}.safetensors.index.json"));
+        paths.push(index.clone());
+        files.push(NewFile::write(index, |beside| fs::write(beside, format!("{json:#}\n")))?);
     }
-    remove_others(directory, stem, &written)
-}
-
-/// The name under which a file is written first.
-fn beside(path: &Path) -> PathBuf {
-    path.with_added_extension("new")
-}
-
-fn renamed(path: &Path) -> Result<(), WeightsError> {
-    fs::rename(beside(path), path).map_err(|error| failed(path, &error))
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> WeightsError {
-    WeightsError::Write { path: path.to_owned(), reason: error.to_string() }
+    NewFile::commit_all(files)?;
+    remove_others(directory, stem, &paths)
 }
 
 /// Removes what an earlier save under this stem has left: a loader would find it first, or its index.
 fn remove_others(directory: &Path, stem: &str, written: &[PathBuf]) -> Result<(), WeightsError> {
-    let entries = fs::read_dir(directory).map_err(|error| failed(directory, &error))?;
+    let entries = fs::read_dir(directory).map_err(|error| failed(directory, error))?;
     for entry in entries {
-        let path = entry.map_err(|error| failed(directory, &error))?.path();
+        let path = entry.map_err(|error| failed(directory, error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let of_stem = name.strip_prefix(stem).is_some_and(|rest| {
             is_shard(rest) || rest == ".safetensors" || rest == ".safetensors.index.json"
         });
         if of_stem && !written.contains(&path) {
-            fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
+            fs::remove_file(&path).map_err(|error| failed(&path, error))?;
         }
     }
     Ok(())

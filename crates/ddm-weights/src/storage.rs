@@ -13,16 +13,23 @@ use crate::{Stored, WeightsError};
 const CHUNK: u64 = 1 << 14;
 
 /// `elements` numbers of one type, which lie one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Storage {
     pub(crate) source: Arc<Source>,
     /// Where the first of them lies. All of them lie within the source.
     pub(crate) offset: u64,
     pub(crate) stored: Stored,
     pub(crate) elements: u64,
+    /// What each float is multiplied by when it is read; 1 for integers and truth values.
+    pub(crate) scale: f32,
 }
 
 impl Storage {
+    /// Numbers in a source, in which they lie.
+    pub(crate) fn new(source: Arc<Source>, offset: u64, stored: Stored, elements: u64) -> Self {
+        Self { source, offset, stored, elements, scale: 1.0 }
+    }
+
     /// Checks that these numbers can be read as `wanted`.
     pub(crate) fn check(&self, wanted: DType) -> Result<(), WeightsError> {
         let stored = self.stored;
@@ -45,7 +52,8 @@ impl Storage {
         out: &mut [u8],
     ) -> Result<(), WeightsError> {
         let (bytes, block) = self.stored.block();
-        if wanted == self.stored.dtype() && Stored::from_dtype(wanted) == Some(self.stored) {
+        let same = wanted == self.stored.dtype() && Stored::from_dtype(wanted) == Some(self.stored);
+        if same && self.scale == 1.0 {
             self.source.read_at(self.offset + start * bytes, out)?;
             native(self.stored, out);
             return Ok(());
@@ -63,12 +71,12 @@ impl Storage {
             let next = end.min(last * block);
             let (now, later) = rest.split_at_mut((next - at) as usize * wanted.size());
             if at == first * block && next == last * block {
-                decode::floats(self.stored, raw, wanted, now);
+                decode::floats(self.stored, self.scale, raw, wanted, now);
             } else {
                 // A part that begins or ends within a block.
                 let elements = ((last - first) * block) as usize;
                 let mut whole = Buffer::zeros(wanted, elements)?;
-                decode::floats(self.stored, raw, wanted, whole.bytes());
+                decode::floats(self.stored, self.scale, raw, wanted, whole.bytes());
                 let skipped = (at - first * block) as usize * wanted.size();
                 now.copy_from_slice(&whole.bytes()[skipped..][..now.len()]);
             }

@@ -336,6 +336,30 @@ impl TensorView {
         Ok(Self { shape, kind: Kind::Concatenated { axis, parts } })
     }
 
+    /// The same floats, each times `scale` when it is read: computed in f32, or in f64 if they are of that
+    /// type, and then rounded to the type that they are read as.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`WeightsError::View`] if these are no floats.
+    pub fn scaled(&self, scale: f32) -> Result<Self, WeightsError> {
+        let kind = match &self.kind {
+            Kind::Strided { storage, .. } if !storage.stored.is_float() => {
+                return Err(self.view(format!("is in {}, which has no scale", storage.stored)));
+            }
+            Kind::Strided { storage, start, strides } => {
+                let scale = storage.scale * scale;
+                let storage = Arc::new(Storage { scale, ..(**storage).clone() });
+                Kind::Strided { storage, start: *start, strides: strides.clone() }
+            }
+            Kind::Concatenated { axis, parts } => {
+                let parts = parts.iter().map(|part| part.scaled(scale));
+                Kind::Concatenated { axis: *axis, parts: parts.collect::<Result<_, _>>()? }
+            }
+        };
+        Ok(Self { shape: self.shape.clone(), kind })
+    }
+
     /// The length of an axis.
     fn axis(&self, axis: usize) -> Result<usize, WeightsError> {
         self.shape.get(axis).copied().ok_or_else(|| self.view(format!("has no axis {axis}")))
@@ -361,7 +385,7 @@ impl From<TensorData> for TensorView {
             bytes.chunks_exact_mut(stored.block().0 as usize).for_each(<[u8]>::reverse);
         }
         let source = Source::memory(bytes);
-        Self::whole(Storage { source, offset: 0, stored, elements }, shape)
+        Self::whole(Storage::new(source, 0, stored, elements), shape)
     }
 }
 

@@ -3,8 +3,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use ddm_core::burn::module::{Module, ModuleMapper, Param};
-use ddm_core::burn::tensor::{DType, Tensor};
+use ddm_core::burn::tensor::DType;
 use ddm_core::denoiser::{ConditionalPredictor, NoisePredictor};
 use ddm_core::latent::Autoencoder;
 use ddm_core::models::single_file::SingleFile;
@@ -14,9 +13,10 @@ use ddm_core::models::transformer::{
     Sd3Conditions, Sd3Transformer,
 };
 use ddm_core::models::{
-    AddedConditions, AutoencoderKl, AutoencoderTiny, ClassEmbed, ClassLabels, Control, ControlNet,
-    ControlResiduals, UNet2d, UNet2dCondition, UNetCondition, VqModel,
+    AddedConditions, AutoencoderKl, AutoencoderTiny, ClassEmbed, ClassLabels, Component, Control,
+    ControlNet, ControlResiduals, UNet2d, UNet2dCondition, UNetCondition, VqModel,
 };
+use ddm_core::weights::LoadOptions;
 
 use super::{CompareError, Reference};
 
@@ -47,19 +47,18 @@ pub(super) fn run(
     Ok(run(directory, reference)?)
 }
 
-/// Returns a network in f32, in which the outputs were recorded.
-fn wide<M: Module>(network: M) -> M {
-    struct Widen;
-    impl ModuleMapper for Widen {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| tensor.cast(DType::F32))
-        }
-    }
-    network.map(&mut Widen)
+/// The type in which the outputs were recorded, as which each tensor is read.
+fn options() -> LoadOptions {
+    LoadOptions::new().with_float(DType::F32)
+}
+
+/// Loads the network of a directory.
+fn component<M: Component>(directory: &Path, reference: &Reference) -> Result<M, Box<dyn Error>> {
+    Ok(M::load_component(directory, &options(), reference.device())?)
 }
 
 fn clip(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let encoder = wide(ClipText::from_transformers(directory, reference.device())?);
+    let encoder: ClipText = component(directory, reference)?;
     let output = encoder.forward(reference.ints("input_ids")?)?;
     if let Some(penultimate) = output.hidden_states.iter().rev().nth(1) {
         reference.check("penultimate", penultimate.clone())?;
@@ -73,7 +72,7 @@ fn clip(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error
 }
 
 fn t5(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let encoder = wide(T5Encoder::from_transformers(directory, reference.device())?);
+    let encoder: T5Encoder = component(directory, reference)?;
     let ids = reference.ints("input_ids")?;
     for (i, state) in encoder.hidden_states(ids.clone(), None)?.into_iter().enumerate() {
         reference.check(&format!("hidden_state_{i}"), state)?;
@@ -87,14 +86,14 @@ fn t5(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>>
 }
 
 fn dit(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let network = wide(Dit::from_diffusers(directory, reference.device())?);
+    let network: Dit = component(directory, reference)?;
     let labels = reference.ints("class_labels")?;
     let out = network.forward(reference.floats("x")?, reference.floats("t")?, labels);
     Ok(reference.check("out", out)?)
 }
 
 fn pixart(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let network = wide(PixArt::from_diffusers(directory, reference.device())?);
+    let network: PixArt = component(directory, reference)?;
     let mask = reference.has("encoder_attention_mask");
     let conditions = PixArtConditions {
         encoder_hidden_states: reference.floats("encoder_hidden_states")?,
@@ -109,7 +108,7 @@ fn pixart(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Err
 }
 
 fn sd3(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let network = wide(Sd3Transformer::from_diffusers(directory, reference.device())?);
+    let network: Sd3Transformer = component(directory, reference)?;
     let conditions = Sd3Conditions {
         encoder_hidden_states: reference.floats("encoder_hidden_states")?,
         pooled_projections: reference.floats("pooled_projections")?,
@@ -121,13 +120,14 @@ fn sd3(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>
 fn flux(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
     let files = single_files(directory)?;
     if files.is_empty() {
-        let network = FluxTransformer::from_diffusers(directory, reference.device())?;
+        let network = component(directory, reference)?;
         return flux_output(network, "out", reference);
     }
     let json = std::fs::read_to_string(directory.join("config.json"))?;
     let config = FluxTransformerConfig::from_json(&json)?;
     for file in files {
-        let network = SingleFile::open(&file)?.flux(&config, reference.device())?;
+        let single = SingleFile::open(&file)?.with_options(options());
+        let network = single.flux(&config, reference.device())?;
         // `flux-Q8_0.gguf` has the output `Q8_0.out`, and bf16 weights one of their own.
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let quantized = name.rsplit_once('-').map(|(_, kind)| format!("{kind}.out"));
@@ -159,7 +159,6 @@ fn flux_output(
     output: &str,
     reference: &mut Reference,
 ) -> Result<(), Box<dyn Error>> {
-    let network = wide(network);
     let conditions = FluxConditions {
         encoder_hidden_states: reference.floats("encoder_hidden_states")?,
         pooled_projections: reference.floats("pooled_projections")?,
@@ -191,7 +190,7 @@ fn labels(reference: &Reference, numbers: bool) -> Result<Option<ClassLabels>, B
 }
 
 fn unet(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let network = wide(UNet2d::from_diffusers(directory, reference.device())?);
+    let network: UNet2d = component(directory, reference)?;
     let (x, t) = (reference.floats("x")?, reference.floats("t")?);
     let out = match labels(reference, embeds_numbers(&network.config().class_embed))? {
         Some(labels) => network.predict_with(x, t, labels),
@@ -211,7 +210,7 @@ fn condition(reference: &Reference, numbers: bool) -> Result<UNetCondition, Box<
 }
 
 fn conditional_unet(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let network = wide(UNet2dCondition::from_diffusers(directory, reference.device())?);
+    let network: UNet2dCondition = component(directory, reference)?;
     let condition = condition(reference, embeds_numbers(&network.config().class_embed))?;
     let (x, t) = (reference.floats::<4>("x")?, reference.floats::<1>("t")?);
     let mut down = Vec::new();
@@ -229,7 +228,7 @@ fn conditional_unet(directory: &Path, reference: &mut Reference) -> Result<(), B
 }
 
 fn controlnet(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let network = wide(ControlNet::from_diffusers(directory, reference.device())?);
+    let network: ControlNet = component(directory, reference)?;
     let condition = condition(reference, false)?;
     let full = Control::new(reference.floats("controlnet_cond")?);
     let weak = Control { conditioning_scale: 0.7, ..full.clone() };
@@ -248,7 +247,7 @@ fn controlnet(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn
 }
 
 fn kl(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let vae = wide(AutoencoderKl::from_diffusers(directory, reference.device())?);
+    let vae: AutoencoderKl = component(directory, reference)?;
     let posterior = vae.encode(reference.floats("x")?);
     reference.check("mean", posterior.mean())?;
     reference.check("logvar", posterior.log_variance())?;
@@ -259,7 +258,7 @@ fn kl(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>>
 }
 
 fn tiny(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let vae = wide(AutoencoderTiny::from_diffusers(directory, reference.device())?);
+    let vae: AutoencoderTiny = component(directory, reference)?;
     let latents = vae.encode(reference.floats("x")?).mode();
     reference.check("latents", latents)?;
     let decoded = vae.decode(reference.floats("latents")?);
@@ -267,7 +266,7 @@ fn tiny(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error
 }
 
 fn vq(directory: &Path, reference: &mut Reference) -> Result<(), Box<dyn Error>> {
-    let vae = wide(VqModel::from_diffusers(directory, reference.device())?);
+    let vae: VqModel = component(directory, reference)?;
     let latents = vae.encode(reference.floats("x")?).mode();
     reference.check("latents", latents)?;
     let z = reference.floats::<4>("z")?;

@@ -8,13 +8,14 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, FloatDType, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, LatentSpace, Posterior};
+use ddm_weights::LoadOptions;
 use serde_json::{Value, json};
 
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, features, inside};
 use super::stages::{Decoder, Encoder, Sizes};
 use crate::blocks::Ops;
-use crate::component::{component, current_name};
+use crate::component::{Component, component, current_name};
 use crate::error::require_image;
 use crate::settings::Settings;
 use crate::{DiffusersError, NetworkConfigError};
@@ -226,8 +227,7 @@ impl AutoencoderKl {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(AutoencoderKlConfig::from_diffusers(json)?.init(device)?);
-        component(directory.as_ref(), init, current_name, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the configuration.
@@ -324,6 +324,17 @@ impl AutoencoderKl {
     /// Returns the dtype of the features.
     fn dtype(&self, ops: &Ops, x: &Tensor<4>) -> FloatDType {
         features(self.decoder.weights().dtype().into(), self.config.force_upcast, ops, x)
+    }
+}
+
+impl Component for AutoencoderKl {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(AutoencoderKlConfig::from_diffusers(json)?.init(device)?);
+        component(directory, options, init, current_name, &[])
     }
 }
 

@@ -9,13 +9,14 @@ use burn::tensor::{Device, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, LatentSpace, Posterior};
 use ddm_schedule::Invalid;
+use ddm_weights::LoadOptions;
 use serde_json::json;
 
 use super::AutoencoderNetwork;
 use super::network::{autoencoder, certain, features, inside};
 use super::stages::require_levels;
 use crate::blocks::{Ops, conv3x3};
-use crate::component::{component, current_name};
+use crate::component::{Component, component, current_name};
 use crate::error::require_image;
 use crate::settings::Settings;
 use crate::{DiffusersError, NetworkConfigError};
@@ -251,8 +252,7 @@ impl AutoencoderTiny {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(AutoencoderTinyConfig::from_diffusers(json)?.init(device)?);
-        component(directory.as_ref(), init, current_name, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the autoencoder with the shift and the scale of its latents for diffusion.
@@ -294,6 +294,17 @@ impl AutoencoderTiny {
         let Some(first) = network.convolutions().next() else { return x };
         let dtype = features(first.weight.val().dtype().into(), false, ops, &x);
         inside(x, dtype, |x| chain(ops, &network.layers, x))
+    }
+}
+
+impl Component for AutoencoderTiny {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(AutoencoderTinyConfig::from_diffusers(json)?.init(device)?);
+        component(directory, options, init, current_name, &[])
     }
 }
 

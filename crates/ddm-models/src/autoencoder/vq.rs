@@ -9,6 +9,7 @@ use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_latent::{Autoencoder, LatentSpace, Posterior};
+use ddm_weights::LoadOptions;
 use serde_json::json;
 
 use super::AutoencoderNetwork;
@@ -16,7 +17,7 @@ use super::network::{autoencoder, certain, features, inside};
 use super::stages::{Decoder, Encoder, Sizes};
 use crate::blocks::Ops;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
-use crate::component::{component, current_name};
+use crate::component::{Component, component, current_name};
 use crate::error::require_image;
 use crate::settings::Settings;
 use crate::{DiffusersError, NetworkConfigError};
@@ -188,8 +189,7 @@ impl VqModel {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(VqModelConfig::from_diffusers(json)?.init(device)?);
-        component(directory.as_ref(), init, current_name, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the autoencoder with the scale of its latents for diffusion.
@@ -261,6 +261,17 @@ impl VqModel {
     /// Returns the dtype of the features.
     fn dtype(&self, ops: &Ops, x: &Tensor<4>) -> FloatDType {
         features(self.decoder.weights().dtype().into(), self.force_upcast, ops, x)
+    }
+}
+
+impl Component for VqModel {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(VqModelConfig::from_diffusers(json)?.init(device)?);
+        component(directory, options, init, current_name, &[])
     }
 }
 

@@ -22,7 +22,8 @@ pub struct SingleFile {
 }
 
 impl SingleFile {
-    /// Opens a file, and tells its layout.
+    /// Opens a file, and tells its layout. Weights of 8 bits are [multiplied by their
+    /// scales](Tensors::dequantized).
     ///
     /// # Errors
     ///
@@ -49,6 +50,7 @@ impl SingleFile {
     ///
     /// As [`open`](Self::open).
     pub fn from_tensors(tensors: &Tensors) -> Result<Self, SingleFileError> {
+        let tensors = &tensors.dequantized()?;
         let path = tensors.origin().to_owned();
         let kept = || tensors.names().filter(|name| !is_of_training(name));
         let of_another = |name| other(Place::of(name).map_or(name, |(_, name)| name));

@@ -6,12 +6,13 @@ use burn::module::Module;
 use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::ModelError;
+use ddm_weights::LoadOptions;
 
 use super::clip_layer::ClipLayer;
 use super::{ClipTextConfig, check_ids, rows};
 use crate::DiffusersError;
 use crate::blocks::Ops;
-use crate::component::component;
+use crate::component::{Component, component};
 
 /// CLIP's text encoder: a causal transformer over token ids, and the state at the end of the text.
 ///
@@ -91,9 +92,7 @@ impl ClipText {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(ClipTextConfig::from_json(json)?.init(device)?);
-        // Old files hold the numbers 0, 1, 2, …
-        component(directory.as_ref(), init, prefixed, &["text_model.embeddings.position_ids"])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Encodes token ids, `[batch, length]`.
@@ -167,5 +166,17 @@ impl ClipText {
         let before = Tensor::arange(0..length as i64, &ids.device()).unsqueeze::<2>();
         let before = before.expand([batch, length]);
         (rank * length as i64 - before).argmax(1).reshape([batch])
+    }
+}
+
+impl Component for ClipText {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(ClipTextConfig::from_json(json)?.init(device)?);
+        // Old files hold the numbers 0, 1, 2, …
+        component(directory, options, init, prefixed, &["text_model.embeddings.position_ids"])
     }
 }

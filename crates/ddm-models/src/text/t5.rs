@@ -6,13 +6,14 @@ use burn::module::Module;
 use burn::nn::{Dropout, Embedding, RmsNorm};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use ddm_denoiser::ModelError;
+use ddm_weights::LoadOptions;
 
 use super::relative_position::Buckets;
 use super::t5_block::T5Block;
 use super::{T5EncoderConfig, check_ids, rows};
 use crate::DiffusersError;
 use crate::blocks::{AttentionOptions, Ops};
-use crate::component::component;
+use crate::component::{Component, component};
 
 /// T5's encoder: a transformer over token ids, with biases for relative positions in place of position
 /// embeddings.
@@ -61,13 +62,7 @@ impl T5Encoder {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(T5EncoderConfig::from_json(json)?.init(device)?);
-        // Both names are for one table: it does not matter which is read.
-        let tied = |name: &str| match name {
-            "encoder.embed_tokens.weight" => "shared.weight".to_owned(),
-            other => other.to_owned(),
-        };
-        component(directory.as_ref(), init, tied, &["decoder.*", "lm_head.weight"])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Encodes token ids, `[batch, length]`, into states, `[batch, length, width]`. `mask`, `[batch,
@@ -159,5 +154,21 @@ impl T5Encoder {
         let hidden = if dtype == DType::F16 { -6e4 } else { -1e30 };
         let shape = [batch, heads, length, length];
         (bias + AttentionOptions::hiding(mask.float().cast(dtype), hidden)).expand(shape)
+    }
+}
+
+impl Component for T5Encoder {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(T5EncoderConfig::from_json(json)?.init(device)?);
+        // Both names are for one table: it does not matter which is read.
+        let tied = |name: &str| match name {
+            "encoder.embed_tokens.weight" => "shared.weight".to_owned(),
+            other => other.to_owned(),
+        };
+        component(directory, options, init, tied, &["decoder.*", "lm_head.weight"])
     }
 }

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError, NoisePredictor};
+use ddm_weights::LoadOptions;
 
 use super::attention::{Attention, AttentionConfig};
 use super::embeddings::{Projection, sinusoids};
@@ -14,7 +15,7 @@ use super::modulation::{EPSILON, modulated, split, zero_linear};
 use super::patches::PatchEmbed;
 use super::{DitConfig, predicted_channels};
 use crate::blocks::Ops;
-use crate::component::component;
+use crate::component::{Component, component};
 use crate::conditioning::check_labels;
 use crate::{DiffusersError, Network, Prepared};
 
@@ -124,8 +125,7 @@ impl Dit {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(DitConfig::from_json(json)?.init(device)?);
-        component(directory.as_ref(), init, str::to_owned, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the number of classes without the null class.
@@ -155,6 +155,17 @@ impl Dit {
     #[must_use]
     pub fn forward(&self, x: Tensor<4>, t: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<4> {
         Ops::pass(&x.clone(), || self.forward_with(&Ops::default(), x, t, Some(labels)))
+    }
+}
+
+impl Component for Dit {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(DitConfig::from_json(json)?.init(device)?);
+        component(directory, options, init, str::to_owned, &[])
     }
 }
 

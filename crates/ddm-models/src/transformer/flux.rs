@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError};
+use ddm_weights::LoadOptions;
 
 use super::conditions::{require_dims, require_part};
 use super::embeddings::TimeText;
@@ -16,7 +17,7 @@ use super::single_block::SingleBlock;
 use super::{FluxConditions, FluxTransformerConfig};
 use crate::DiffusersError;
 use crate::blocks::Ops;
-use crate::component::component;
+use crate::component::{Component, component};
 
 /// A transformer `F(x, t, text)` of image patches and text: `[batch, patches, channels]`.
 ///
@@ -53,8 +54,7 @@ impl FluxTransformer {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(FluxTransformerConfig::from_json(json)?.init(device)?);
-        component(directory.as_ref(), init, str::to_owned, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Whether the scale of the guidance is part of the condition.
@@ -101,6 +101,17 @@ impl FluxTransformer {
         let h = both.narrow(1, tokens, patches);
         let [scale, shift] = self.norm_out.parts(ops, condition);
         ops.linear(&self.proj_out, modulated(ops, h, EPSILON, shift, scale)).cast(outside)
+    }
+}
+
+impl Component for FluxTransformer {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(FluxTransformerConfig::from_json(json)?.init(device)?);
+        component(directory, options, init, str::to_owned, &[])
     }
 }
 

@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, FloatDType, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError};
+use ddm_weights::LoadOptions;
 
 use super::attention::{Attention, AttentionConfig};
 use super::conditions::{require_dims, require_part};
@@ -16,7 +17,7 @@ use super::patches::PatchEmbed;
 use super::{PixArtConditions, PixArtConfig, predicted_channels};
 use crate::DiffusersError;
 use crate::blocks::{AttentionOptions, Ops};
-use crate::component::component;
+use crate::component::{Component, component};
 
 /// A transformer `F(x, t, text)` of image patches: `[batch, channels, height, width]`.
 ///
@@ -153,8 +154,7 @@ impl PixArt {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(PixArtConfig::from_json(json)?.init(device)?);
-        component(directory.as_ref(), init, str::to_owned, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Whether the height and width of the image are part of the condition.
@@ -195,6 +195,17 @@ impl PixArt {
         let [shift, scale] = split(table + time.reshape([batch, 1, channels]));
         let patches = ops.linear(&self.proj_out, modulated(ops, h, EPSILON, shift, scale));
         self.pos_embed.unpatch(patches, height, width).cast(outside)
+    }
+}
+
+impl Component for PixArt {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(PixArtConfig::from_json(json)?.init(device)?);
+        component(directory, options, init, str::to_owned, &[])
     }
 }
 

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError};
+use ddm_weights::LoadOptions;
 
 use super::conditions::require_dims;
 use super::embeddings::TimeText;
@@ -15,7 +16,7 @@ use super::patches::PatchEmbed;
 use super::{Sd3Conditions, Sd3TransformerConfig, predicted_channels};
 use crate::DiffusersError;
 use crate::blocks::Ops;
-use crate::component::component;
+use crate::component::{Component, component};
 
 /// A transformer `F(x, t, text)` of image patches and text: `[batch, channels, height, width]`.
 ///
@@ -48,8 +49,7 @@ impl Sd3Transformer {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(Sd3TransformerConfig::from_json(json)?.init(device)?);
-        component(directory.as_ref(), init, str::to_owned, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the prediction for x, `[batch, channels, height, width]`, at t, `[batch]` in 0 … 1000.
@@ -80,6 +80,17 @@ impl Sd3Transformer {
         let [scale, shift] = self.norm_out.parts(ops, condition);
         let patches = ops.linear(&self.proj_out, modulated(ops, h, EPSILON, shift, scale));
         self.pos_embed.unpatch(patches, height, width).cast(outside)
+    }
+}
+
+impl Component for Sd3Transformer {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(Sd3TransformerConfig::from_json(json)?.init(device)?);
+        component(directory, options, init, str::to_owned, &[])
     }
 }
 

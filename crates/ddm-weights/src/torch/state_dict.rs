@@ -136,6 +136,6 @@ impl Storages<'_> {
             return Err(self.source.fault(Fault::Size { tensor, shape, stored, bytes: length }));
         }
         let (source, elements) = (self.source.clone(), bytes / size);
-        Ok(Arc::new(Storage { source, offset, stored, elements }))
+        Ok(Arc::new(Storage::new(source, offset, stored, elements)))
     }
 }

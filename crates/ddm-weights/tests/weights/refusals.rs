@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use ddm_weights::{Fault, Tensors, Variant, WeightsError};
+use burn::nn::LinearConfig;
+use burn::tensor::{Device, TensorData};
+use ddm_weights::{Fault, LoadOptions, Tensors, Variant, WeightsError, load};
 
 use crate::bytes::{archive, floats, gguf, pickle, safetensors, torch};
 use crate::files::testdata;
@@ -253,4 +255,39 @@ fn a_file_that_is_cut_while_it_is_open_is_an_error() {
     fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
     let error = tensors.read("w").unwrap_err();
     assert!(matches!(error, WeightsError::File { fault: Fault::Truncated { .. }, .. }), "{error}");
+}
+
+/// What a file or a network says to need is compared before there is memory for it.
+#[test]
+fn a_huge_shape_is_refused_before_it_is_allocated() {
+    let huge = 1 << 40;
+    let linear = || LinearConfig::new(huge, huge).with_bias(false).init(&Device::flex());
+    let small = Tensors::from_bytes(floats("weight", &[1.0])).unwrap();
+    let error = load(linear(), &small, &LoadOptions::new()).unwrap_err();
+    let WeightsError::Misfit { misfit, .. } = error else { panic!("{error}") };
+    assert_eq!(misfit.different[0].expected, format!("[{huge}, {huge}]"));
+    // A pickle whose storage is said to be huge, in an archive of 16 bytes of it.
+    let mut pickle = pickle(4, 0, &[2], &[1]);
+    let at = pickle.windows(4).position(|bytes| bytes == b"cpuK").unwrap() + 3;
+    pickle.splice(at..at + 2, *b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f");
+    assert!(matches!(fault(torch(&pickle)), Fault::Size { .. }));
+}
+
+/// Of one component, shards may differ in their float types: the network is then in f32, as one file of
+/// several types is.
+#[test]
+fn shards_of_several_float_types_make_a_network_of_one() {
+    let half = r#"{"bias":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}"#;
+    let single = r#"{"weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}}"#;
+    let index = r#"{"weight_map":{"bias":"1.safetensors","weight":"2.safetensors"}}"#;
+    let files = [
+        ("1.safetensors", safetensors(half, &[0x00, 0x38])),
+        ("2.safetensors", safetensors(single, &0.1_f32.to_le_bytes())),
+    ];
+    let directory = shards(index, &files);
+    let tensors = Tensors::component(directory.path(), &Variant::PLAIN).unwrap();
+    let linear = LinearConfig::new(1, 1).init(&Device::flex());
+    let linear = load(linear, &tensors, &LoadOptions::new()).unwrap();
+    assert_eq!(linear.weight.val().into_data(), TensorData::from([[0.1_f32]]));
+    assert_eq!(linear.bias.unwrap().val().into_data(), TensorData::from([0.5_f32]));
 }

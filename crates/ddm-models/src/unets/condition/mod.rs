@@ -14,6 +14,7 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear};
 use burn::tensor::{DType, Device, Tensor};
 use ddm_denoiser::{ConditionalPredictor, ModelError};
+use ddm_weights::LoadOptions;
 
 use self::config::UNet2dConditionConfig;
 use self::encoder::{Encoded, Encoder};
@@ -25,7 +26,7 @@ use super::text_embedding::TextEmbedding;
 use super::up::Up;
 use crate::blocks::plain::{to_channels_first, to_channels_last};
 use crate::blocks::{EmbeddingMlp, Ops};
-use crate::component::{component, current_name};
+use crate::component::{Component, component, current_name};
 use crate::prepared::conditional;
 use crate::{DiffusersError, Prepared};
 
@@ -99,8 +100,7 @@ impl UNet2dCondition {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(UNet2dConditionConfig::from_diffusers(json)?.init(device)?);
-        component(directory.as_ref(), init, current_name, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the configuration.
@@ -206,6 +206,17 @@ impl UNet2dCondition {
             encoder_hid_proj: self.encoder_hid_proj.as_ref(),
             down_blocks: &self.down_blocks,
         }
+    }
+}
+
+impl Component for UNet2dCondition {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(UNet2dConditionConfig::from_diffusers(json)?.init(device)?);
+        component(directory, options, init, current_name, &[])
     }
 }
 

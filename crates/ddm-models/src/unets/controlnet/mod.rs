@@ -12,6 +12,7 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Device, Tensor};
 use ddm_denoiser::ModelError;
 use ddm_schedule::Invalid;
+use ddm_weights::LoadOptions;
 
 use self::hint::Hint;
 use super::class_embedding::ClassEmbedding;
@@ -23,7 +24,7 @@ use super::middle::Middle;
 use super::{ControlResiduals, UNetCondition};
 use crate::blocks::plain::{to_channels_first, to_channels_last};
 use crate::blocks::{EmbeddingMlp, Ops};
-use crate::component::{component, current_name};
+use crate::component::{Component, component, current_name};
 use crate::{DiffusersError, Prepared};
 
 /// A network that turns a control image, such as edges or a depth map, into what is added to the skips
@@ -91,8 +92,7 @@ impl ControlNet {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(ControlNetConfig::from_diffusers(json)?.init(device)?);
-        component(directory.as_ref(), init, current_name, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the configuration.
@@ -223,6 +223,17 @@ impl ControlNet {
             encoder_hid_proj: None,
             down_blocks: &self.down_blocks,
         }
+    }
+}
+
+impl Component for ControlNet {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(ControlNetConfig::from_diffusers(json)?.init(device)?);
+        component(directory, options, init, current_name, &[])
     }
 }
 

@@ -15,6 +15,7 @@ use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, FloatDType, Tensor};
 use ddm_denoiser::ModelError;
+use ddm_weights::LoadOptions;
 
 use self::config::{TimeEmbedding, UNet2dConfig};
 use self::skip::{SkipDown, SkipUp};
@@ -27,7 +28,7 @@ use super::up::Up;
 use super::{ClassEmbed, ClassLabels};
 use crate::blocks::plain::{to_channels_first, to_channels_last};
 use crate::blocks::{EmbeddingMlp, Ops};
-use crate::component::{component, current_name};
+use crate::component::{Component, component, current_name};
 use crate::conditioning::null_vector;
 use crate::error::require_image;
 use crate::{DiffusersError, Network, Prepared};
@@ -111,8 +112,7 @@ impl UNet2d {
         directory: impl AsRef<Path>,
         device: &Device,
     ) -> Result<Self, DiffusersError> {
-        let init = |json: &str| Ok(UNet2dConfig::from_diffusers(json)?.init(device)?);
-        component(directory.as_ref(), init, current_name, &[])
+        Self::load_component(directory.as_ref(), &LoadOptions::new(), device)
     }
 
     /// Returns the configuration.
@@ -161,6 +161,17 @@ impl UNet2d {
             Some(class) => time + class,
             None => time,
         }
+    }
+}
+
+impl Component for UNet2d {
+    fn load_component(
+        directory: &Path,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Self, DiffusersError> {
+        let init = |json: &str| Ok(UNet2dConfig::from_diffusers(json)?.init(device)?);
+        component(directory, options, init, current_name, &[])
     }
 }
 

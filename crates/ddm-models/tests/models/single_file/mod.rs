@@ -11,6 +11,7 @@ mod mutated;
 mod original;
 mod refused;
 mod released;
+mod scaled;
 
 /// A file or directory of `testdata/pipelines`.
 fn pipelines(name: &str) -> PathBuf {
