@@ -55,8 +55,8 @@ fn a_weight_is_its_bits_times_its_scale() {
     let expected = VALUES.map(|value| value * 0.3);
     let json = br#"{"format": "float8_e4m3fn", "full_precision_matrix_mult": true}"#;
     /// Name, type, shape and bytes of a tensor.
-    type Stored = (&'static str, &'static str, &'static [usize], &'static [u8]);
-    let forms: [&[Stored]; 4] = [
+    type Stored<'a> = (&'a str, &'a str, &'a [usize], &'a [u8]);
+    let forms: [&[Stored<'_>]; 4] = [
         &[
             ("a.scale_weight", "F32", &[1], &scale),
             ("a.scale_input", "F32", &[], &scale),
