@@ -2,7 +2,8 @@
 #![no_main]
 
 /// The magic number, the version, and what wrote it.
-const OLD: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02";
+const OLD: &[u8] =
+    b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02";
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     match bytes {

@@ -7,8 +7,11 @@ use ddm_weights::{Fault, LoadOptions, ScaleFault, TensorView, Tensors, WeightsEr
 
 use crate::bytes::safetensors;
 
+/// A tensor: its name, type, shape and bytes.
+type Listed<'a> = (&'a str, &'a str, &'a [usize], &'a [u8]);
+
 /// A file of tensors: name, type, shape, bytes; with metadata, or `{}`.
-fn file(metadata: &str, tensors: &[(&str, &str, &[usize], &[u8])]) -> Tensors {
+fn file(metadata: &str, tensors: &[Listed<'_>]) -> Tensors {
     let (mut entries, mut data) = (vec![format!(r#""__metadata__":{metadata}"#)], Vec::new());
     for (name, dtype, shape, bytes) in tensors {
         let (from, to) = (data.len(), data.len() + bytes.len());
@@ -29,9 +32,9 @@ fn float(value: f32) -> [u8; 4] {
 }
 
 /// A layer of two outputs and three inputs, with what is beside its weight.
-fn layer(beside: &[(&str, &str, &[usize], &[u8])]) -> Tensors {
+fn layer(beside: &[Listed<'_>]) -> Tensors {
     let bias = [float(0.5), float(-1.0)].concat();
-    let weight: [(_, _, &[usize], &[u8]); 2] =
+    let weight: [Listed<'_>; 2] =
         [("a.weight", "F8_E4M3", &[2, 3], &BITS), ("a.bias", "F32", &[2], &bias)];
     file("{}", &[&weight, beside].concat())
 }
@@ -54,9 +57,7 @@ fn a_weight_is_its_bits_times_its_scale() {
     let scale = float(0.3);
     let expected = VALUES.map(|value| value * 0.3);
     let json = br#"{"format": "float8_e4m3fn", "full_precision_matrix_mult": true}"#;
-    /// Name, type, shape and bytes of a tensor.
-    type Stored<'a> = (&'a str, &'a str, &'a [usize], &'a [u8]);
-    let forms: [&[Stored<'_>]; 4] = [
+    let forms: [&[Listed<'_>]; 4] = [
         &[
             ("a.scale_weight", "F32", &[1], &scale),
             ("a.scale_input", "F32", &[], &scale),
@@ -146,10 +147,10 @@ fn a_scale_that_does_not_fit_is_named() {
 
     let found = fault(&layer(&[("a.weight_scale", "I32", &[], &one)]));
     assert_eq!(found, named("a.weight_scale", ScaleFault::Type("I32".to_owned())));
-    let both: [(_, _, &[usize], &[u8]); 2] =
+    let both: [Listed<'_>; 2] =
         [("a.scale_weight", "F32", &[], &one), ("a.weight_scale", "F32", &[], &one)];
     assert_eq!(fault(&layer(&both)), named("a.weight", ScaleFault::Scales(2)));
-    let integers: [(_, _, &[usize], &[u8]); 2] =
+    let integers: [Listed<'_>; 2] =
         [("b.weight", "I8", &[2], &[1, 2]), ("b.weight_scale", "F32", &[], &one)];
     assert_eq!(fault(&file("{}", &integers)), named("b.weight", ScaleFault::Type("I8".to_owned())));
 }
