@@ -130,6 +130,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let clock = Instant::now();
     for part in 1..=args.stop_after.map_or(measurements, |stop| stop.clamp(1, measurements)) {
         let until = steps * part / measurements;
+        if checkpoints.last()?.is_some_and(|saved| saved.step() > until) {
+            continue; // an earlier run came further
+        }
         let training = Training { steps: until, ema_decay: 0.998, seed: args.seed };
         let adam = AdamWConfig::new().with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)));
         let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps).init()?;

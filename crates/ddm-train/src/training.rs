@@ -141,7 +141,8 @@ impl<D: Decay + Clone> Training<D> {
     /// draws all that it draws, batches included, from the noise, and keeps nothing from step to step.
     ///
     /// All else is as for a new training: give a network, an optimizer and a learning rate of the same
-    /// kinds, and as many steps as before or more. A constant learning rate may be another one.
+    /// kinds, and as many steps as before or more: with fewer, what the checkpoint has is returned. A
+    /// constant learning rate may be another one.
     ///
     /// ```
     /// use burn::nn::LinearConfig;
