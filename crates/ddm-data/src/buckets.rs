@@ -3,6 +3,7 @@
 use ddm_schedule::Invalid;
 
 use crate::DataError;
+use crate::transform::require_side;
 
 /// Aspect buckets: the sizes in which images of several ratios are trained, so that little of
 /// them is cut off. Each image goes to the size whose ratio is nearest to its own, that is, with
@@ -25,15 +26,16 @@ impl Buckets {
     ///
     /// # Errors
     ///
-    /// Returns an error if there are none, or a side is 0.
+    /// Returns an error if there are none, or a side is 0 or above 16384.
     pub fn new(sizes: impl Into<Vec<[usize; 2]>>) -> Result<Self, DataError> {
         let mut sizes = sizes.into();
         if sizes.is_empty() {
             let what = "the list of bucket sizes".into();
             return Err(DataError::Empty { what, hint: "give at least one size" });
         }
-        let least = sizes.iter().flatten().min().copied().unwrap_or_default();
-        Invalid::require(least > 0, "side of a bucket", least as f64, "at least 1")?;
+        for &side in sizes.iter().flatten() {
+            require_side("side of a bucket", side)?;
+        }
         sizes.sort();
         sizes.dedup();
         Ok(Self { sizes })
@@ -44,20 +46,18 @@ impl Buckets {
     ///
     /// # Errors
     ///
-    /// Returns an error if the step is 0, the sides are not in order, or no size is possible.
+    /// Returns an error if the step or the longest side is 0 or above 16384, the sides are not in order, or
+    /// no size is possible.
     pub fn of_area(
         largest: [usize; 2],
         step: usize,
         [least, most]: [usize; 2],
     ) -> Result<Self, DataError> {
-        Invalid::require(step > 0, "step of the bucket sizes", step as f64, "at least 1")?;
-        let good = least <= most && most <= 1 << 16;
-        Invalid::require(
-            good,
-            "longest side of a bucket",
-            most as f64,
-            "at least the shortest, and at most 65536",
-        )?;
+        require_side("step of the bucket sizes", step)?;
+        require_side("longest side of a bucket", most)?;
+        let good = least <= most;
+        let allowed = "at least the shortest side";
+        Invalid::require(good, "longest side of a bucket", most as f64, allowed)?;
         let area = largest[0].saturating_mul(largest[1]);
         let multiple = |side: usize| side / step * step;
         let mut sizes = Vec::new();

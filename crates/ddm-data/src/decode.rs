@@ -5,7 +5,9 @@ use std::io::{self, BufReader, Cursor};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult};
+use image::{
+    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits,
+};
 
 use crate::{DataError, jpeg};
 
@@ -25,6 +27,8 @@ pub(crate) fn decode(path: &Path) -> Result<DynamicImage, DataError> {
         }
         // Damaged EXIF data do not make an image worthless.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        // The decoder limits its own memory, but not that of the image.
+        Limits::default().reserve(decoder.total_bytes())?;
         let mut image = DynamicImage::from_decoder(decoder)?;
         image.apply_orientation(orientation);
         Ok(image)

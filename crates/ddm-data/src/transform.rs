@@ -35,8 +35,8 @@ impl Transform {
     ///
     /// Returns an error if a side is 0 or above 16384.
     pub fn new([height, width]: [usize; 2]) -> Result<Self, DataError> {
-        require_side(height)?;
-        require_side(width)?;
+        require_side("side of an image", height)?;
+        require_side("side of an image", width)?;
         let size = [height, width];
         Ok(Self { size, random_crop: false, flip: 0.0, grey: false, background: [255; 3] })
     }
@@ -79,8 +79,8 @@ impl Transform {
     /// Applies the transform.
     pub(crate) fn apply(&self, image: DynamicImage, visit: &Visit) -> Result<Image, DataError> {
         let size = visit.size.unwrap_or(self.size);
-        require_side(size[0])?;
-        require_side(size[1])?;
+        require_side("side of an image", size[0])?;
+        require_side("side of an image", size[1])?;
         let image = opaque(image, self.background);
         let mut rng = visit.rng();
         // All are drawn always, so that one setting does not change what another draws.
@@ -103,9 +103,10 @@ impl Transform {
     }
 }
 
-fn require_side(side: usize) -> Result<(), DataError> {
+/// Checks a side of images: products of two fit into every integer.
+pub(crate) fn require_side(name: &'static str, side: usize) -> Result<(), DataError> {
     let good = (1..=16384).contains(&side);
-    Ok(Invalid::require(good, "side of an image", side as f64, "between 1 and 16384")?)
+    Ok(Invalid::require(good, name, side as f64, "between 1 and 16384")?)
 }
 
 /// Returns the image in 8 bits over a background: `a c + (1 − a) b`.

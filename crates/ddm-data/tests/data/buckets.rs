@@ -114,7 +114,9 @@ fn replacements_stay_in_the_bucket() {
 fn settings_are_checked() {
     assert!(matches!(Buckets::new([]), Err(DataError::Empty { .. })));
     assert!(matches!(Buckets::new([[64, 0]]), Err(DataError::Invalid(_))));
-    for (step, sides) in [(0, [256, 1024]), (64, [1024, 256]), (64, [1, usize::MAX])] {
+    assert!(matches!(Buckets::new([[64, usize::MAX]]), Err(DataError::Invalid(_))));
+    let settings = [(0, [256, 1024]), (64, [1024, 256]), (64, [1, usize::MAX])];
+    for (step, sides) in settings.into_iter().chain([(usize::MAX, [256, 1024])]) {
         assert!(matches!(Buckets::of_area([512; 2], step, sides), Err(DataError::Invalid(_))));
     }
     let none = Buckets::of_area([64; 2], 64, [256, 1024]);

@@ -280,6 +280,25 @@ fn corrupt_images_are_named_skipped_and_counted() {
     }
 }
 
+/// A PNG of a few bytes that says it has 60,000 × 60,000 pixels.
+#[test]
+fn a_huge_image_is_refused_before_its_memory_is_taken() {
+    let chunk = |name: &[u8; 4], data: &[u8]| {
+        let checked = [&name[..], data].concat();
+        let crc = !checked.iter().fold(!0_u32, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+        });
+        [&(data.len() as u32).to_be_bytes()[..], &checked, &crc.to_be_bytes()].concat()
+    };
+    let side = 60_000_u32.to_be_bytes();
+    let header = [&side[..], &side, &[8, 2, 0, 0, 0]].concat();
+    let parts = [chunk(b"IHDR", &header), chunk(b"IDAT", &[]), chunk(b"IEND", &[])];
+    let png = [&b"\x89PNG\r\n\x1a\n"[..], &parts.concat()].concat();
+    let refused = alone("huge.png", png, square(8)).unwrap_err();
+    let DataError::Corrupt { reason, .. } = &refused else { panic!("{refused}") };
+    assert!(reason.contains("imit"), "{reason}");
+}
+
 #[test]
 fn every_cut_off_file_is_corrupt() {
     for (name, format) in
