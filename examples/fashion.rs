@@ -35,13 +35,13 @@ struct Args {
     /// A training of a few minutes on two cores, in place of one for a GPU.
     #[arg(long)]
     quick: bool,
-    /// Training steps; by default 2,400 in the quick training, else 60,000.
+    /// Training steps; by default 1,600 in the quick training, else 60,000.
     #[arg(long)]
     train_steps: Option<usize>,
     /// Images in a batch; by default 64 in the quick training, else 128.
     #[arg(long)]
     batch: Option<usize>,
-    /// How often samples are drawn and measured on the way; by default 4 times, else 10.
+    /// How often samples are drawn and measured on the way; by default 2 times, else 10.
     #[arg(long)]
     measurements: Option<usize>,
     /// Stop after this many measurements; the next run goes on from there.
@@ -87,9 +87,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let device = parse_device(&args.device)?;
     let or =
         |given: Option<usize>, quick, full| given.unwrap_or(if args.quick { quick } else { full });
-    let steps = or(args.train_steps, 2_400, 60_000);
+    let steps = or(args.train_steps, 1_600, 60_000);
     let batch = or(args.batch, 64, 128);
-    let measurements = or(args.measurements, 4, 10).max(1);
+    let measurements = or(args.measurements, 2, 10).max(1);
     let count = or(args.samples, 1_000, 10_000);
     let config = config(args.quick);
 
