@@ -146,7 +146,7 @@ pub enum DataError {
     Rank {
         /// The shape of an item.
         shape: Vec<usize>,
-        /// The rank that was asked for.
+        /// The requested rank.
         rank: usize,
     },
     /// As many values as the shape does not have.

@@ -43,5 +43,5 @@ impl Visit {
 pub(crate) fn generator(seed: u64, label: &str, epoch: u64, number: u64) -> Xoshiro256PlusPlus {
     let noise = HostNoise::new(seed).stream(Stream::Training).fork("data").fork(label);
     let mut rngs = noise.starting_at(number).at(epoch).rngs(1);
-    rngs.next().unwrap_or_else(|| unreachable!("one generator was asked for"))
+    rngs.next().unwrap_or_else(|| unreachable!("one generator was requested"))
 }

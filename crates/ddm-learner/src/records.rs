@@ -35,7 +35,7 @@ impl<M: LearnerModel + ModuleDisplay> Records<M> {
         Self { checkpointer, network, optimizer, learning_rate, store }
     }
 
-    /// Saves a checkpoint after `step` steps, if all weights are finite.
+    /// Saves a checkpoint after `step` steps.
     pub(crate) fn save(
         &mut self,
         checkpoints: &Checkpoints,

@@ -19,7 +19,7 @@ pub trait Component: Module {
     /// PyTorch's `.bin`, in one file or in shards; those of the variant `fp16` where there are no others.
     ///
     /// Tensors are read one by one, and [cast](LoadOptions::with_float) as they are read: so the network in
-    /// the type that is asked for and one tensor more are in memory, whatever the type of the file.
+    /// the requested type and one tensor more are in memory, whatever the type of the file.
     ///
     /// ```no_run
     /// use burn::tensor::{DType, Device};

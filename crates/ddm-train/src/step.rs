@@ -4,7 +4,6 @@ use std::ops::{Deref, DerefMut};
 
 use burn::tensor::{Device, Tensor};
 use ddm_noise::{HostNoise, NoiseError, NoiseSource, Stream};
-use ddm_schedule::NoiseLevel;
 use rand::Rng;
 
 /// The noise of a training step, with the number of the step: its batch, times and ε are drawn from it.
@@ -72,16 +71,6 @@ impl NoiseSource for StepNoise {
 
     fn uniform(&mut self, samples: usize) -> Result<Vec<f64>, NoiseError> {
         Ok(self.noise.uniform(samples))
-    }
-
-    fn between(
-        &mut self,
-        shape: &[usize],
-        from: NoiseLevel,
-        to: NoiseLevel,
-        device: &Device,
-    ) -> Tensor<1> {
-        self.noise.between(shape, from, to, device)
     }
 
     fn switch_to(&mut self, stream: Stream) {

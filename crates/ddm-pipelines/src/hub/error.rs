@@ -153,8 +153,8 @@ pub enum HubError {
         /// The file.
         file: String,
     },
-    /// An answer that is not one of the hub.
-    #[error("{endpoint} does not answer as the hub does: {reason}; check the endpoint")]
+    /// A response that is not one of the hub.
+    #[error("{endpoint} does not respond as the hub does: {reason}; check the endpoint")]
     Answer {
         /// The hub.
         endpoint: String,
