@@ -12,14 +12,15 @@ use clap::Parser;
 use ddm_core::burn::grad_clipping::GradientClippingConfig;
 use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use ddm_core::data::{FASHION_MNIST, Idx, Loader, Order, Source, Split};
-use ddm_core::denoiser::Clipped;
-use ddm_core::models::{Network, UNet};
+use ddm_core::data::{FASHION_MNIST, Idx, Source, Split};
+use ddm_core::models::UNet;
 use ddm_core::prelude::*;
-use ddm_core::train::{Checkpoints, ConditionDropout, LossByTime, MinSnr, TrainError};
-use ddm_examples::clothes::{CLASSES, ClothesClassifier, some};
+use ddm_core::train::{Checkpoints, LossByTime, MinSnr};
+use ddm_examples::clothes::{
+    CLASSES, ClothesBatches, ClothesClassifier, Drawing, small_unet, some,
+};
 use ddm_examples::device::parse_device;
-use ddm_examples::labelled::{LabelledImages, labels};
+use ddm_examples::labelled::LabelledImages;
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid};
 use ddm_examples::plots::{Axis, curve};
@@ -75,8 +76,6 @@ struct Args {
 const CHECKPOINT: usize = 200;
 /// Real images that samples are compared with.
 const REAL: usize = 5_000;
-/// Samples drawn at a time.
-const AT_ONCE: usize = 250;
 
 fn main() -> ExitCode {
     ddm_examples::cli::run(run)
@@ -103,28 +102,19 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let schedule = Cosine::default();
     let objective = Objective::new(&schedule, VPrediction)?.weighting(MinSnr::default());
-    let dropout = ConditionDropout::new(0.1)?;
     let on_tape = device.clone().autodiff();
-    let order = Order::new(clothes.len(), batch, args.seed)?;
-    let loader = Loader::new(clothes, order)?;
-    let null = config.init(&on_tape)?.null_classes(batch, &on_tape);
+    let batches = ClothesBatches::new(clothes, batch, args.seed, &on_tape)?;
     let by_time = RefCell::new(LossByTime::new(20)?);
     let loss = |network: &UNet, noise: &mut StepNoise| {
-        let batch = loader.batch(noise.number() as u64 - 1).map_err(TrainError::batch)?;
-        let images = batch.data(&on_tape).map_err(TrainError::batch)?;
-        let labels = batch.labels(CLASSES, &on_tape).map_err(TrainError::batch)?;
-        let labels = dropout.apply(labels.into(), null.clone(), noise)?;
-        let example = objective.draw(images, noise)?;
-        let found = network.predict_with(example.x_t.clone(), example.t.clone(), labels);
-        let losses = example.losses(found)?;
+        let losses = batches.losses(&objective, network, noise)?;
         if noise.number().is_multiple_of(10) {
-            let losses = losses.clone().inner().try_into_vec_as().map_err(TrainError::batch)?;
-            by_time.borrow_mut().record(&example.sampled, &losses)?;
+            by_time.borrow_mut().record(losses.sampled(), &losses.read()?)?;
         }
         Ok(losses.mean())
     };
     let checkpoints = Checkpoints::open(args.out.join("checkpoints"))?.every(CHECKPOINT)?;
 
+    let drawing = Drawing { count, steps: args.steps, guidance: args.guidance, seed: args.seed };
     // In parts, each from the checkpoint of the one before; after each, samples are measured.
     let (mut distances, mut last) = (Vec::new(), None);
     let clock = Instant::now();
@@ -138,7 +128,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps).init()?;
         let (network, adam, bar) = (config.init(&on_tape)?, adam.init(), training_bar());
         let trained = training.resume(&checkpoints, network, adam, rate, loss, bar)?;
-        let samples = sample(&trained.average, &args, &schedule, count, &device)?;
+        let samples = drawing.of(&trained.average, VPrediction, &schedule, &device)?;
         let found = quality(&samples)?;
         distances.push((until as f64, found.frechet));
         println!(
@@ -166,39 +156,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the settings of the network: three resolutions, 28, 14 and 7.
+/// Returns the settings of the network.
 fn config(quick: bool) -> UNetConfig {
-    let config = UNetConfig::new(1, 1).with_classes(Some(CLASSES));
     match quick {
-        true => config.with_channels(vec![16, 32, 64]),
-        false => config.with_channels(vec![64, 128, 128]).with_blocks(2).with_attention(vec![2]),
+        true => small_unet(),
+        false => {
+            small_unet().with_channels(vec![64, 128, 128]).with_blocks(2).with_attention(vec![2])
+        }
     }
-}
-
-/// Draws `count` samples, of all kinds in turn.
-fn sample(
-    network: &UNet,
-    args: &Args,
-    schedule: &Cosine,
-    count: usize,
-    device: &Device,
-) -> Result<LabelledImages, Box<dyn Error>> {
-    let levels = Trailing.levels(schedule, args.steps)?;
-    let network = network.clone().prepare([AT_ONCE, 1, 28, 28])?;
-    let wanted = labels((0..count).map(|i| (i % CLASSES) as i32), device);
-    let mut images = Vec::new();
-    for first in (0..count).step_by(AT_ONCE) {
-        let batch = AT_ONCE.min(count - first);
-        let wanted = wanted.clone().narrow(0, first, batch);
-        let null = labels((0..batch).map(|_| CLASSES as i32), device);
-        let model = Model::new(&network, VPrediction);
-        let model = ClassifierFree::new(model, wanted.into(), null.into(), args.guidance)?;
-        let run = Sampling::new(Clipped::new(model, -1.0, 1.0)?, schedule);
-        let run = run.sampler(DpmSolverPp::default()).levels(levels.clone());
-        let noise = HostNoise::new(args.seed).starting_at(first as u64);
-        images.push(run.noise(noise).sample([batch, 1, 28, 28], device)?);
-    }
-    Ok(LabelledImages { images: Tensor::cat(images, 0).clamp(-1.0, 1.0), labels: wanted })
 }
 
 /// Draws ten samples of each kind, a column for each.

@@ -1,16 +1,25 @@
-//! Clothes, Fashion-MNIST's: tensors, and a classifier.
+//! Clothes, Fashion-MNIST's: tensors, batches to train on, drawings, and a classifier.
 
+mod batches;
 mod classifier;
+mod drawing;
 
 use ddm_core::data::{DataError, Idx, Loader, Order};
 use ddm_core::prelude::*;
 
 use crate::labelled::LabelledImages;
 
+pub use batches::ClothesBatches;
 pub use classifier::ClothesClassifier;
+pub use drawing::Drawing;
 
 /// The number of kinds of clothes.
 pub const CLASSES: usize = 10;
+
+/// Returns the settings of a small network: three resolutions, 28, 14 and 7.
+pub fn small_unet() -> UNetConfig {
+    UNetConfig::new(1, 1).with_classes(Some(CLASSES)).with_channels(vec![16, 32, 64])
+}
 
 /// Returns some of the clothes as tensors: `count` of them from `first` on.
 ///

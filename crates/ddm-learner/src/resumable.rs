@@ -1,5 +1,6 @@
 //! A learning strategy that can be resumed at any step.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::ModuleDisplay;
@@ -12,8 +13,9 @@ use burn::train::{
 };
 use ddm_train::{Checkpoints, Decay, Ema, StepNoise, TrainError};
 
-use crate::Steps;
 use crate::records::Records;
+use crate::watch::Watch;
+use crate::{StepOutput, Steps};
 
 /// A strategy of burn's learner that can be resumed at any step: checkpoints, moving average, and data
 /// and noise by the seed and the step.
@@ -58,6 +60,10 @@ use crate::records::Records;
 /// A training that was killed goes on from its last checkpoint by the same program; on burn's flex to the
 /// same bits. The early stopping is shown the epochs before again, from the metrics in the log. What burn
 /// shows of an epoch that was interrupted is of its steps since.
+///
+/// Where a step's output is a [`StepOutput`], the training stops at a loss that is not finite: the error
+/// has the step, the times of the losses and the last checkpoint. Weights that are not finite are never
+/// saved.
 ///
 /// The device is that of the network; for gradient checkpointing, make it on
 /// `device.autodiff().gradient_checkpointing()`.
@@ -134,15 +140,22 @@ where
         let (mut accumulated, mut due) = (0, false);
         let devices = run.learner.model().devices();
         let mut batches = data.iter();
+        let mut watch = Watch::new(checkpoints);
         loop {
             let step = steps.position() + 1;
             StepNoise::new(steps.seed(), step).seed_devices(&devices);
             let Some(batch) = batches.next() else { return Ok(()) };
             let progress = batches.progress();
             let output = run.learner.train_step(batch?);
+            if let Some(output) = (&output.item as &dyn Any).downcast_ref::<StepOutput>() {
+                watch.add(step, output.losses().clone());
+            }
             accumulator.accumulate(&run.learner.model(), output.grads);
             accumulated += 1;
             due |= checkpoints.is_due(step);
+            if due || progress.is_completed() || watch.is_full() {
+                watch.check()?;
+            }
             if accumulated == accumulation || progress.is_completed() {
                 run.learner.lr_step();
                 run.learner.optimizer_step(accumulator.grads());

@@ -16,10 +16,10 @@ use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::{
     InferenceStep, Interrupter, Learner, LearningResult, MetricEarlyStoppingStrategy,
-    RegressionOutput, StoppingCondition, SupervisedTraining, TrainOutput, TrainStep,
+    StoppingCondition, SupervisedTraining, TrainOutput, TrainStep,
 };
 use ddm_denoiser::X0Prediction;
-use ddm_learner::{Resumable, Steps};
+use ddm_learner::{LossInTimes, Resumable, StepOutput, Steps};
 use ddm_noise::NoiseSource;
 use ddm_schedule::Cosine;
 use ddm_train::{Checkpoints, Objective, StepNoise};
@@ -35,31 +35,30 @@ struct Net {
 }
 
 impl Net {
-    fn loss(&self, (x0, mut noise): Batch) -> RegressionOutput {
+    fn losses(&self, (x0, mut noise): Batch) -> StepOutput {
         let objective = Objective::new(Cosine::default(), X0Prediction).unwrap();
-        let example = objective.draw(x0.clone(), &mut noise).unwrap();
+        let example = objective.draw(x0, &mut noise).unwrap();
         let hidden = self.dropout.forward(silu(self.first.forward(example.x_t.clone())));
-        let output = self.last.forward(hidden);
-        RegressionOutput::new(example.loss(output.clone()).unwrap(), output, x0)
+        example.sample_losses(self.last.forward(hidden)).unwrap().into()
     }
 }
 
 impl TrainStep for Net {
     type Input = Batch;
-    type Output = RegressionOutput;
+    type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<RegressionOutput> {
-        let output = self.loss(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let output = self.losses(batch);
+        TrainOutput::new(self, output.losses().mean().backward(), output)
     }
 }
 
 impl InferenceStep for Net {
     type Input = Batch;
-    type Output = RegressionOutput;
+    type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> RegressionOutput {
-        self.loss(batch)
+    fn step(&self, batch: Batch) -> StepOutput {
+        self.losses(batch)
     }
 }
 
@@ -218,6 +217,81 @@ fn errors_end_the_training_and_name_their_cause() {
     assert!(error.contains("row 5"), "{error}");
     drop(resumable);
     assert_eq!(Checkpoints::open(folder.path()).unwrap().last().unwrap().unwrap().step(), 7);
+}
+
+/// A training on data that is not finite from step 25 on: the last of its 32 samples.
+#[test]
+fn a_loss_that_is_not_finite_ends_the_training() {
+    let _turn = turn();
+    let device = Device::flex().autodiff();
+    let steps = Steps::new(1, EPOCH, &device, |noise, device| {
+        let bad = noise.number() >= 25;
+        let (x0, noise) = batch(noise, device);
+        let factor = Tensor::<2>::ones([32, 2], device);
+        let last = Tensor::<2>::full([1, 2], if bad { f32::NAN } else { 1.0 }, device);
+        Ok((x0 * factor.slice_assign([31..32, 0..2], last), noise))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::open(folder.path().join("checkpoints")).unwrap();
+    let checkpoints = checkpoints.every(7).unwrap();
+    let resumable = Resumable::new(checkpoints, &steps, 0.9).unwrap();
+    let valid = steps.clone().repeating();
+    let result = SupervisedTraining::new(folder.path(), steps.into(), valid.into())
+        .num_epochs(3)
+        .with_application_logger(None)
+        .with_training_strategy(resumable.strategy())
+        .launch(Learner::new(start(), AdamWConfig::new().init(), 1e-3));
+    let error = result.error.expect("a loss that is not finite").to_string();
+    for part in ["step 25 is NaN at time 0.", "the last checkpoint is", "step-00000021"] {
+        assert!(error.contains(part), "{error}");
+    }
+    drop(resumable);
+    let checkpoints = Checkpoints::open(folder.path().join("checkpoints")).unwrap();
+    assert_eq!(checkpoints.last().unwrap().unwrap().step(), 21);
+}
+
+/// The bins of the metric, weighted with their numbers of samples, give the loss.
+#[test]
+fn the_loss_by_time_is_a_metric() {
+    let _turn = turn();
+    let device = Device::flex().autodiff();
+    let steps = Steps::new(1, EPOCH, &device, |noise, device| Ok(batch(noise, device)));
+    let valid = Steps::new(2, 2, &Device::flex(), |noise, device| Ok(batch(noise, device)));
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::open(folder.path().join("checkpoints")).unwrap();
+    let resumable = Resumable::new(checkpoints, &steps, 0.9).unwrap();
+    let mut training =
+        SupervisedTraining::new(folder.path(), steps.into(), valid.repeating().into())
+            .num_epochs(1)
+            .metric_train_numeric(LossMetric::new())
+            .with_application_logger(None)
+            .with_training_strategy(resumable.strategy());
+    for bin in LossInTimes::bins(3).unwrap() {
+        training = training.metric_train_numeric(bin);
+    }
+    let result = training.launch(Learner::new(start(), AdamWConfig::new().init(), 1e-3));
+    assert!(result.error.is_none(), "{:?}", result.error);
+    let names = ["Loss", "Loss t 0 to 0.3333", "Loss t 0.3333 to 0.6667", "Loss t 0.6667 to 1"];
+    // Each line of burn's log of a metric: the mean of a step and the number of its samples.
+    let [whole, bins @ ..] = names.map(|name| logged(folder.path(), name));
+    assert_eq!(whole.len(), EPOCH);
+    for (step, (mean, count)) in whole.into_iter().enumerate() {
+        let bins = bins.each_ref().map(|bin| bin[step]);
+        let sum: f64 = bins.iter().map(|(mean, count)| mean * count).sum();
+        assert_eq!((bins.iter().map(|bin| bin.1).sum::<f64>(), count), (32.0, 32.0));
+        assert!((sum / 32.0 - mean).abs() < 1e-5 * mean, "step {step}: {bins:?}, {mean}");
+    }
+}
+
+/// The means and the counts of a metric in burn's log of the first epoch.
+fn logged(folder: &Path, name: &str) -> Vec<(f64, f64)> {
+    let path = folder.join("train/epoch-1").join(format!("{}.log", name.replace(' ', "_")));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let pair = |line: &str| match line.split_once(',') {
+        Some((mean, count)) => (mean.parse().unwrap(), count.parse().unwrap()),
+        None => (0.0, 0.0), // N/A: no sample in the bin
+    };
+    text.lines().filter(|line| !line.ends_with("final")).map(pair).collect()
 }
 
 /// The steps of a loader, by the first number of each batch.

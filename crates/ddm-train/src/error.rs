@@ -47,26 +47,32 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     /// A loss that became non-finite.
     #[error(
-        "the loss of step {step} is {loss}; try a smaller learning rate or clip gradients, and \
-         check that the data is finite"
+        "the loss of step {step} is {loss}{}; try a smaller learning rate or clip gradients, and \
+         check that the data is finite",
+        at(.times)
     )]
     Diverged {
         /// The step, counted from 1.
         step: usize,
         /// Its loss.
         loss: f64,
+        /// The times of the samples whose losses are not finite; empty if they are not known.
+        times: Vec<f64>,
     },
     /// A non-finite value in the data: the loss of its batch is not finite, even with weights that
     /// gave finite losses before.
     #[error(
-        "the batch of step {step} contains a value that is not finite: its loss is {loss}, even with \
-         weights that gave finite losses before; check the data for NaN and infinity"
+        "the batch of step {step} contains a value that is not finite: its loss is {loss}{}, even with \
+         weights that gave finite losses before; check the data for NaN and infinity",
+        at(.times)
     )]
     Data {
         /// The step, counted from 1.
         step: usize,
         /// Its loss.
         loss: f64,
+        /// The times of the samples whose losses are not finite; empty if they are not known.
+        times: Vec<f64>,
     },
     /// A batch that cannot be made.
     #[error("the batch cannot be made: {reason}")]
@@ -80,6 +86,19 @@ pub enum TrainError {
         /// The message of the device.
         reason: String,
     },
+}
+
+/// Returns where losses are not finite, for a message.
+fn at(times: &[f64]) -> String {
+    let (first, last) =
+        times.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(first, last), &time| {
+            (first.min(time), last.max(time))
+        });
+    match times.len() {
+        0 => String::new(),
+        1 => format!(" at time {first:.4}"),
+        samples => format!(" for {samples} samples at times {first:.4} to {last:.4}"),
+    }
 }
 
 impl TrainError {

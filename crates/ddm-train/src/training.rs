@@ -253,8 +253,8 @@ impl<D: Decay + Clone> Training<D> {
                 let again = loss(&trained.network, &mut self.noise(step, &devices))?;
                 let again = read(again.inner().mean()).await?;
                 return Err(match again.iter().all(|loss| loss.is_finite()) {
-                    true => TrainError::Diverged { step, loss: found },
-                    false => TrainError::Data { step, loss: found },
+                    true => TrainError::Diverged { step, loss: found, times: Vec::new() },
+                    false => TrainError::Data { step, loss: found, times: Vec::new() },
                 });
             }
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;

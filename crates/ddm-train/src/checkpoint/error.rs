@@ -36,6 +36,19 @@ pub enum CheckpointError {
         /// What is wrong.
         reason: String,
     },
+    /// Weights that are not finite, of which no checkpoint is made.
+    #[error(
+        "parameter {parameter} of {file} is not finite after step {step}, so no checkpoint is saved; \
+         continue from the last one with a smaller learning rate or clipped gradients"
+    )]
+    NotFinite {
+        /// The number of steps that were taken.
+        step: usize,
+        /// The file that would have it.
+        file: String,
+        /// The path of the parameter.
+        parameter: String,
+    },
     /// Checkpoints of which none is whole.
     #[error(
         "no checkpoint in {} is whole; restore one from a backup, or move the folder away to start \

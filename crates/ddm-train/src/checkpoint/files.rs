@@ -37,6 +37,11 @@ impl NewCheckpoint {
         Ok(())
     }
 
+    /// Returns the number of steps that were taken before it.
+    pub(super) fn step(&self) -> usize {
+        self.manifest.step
+    }
+
     /// Returns the error of a file that cannot be written.
     pub(super) fn unwritable(&self, name: &str, reason: impl ToString) -> CheckpointError {
         let (path, reason) = (self.directory.join(name), reason.to_string());

@@ -3,7 +3,8 @@
 use burn::optim::OptimizerRecord;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
 use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, TensorData};
+use burn_pack::Reader;
 
 use super::{Checkpoint, CheckpointError, NewCheckpoint};
 
@@ -37,11 +38,12 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// Returns an error if a file cannot be written.
+    /// Returns an error if a file cannot be written, or a weight of the network or of the average is
+    /// not finite: a training could not continue from it.
     pub fn write(self, files: &mut NewCheckpoint) -> Result<(), CheckpointError> {
         files.write(Self::SEED, self.seed.to_string().as_bytes())?;
-        files.write_record(Self::NETWORK, self.network.into_bytes())?;
-        files.write_record(Self::AVERAGE, self.average.into_bytes())?;
+        files.write_weights(Self::NETWORK, self.network)?;
+        files.write_weights(Self::AVERAGE, self.average)?;
         files.write_record(Self::OPTIMIZER, self.optimizer.into_bytes())?;
         files.write_record(Self::LEARNING_RATE, self.learning_rate.into_bytes())
     }
@@ -69,6 +71,20 @@ impl Snapshot {
 }
 
 impl NewCheckpoint {
+    fn write_weights(&mut self, name: &str, record: ModuleRecord) -> Result<(), CheckpointError> {
+        let bytes = record.into_bytes().map_err(|error| self.unwritable(name, error))?.shared();
+        let tensors = Reader::from_bytes(bytes.clone()).and_then(Reader::into_tensors);
+        for tensor in tensors.map_err(|error| self.unwritable(name, error))? {
+            let parts = tensor.into_parts().map_err(|error| self.unwritable(name, error))?;
+            let (parameter, dtype, shape, _, bytes) = parts;
+            if dtype.is_float() && !is_finite(&TensorData::from_bytes(bytes, shape, dtype)) {
+                let (step, file) = (self.step(), name.to_owned());
+                return Err(CheckpointError::NotFinite { step, file, parameter });
+            }
+        }
+        self.write(name, &bytes)
+    }
+
     fn write_record(
         &mut self,
         name: &str,
@@ -76,6 +92,13 @@ impl NewCheckpoint {
     ) -> Result<(), CheckpointError> {
         let bytes = record.map_err(|error| self.unwritable(name, error))?;
         self.write(name, &bytes)
+    }
+}
+
+fn is_finite(data: &TensorData) -> bool {
+    match data.as_slice::<f32>() {
+        Ok(values) => values.iter().all(|value| value.is_finite()),
+        Err(_) => data.iter::<f64>().all(f64::is_finite), // another float type
     }
 }
 
