@@ -268,6 +268,34 @@ fn a_damaged_checkpoint_is_put_aside_for_the_one_before() {
     }
 }
 
+/// The loss of step 14 is finite, 0, and its gradient is not, that of √0.
+#[test]
+fn weights_that_are_not_finite_are_not_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::open(folder.path()).unwrap().every(EVERY).unwrap();
+    let device = Device::flex().autodiff();
+    let training = Training { steps: 30, ema_decay: 0.9, seed: 1 };
+    let loss = |network: &Net, noise: &mut StepNoise| {
+        let found = network.forward(noise.draw([8, 2], &device)).square();
+        Ok(match noise.number() {
+            14 => (found * 0.0).sqrt().mean(),
+            _ => found.mean(),
+        })
+    };
+    let adam = AdamWConfig::new().init();
+    let stopped = training.resume(&checkpoints, Net::new(8), adam, 1e-3, loss, |_| ());
+    let stopped = stopped.unwrap_err();
+    let TrainError::Checkpoint(CheckpointError::NotFinite { step, file, parameter }) =
+        &stopped.error
+    else {
+        panic!("{stopped}")
+    };
+    assert_eq!((*step, file.as_str()), (14, "network.bpk"));
+    assert!(["first.", "last."].iter().any(|part| parameter.starts_with(part)), "{parameter}");
+    assert!(stopped.to_string().contains("step-00000007"), "{stopped}");
+    assert_eq!(checkpoints.last().unwrap().unwrap().step(), 7);
+}
+
 #[test]
 fn where_no_checkpoint_is_whole_no_training_starts_anew() {
     let folder = tempfile::tempdir().unwrap();
