@@ -108,6 +108,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let loss = |network: &UNet, noise: &mut StepNoise| {
         let losses = batches.losses(&objective, network, noise)?;
         if noise.number().is_multiple_of(10) {
+            losses.require_finite(noise.number())?;
             by_time.borrow_mut().record(losses.sampled(), &losses.read()?)?;
         }
         Ok(losses.mean())

@@ -62,17 +62,14 @@ pub enum TrainError {
     /// A non-finite value in the data: the loss of its batch is not finite, even with weights that
     /// gave finite losses before.
     #[error(
-        "the batch of step {step} contains a value that is not finite: its loss is {loss}{}, even with \
-         weights that gave finite losses before; check the data for NaN and infinity",
-        at(.times)
+        "the batch of step {step} contains a value that is not finite: its loss is {loss}, even with \
+         weights that gave finite losses before; check the data for NaN and infinity"
     )]
     Data {
         /// The step, counted from 1.
         step: usize,
         /// Its loss.
         loss: f64,
-        /// The times of the samples whose losses are not finite; empty if they are not known.
-        times: Vec<f64>,
     },
     /// A batch that cannot be made.
     #[error("the batch cannot be made: {reason}")]

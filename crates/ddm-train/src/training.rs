@@ -254,7 +254,7 @@ impl<D: Decay + Clone> Training<D> {
                 let again = read(again.inner().mean()).await?;
                 return Err(match again.iter().all(|loss| loss.is_finite()) {
                     true => TrainError::Diverged { step, loss: found, times: Vec::new() },
-                    false => TrainError::Data { step, loss: found, times: Vec::new() },
+                    false => TrainError::Data { step, loss: found },
                 });
             }
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;
