@@ -77,12 +77,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     let (cosine, linear, flow) = (Cosine::default(), LinearVp::default(), RectifiedFlow);
     let (min_snr, one, uniform) = (MinSnr::default(), UniformWeight, UniformTime);
     let averages = lab.row("v, cosine, min-SNR weight", &cosine, VPrediction, min_snr, uniform)?;
-    lab.row("ε", &cosine, EpsilonPrediction, min_snr, uniform)?;
     lab.row("x₀", &cosine, X0Prediction, min_snr, uniform)?;
     lab.row("v, weight 1", &cosine, VPrediction, one, uniform)?;
-    lab.row("ε, weight 1", &cosine, EpsilonPrediction, one, uniform)?;
-    lab.row("v, linear β", &linear, VPrediction, min_snr, uniform)?;
     lab.row("v, stratified times", &cosine, VPrediction, min_snr, Stratified(uniform))?;
+    lab.row("v, linear β", &linear, VPrediction, min_snr, uniform)?;
+    // Not on the cosine schedule: at its end there is no signal, and ε does not determine x₀.
+    lab.row("ε, linear β", &linear, EpsilonPrediction, min_snr, uniform)?;
+    lab.row("ε, linear β, weight 1", &linear, EpsilonPrediction, one, uniform)?;
     lab.row("flow matching", &flow, FlowPrediction, one, uniform)?;
     lab.row("flow, logit-normal times", &flow, FlowPrediction, one, LogitNormal::default())?;
 
