@@ -128,7 +128,7 @@ pub enum LoraError {
     Invalid(#[from] Invalid),
     /// A target that is no layer of the network.
     #[error(
-        "no layer of this network is called {target}, or ends so; the names of its linear layers and \
+        "no layer of this network is called {target:?}, or ends so; the names of its linear layers and \
          convolutions end in {}", layers.join(", "))]
     Target {
         /// The target.

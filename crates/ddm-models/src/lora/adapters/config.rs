@@ -20,8 +20,7 @@ use crate::lora::LoraError;
 /// | convolutions of U-Nets | `conv1`, `conv2`, `conv_shortcut`, `conv` |
 ///
 /// A starts uniform in ±1/√n for n inputs, B at 0: so the first prediction is that of the network alone.
-/// α/r is the factor of their product. With α = r, the default, the product is added as it is, and r can
-/// be changed without another learning rate for α = constant.
+/// α/r is the factor of their product: 1 with α = r, the default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoraConfig {
     pub(super) targets: Vec<String>,

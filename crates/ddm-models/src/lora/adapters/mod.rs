@@ -60,7 +60,8 @@ impl<M: Module> Adapted<M> {
     /// The network with the LoRA: the weights of its layers are `W + α/r · B A`.
     ///
     /// The sum is computed in f32, or f64 if the weight is in f64, and rounded to the weight's type.
-    /// Of [`valid`](Module::valid), such as a moving average, it is a network to sample with.
+    /// Call it anew for each step: burn's `backward` uses up the sums. Of [`valid`](Module::valid), such
+    /// as a moving average, it is a network to sample with.
     pub fn network(&self) -> M {
         self.base.clone().map(&mut Merge::new(&self.targets, &self.adapters))
     }
