@@ -7,6 +7,7 @@
 //! * [`SelfConditioned`] samples with networks that also see their earlier prediction;
 //! * [`MixedPrecision`] computes in half precision with weights in f32;
 //! * [`Hybrid`] also trains the variance, by the terms of the variational bound;
+//! * [`OutputDistillation`] trains a smaller network to the predictions of a larger one;
 //! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
 //!   averages of other widths after training;
 //! * [`ConditionDropout`] prepares a network for classifier-free guidance;
@@ -39,6 +40,7 @@ mod loss_by_time;
 mod loss_scale;
 mod mixed_precision;
 mod objective;
+mod output_distillation;
 mod pairing;
 mod self_conditioning;
 mod state;
@@ -59,6 +61,7 @@ pub use loss_by_time::LossByTime;
 pub use loss_scale::LossScale;
 pub use mixed_precision::MixedPrecision;
 pub use objective::Objective;
+pub use output_distillation::OutputDistillation;
 pub use pairing::pair;
 pub use self_conditioning::SelfConditioned;
 pub use step::StepNoise;
