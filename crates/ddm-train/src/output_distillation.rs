@@ -8,14 +8,13 @@ use ddm_schedule::{Invalid, NoiseSchedule};
 
 use crate::{Example, Objective, TimeSampling, TrainError, Weighting};
 
-/// Trains a smaller network, the student, to the predictions F_T of a trained one, the teacher, and to the
-/// data: `L = d ‖F − target‖² + k ‖F − F_T‖²`, both with the weights of the objective.
+/// Trains a smaller network, the student, to the predictions F_T of a trained one, the teacher:
+/// `L = ‖F − F_T‖² + d ‖F − target‖²`, both with the weights of the objective.
 ///
 /// The teacher's prediction is close to the mean of the targets at x, without their noise: so the student
-/// learns with fewer steps, and from little data. k is 1, and d is 1 at first; at d = 0 nothing but the
-/// teacher counts, its errors too. Both must predict the same, at the same timesteps. This is the output
-/// distillation of the source; its distillation of features needs those of the networks, which have a
-/// layer in between where the widths differ.
+/// learns in fewer steps. It learns the teacher's errors too, unless the data count as well: d is 0 here at
+/// first, and 1 in the source. Both networks must predict the same, at the same timesteps. The source also
+/// compares features inside the networks, which is not done here.
 ///
 /// Source: Kim et al., *BK-SDM: A Lightweight, Fast, and Cheap Version of Stable Diffusion*, sec. 3.2,
 /// arXiv 2305.15798.
@@ -33,7 +32,7 @@ use crate::{Example, Objective, TimeSampling, TrainError, Weighting};
 /// let teacher = MlpConfig::new().init(&device)?; // a trained one
 /// let student = MlpConfig::new().with_hidden(32).init(&device)?;
 /// let objective = Objective::new(Cosine::default(), VPrediction)?;
-/// let distillation = OutputDistillation::new(&teacher).data_weight(0.0)?;
+/// let distillation = OutputDistillation::new(&teacher);
 /// let training = Training { steps: 10, ema_decay: 0.9, seed: 0 };
 /// let trained = training.run(student, AdamWConfig::new().init(), 1e-3, |student, noise| {
 ///     let x0 = noise.draw([64, 2], &device); // a batch of data
@@ -53,7 +52,7 @@ pub struct OutputDistillation<T> {
 impl<T: Module> OutputDistillation<T> {
     /// Takes a trained network as the teacher, such as `Trained::average`. It is frozen.
     pub fn new(teacher: &T) -> Self {
-        Self { teacher: teacher.valid().freeze(), data_weight: 1.0 }
+        Self { teacher: teacher.valid().freeze(), data_weight: 0.0 }
     }
 
     /// Sets d, the weight of the data.
@@ -92,8 +91,7 @@ impl<T: Module> OutputDistillation<T> {
         student.check(x0.dims())?;
         let example = objective.draw(x0, noise)?;
         let taught = self.teacher(&example.x_t).predict(example.x_t.clone(), example.t.clone());
-        let prediction =
-            student.predict(objective.cast(&example.x_t), example.t.clone());
+        let prediction = student.predict(objective.cast(&example.x_t), example.t.clone());
         self.of_predictions(&example, taught, prediction)
     }
 

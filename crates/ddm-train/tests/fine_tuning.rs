@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
-use burn::optim::AdamWConfig;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use ddm_denoiser::{EpsilonPrediction, Model, NoisePredictor, VPrediction};
 use ddm_models::lora::{Adapted, Lora, LoraConfig, Part};
@@ -12,7 +12,9 @@ use ddm_noise::{HostNoise, NoiseSource};
 use ddm_quality::{Features, energy_distance};
 use ddm_samplers::{Ddim, Sampling};
 use ddm_schedule::{BetaTable, Cosine};
-use ddm_train::{Checkpoints, Objective, OutputDistillation, StepNoise, Training};
+use ddm_train::{
+    Checkpoints, Objective, OutputDistillation, StepNoise, TrainError, Training, narrow,
+};
 
 /// The numbers of a module's parameters, by path.
 fn weights<M: Module>(module: &M) -> Vec<(String, Vec<f32>)> {
@@ -33,6 +35,54 @@ fn weights<M: Module>(module: &M) -> Vec<(String, Vec<f32>)> {
     let mut values = Values::default();
     module.visit(&mut values);
     values.1
+}
+
+/// Weights that do not depend on the generator of the device, which all tests share.
+struct Start(HostNoise, Vec<String>);
+impl ModuleMapper for Start {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.1.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.1.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.1.join(".");
+        param.map(|old| {
+            let (shape, device) = (old.dims(), old.device());
+            let inputs = if D == 2 { shape[0] } else { shape.iter().skip(1).product() };
+            let bound = (inputs as f64).sqrt().recip();
+            let new = match path.rsplit('.').next() {
+                Some("gamma") => old.ones_like(),
+                Some("bias" | "beta") => old.zeros_like(),
+                _ => {
+                    let numbers = self.0.fork(&path).uniform(shape.iter().product());
+                    let numbers = numbers.into_iter().map(|u| (2.0 * u - 1.0) * bound).collect();
+                    Tensor::from_data(TensorData::new(numbers, shape), (&device, old.dtype()))
+                }
+            };
+            new.detach().require_grad()
+        })
+    }
+}
+
+fn started<M: Module>(network: M, seed: u64) -> M {
+    network.map(&mut Start(HostNoise::new(seed), Vec::new()))
+}
+
+fn unet(width: usize, seed: u64) -> UNet {
+    let config = UNetConfig::new(1, 1).with_channels(vec![width, 2 * width]).with_norm_groups(4);
+    let device = Device::flex().autodiff();
+    started(config.with_head_size(Some(8)).init(&device).unwrap(), seed)
+}
+
+fn mlp(hidden: usize, layers: usize, seed: u64) -> Mlp {
+    let config = MlpConfig::new().with_hidden(hidden).with_layers(layers);
+    started(config.init(&Device::flex().autodiff()).unwrap(), seed)
+}
+
+fn adam() -> ModuleOptimizer {
+    AdamWConfig::new().init()
 }
 
 /// Pictures of 8×8 with a bar at some height, or turned, from the left.
@@ -68,16 +118,12 @@ fn lora(network: UNet) -> Adapted<UNet> {
 fn a_lora_learns_other_data_and_goes_on_after_a_checkpoint() {
     let device = Device::flex().autodiff();
     let objective = Objective::new(Cosine::default(), VPrediction).unwrap();
-    let config = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_norm_groups(4);
-    let config = config.with_head_size(Some(8));
     let training = |steps| Training { steps, ema_decay: 0.98, seed: 3 };
-    device.seed(5);
     let of_bars = |network: &UNet, noise: &mut StepNoise| {
         let x0 = bars(noise, false, &device);
         objective.loss(network, x0, noise)
     };
-    let adam = || AdamWConfig::new().init();
-    let trained = training(400).run(config.init(&device).unwrap(), adam(), 3e-3, of_bars).unwrap();
+    let trained = training(400).run(unet(8, 1), adam(), 3e-3, of_bars).unwrap();
     let base = trained.average.train();
     let known = loss(&base.valid(), false);
     let before = loss(&base.valid(), true);
@@ -117,7 +163,11 @@ fn a_lora_learns_other_data_and_goes_on_after_a_checkpoint() {
     }
     let last = checkpoints.last().unwrap().unwrap();
     let size = |name: &str| std::fs::metadata(last.directory().join(name)).unwrap().len();
-    println!("checkpoint: network {}, optimizer {} bytes", size("network.bpk"), size("optimizer.bpk"));
+    println!(
+        "checkpoint: network {}, optimizer {} bytes",
+        size("network.bpk"),
+        size("optimizer.bpk")
+    );
     // Other layers are another training.
     let other = LoraConfig::new(1, ["to_q"]).adapt(base).unwrap();
     let refused = training(301).resume(&checkpoints, other, adam(), 1e-2, of_turned, |_| ());
@@ -179,31 +229,81 @@ fn distance(network: &Mlp) -> f64 {
 fn a_smaller_network_learns_from_a_larger_one() {
     let device = Device::flex().autodiff();
     let objective = Objective::new(Cosine::default(), VPrediction).unwrap();
-    let adam = || AdamWConfig::new().init();
     let training = |steps, seed| Training { steps, ema_decay: 0.99, seed };
-    device.seed(1);
-    let network = |hidden: usize| MlpConfig::new().with_hidden(hidden).init(&device).unwrap();
     let of_data = |network: &Mlp, noise: &mut StepNoise| {
         let x0 = spiral(noise, 256, &device);
         objective.loss(network, x0, noise)
     };
-    let teacher = training(3000, 0).run(network(128), adam(), 2e-3, of_data).unwrap().average;
-    println!("teacher: {:.5}, {} numbers", distance(&teacher), teacher.num_params());
-    for steps in [500, 1000, 2000] {
-        for seed in 0..3 {
-            let student = network(32);
-            let alone = training(steps, seed).run(student.clone(), adam(), 2e-3, of_data).unwrap();
-            let alone = distance(&alone.average);
-            let taught = [0.0, 1.0].map(|data| {
-                let by = OutputDistillation::new(&teacher).data_weight(data).unwrap();
-                let taught = |network: &Mlp, noise: &mut StepNoise| {
-                    let x0 = spiral(noise, 256, &device);
-                    by.loss(&objective, network, x0, noise)
-                };
-                let trained = training(steps, seed).run(student.clone(), adam(), 2e-3, taught);
-                distance(&trained.unwrap().average)
-            });
-            println!("{steps} steps, seed {seed}: data alone {alone:.5}, taught {taught:.5?}");
-        }
+    let teacher = training(1500, 0).run(mlp(128, 3, 1), adam(), 2e-3, of_data).unwrap().average;
+    let student = mlp(32, 3, 2);
+    let alone = training(500, 1).run(student.clone(), adam(), 2e-3, of_data).unwrap().average;
+    let [taught, both] = [0.0, 1.0].map(|data| {
+        let by = OutputDistillation::new(&teacher).data_weight(data).unwrap();
+        let loss = |network: &Mlp, noise: &mut StepNoise| {
+            by.loss(&objective, network, spiral(noise, 256, &device), noise)
+        };
+        training(500, 1).run(student.clone(), adam(), 2e-3, loss).unwrap().average
+    });
+    let [start, alone, taught, both] = [&student.valid(), &alone, &taught, &both].map(distance);
+    println!("teacher {:.5} of {} numbers", distance(&teacher), teacher.num_params());
+    println!(
+        "student of {}: {start:.5} at first; after 500 steps by data {alone:.5}, by the teacher \
+         {taught:.5}, by both {both:.5}",
+        student.num_params()
+    );
+    assert!(taught < 0.6 * alone && both < alone);
+}
+
+#[test]
+fn a_narrower_network_starts_with_a_part() {
+    let teacher = mlp(24, 2, 1);
+    // As wide: the teacher itself, that still trains.
+    let same = narrow(mlp(24, 2, 2), &teacher.valid()).unwrap();
+    assert_eq!(weights(&same), weights(&teacher));
+    let device = Device::flex().autodiff();
+    let x: Tensor<2> = HostNoise::new(1).draw([3, 2], &device);
+    let loss = same.predict(x, Tensor::ones([3], &device)).square().mean();
+    assert_eq!(GradientsParams::from_grads(loss.backward(), &same).len(), weights(&same).len());
+    // Narrower: the first channels.
+    let narrower = narrow(mlp(8, 2, 2).valid(), &teacher).unwrap();
+    for ((path, whole), (_, part)) in weights(&teacher).iter().zip(weights(&narrower)) {
+        let first = if path == "output.weight" { 2 } else { part.len().min(8) };
+        assert_eq!(whole[..first], part[..first], "{path}");
+    }
+    for (student, word) in [(mlp(32, 2, 2), "[64, 24]"), (mlp(8, 3, 2), "missing")] {
+        let error = narrow(student, &teacher).unwrap_err();
+        println!("{error}");
+        assert!(matches!(error, TrainError::Narrow { .. }), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let error = OutputDistillation::new(&teacher).data_weight(-1.0).unwrap_err();
+    assert!(error.to_string().contains("data weight is -1"), "{error}");
+}
+
+/// A U-Net of half the width.
+#[test]
+fn a_part_of_a_network_learns_faster() {
+    let device = Device::flex().autodiff();
+    let objective = Objective::new(Cosine::default(), VPrediction).unwrap();
+    let training = |steps| Training { steps, ema_decay: 0.98, seed: 4 };
+    let of_bars = |network: &UNet, noise: &mut StepNoise| {
+        objective.loss(network, bars(noise, false, &device), noise)
+    };
+    let teacher = training(300).run(unet(16, 1), adam(), 3e-3, of_bars).unwrap().average;
+    let by = OutputDistillation::new(&teacher);
+    let taught = |network: &UNet, noise: &mut StepNoise| {
+        by.loss(&objective, network, bars(noise, false, &device), noise)
+    };
+    for steps in [50, 100, 200] {
+        let fresh = unet(8, 2);
+        let of_data = training(steps).run(fresh.clone(), adam(), 3e-3, of_bars).unwrap().average;
+        let [of_teacher, pruned] = [fresh.clone(), narrow(fresh, &teacher).unwrap()]
+            .map(|student| training(steps).run(student, adam(), 3e-3, taught).unwrap().average);
+        let [teacher, of_data, of_teacher, pruned] =
+            [&teacher, &of_data, &of_teacher, &pruned].map(|network| loss(network, false));
+        println!(
+            "loss of the teacher {teacher:.3}; of half the width after {steps} steps: by data {of_data:.3}, by the \
+         teacher {of_teacher:.3}, from the teacher's first channels {pruned:.3}"
+        );
     }
 }

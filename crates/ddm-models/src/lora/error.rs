@@ -139,7 +139,8 @@ pub enum LoraError {
     /// A rank that is too high for a layer.
     #[error(
         "rank {rank} is too high for {layer}: no update of its weight has a higher rank than {most}; \
-         choose a lower rank, or leave this layer out")]
+         choose a lower rank, or leave this layer out"
+    )]
     Rank {
         /// The path of the layer.
         layer: String,

@@ -72,7 +72,10 @@ fn it_starts_as_the_network() {
     let bound = (inputs as f32).sqrt().recip();
     let most = numbers.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
     let square = numbers.iter().map(|n| n * n).sum::<f32>() / numbers.len() as f32;
-    println!("{path}: largest {most}, bound {bound}, mean square · 3n {}", square * 3.0 * inputs as f32);
+    println!(
+        "{path}: largest {most}, bound {bound}, mean square · 3n {}",
+        square * 3.0 * inputs as f32
+    );
     assert!(most <= bound && most > 0.95 * bound);
     assert!((square * 3.0 * inputs as f32 - 1.0).abs() < 0.15);
 }
@@ -222,7 +225,8 @@ struct Layers {
 impl Layers {
     fn new(device: &Device) -> Self {
         let conv = |kernel| Conv2dConfig::new([3, 5], [kernel; 2]);
-        let strided = conv(3).with_stride([2, 2]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+        let strided =
+            conv(3).with_stride([2, 2]).with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
         Self {
             linear: LinearConfig::new(4, 6).init(device),
             strided: strided.init(device),
@@ -298,10 +302,14 @@ fn settings_that_make_no_sense() {
     }
     // No name, and no end of one: a part of a word is none.
     for name in ["to_q", "near", "table", "linear.weight", ""] {
-        let LoraError::Target { target, layers } = refused(LoraConfig::new(1, ["one", name])) else {
+        let LoraError::Target { target, layers } = refused(LoraConfig::new(1, ["one", name]))
+        else {
             panic!("{name} is a layer")
         };
-        assert_eq!((target.as_str(), layers), (name, ["linear", "one", "strided"].map(str::to_owned).to_vec()));
+        assert_eq!(
+            (target.as_str(), layers),
+            (name, ["linear", "one", "strided"].map(str::to_owned).to_vec())
+        );
     }
     for (rank, name, most) in [(5, "linear", 4), (4, "one", 3), (usize::MAX, "strided", 5)] {
         let error = refused(LoraConfig::new(rank, [name]));
