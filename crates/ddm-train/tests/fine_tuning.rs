@@ -123,7 +123,7 @@ fn a_lora_learns_other_data_and_goes_on_after_a_checkpoint() {
         let x0 = bars(noise, false, &device);
         objective.loss(network, x0, noise)
     };
-    let trained = training(400).run(unet(8, 1), adam(), 3e-3, of_bars).unwrap();
+    let trained = training(200).run(unet(8, 1), adam(), 3e-3, of_bars).unwrap();
     let base = trained.average.train();
     let known = loss(&base.valid(), false);
     let before = loss(&base.valid(), true);
@@ -132,7 +132,7 @@ fn a_lora_learns_other_data_and_goes_on_after_a_checkpoint() {
         let x0 = bars(noise, true, &device);
         objective.loss(&adapted.network(), x0, noise)
     };
-    let trained = training(300).run(lora(base.clone()), adam(), 1e-2, of_turned).unwrap();
+    let trained = training(150).run(lora(base.clone()), adam(), 1e-2, of_turned).unwrap();
     let after = loss(&trained.average.network(), true);
     println!(
         "loss of bars {known:.3}; of turned ones {before:.3} → {after:.3}, by {} of {} numbers",
@@ -152,11 +152,11 @@ fn a_lora_learns_other_data_and_goes_on_after_a_checkpoint() {
 
     // In two runs, with a checkpoint of the factors alone.
     let checkpoints = Checkpoints::open(folder.path().join("run")).unwrap();
-    for steps in [150, 300] {
+    for steps in [75, 150] {
         let adapted = lora(base.clone());
         let again = training(steps);
         let again = again.resume(&checkpoints, adapted, adam(), 1e-2, of_turned, |_| ()).unwrap();
-        if steps == 300 {
+        if steps == 150 {
             assert_eq!(weights(&again.network), weights(&trained.network));
             assert_eq!(weights(&again.average), weights(&trained.average));
         }
@@ -170,8 +170,9 @@ fn a_lora_learns_other_data_and_goes_on_after_a_checkpoint() {
     );
     // Other layers are another training.
     let other = LoraConfig::new(1, ["to_q"]).adapt(base).unwrap();
-    let refused = training(301).resume(&checkpoints, other, adam(), 1e-2, of_turned, |_| ());
-    println!("{}", refused.unwrap_err());
+    let refused = training(151).resume(&checkpoints, other, adam(), 1e-2, of_turned, |_| ());
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("network.bpk") && refused.contains("does not fit"), "{refused}");
 }
 
 /// A network of diffusers, loaded, trained with a part frozen, saved and loaded again.
@@ -234,7 +235,7 @@ fn a_smaller_network_learns_from_a_larger_one() {
         let x0 = spiral(noise, 256, &device);
         objective.loss(network, x0, noise)
     };
-    let teacher = training(1500, 0).run(mlp(128, 3, 1), adam(), 2e-3, of_data).unwrap().average;
+    let teacher = training(1000, 0).run(mlp(128, 3, 1), adam(), 2e-3, of_data).unwrap().average;
     let student = mlp(32, 3, 2);
     let alone = training(500, 1).run(student.clone(), adam(), 2e-3, of_data).unwrap().average;
     let [taught, both] = [0.0, 1.0].map(|data| {
@@ -245,9 +246,13 @@ fn a_smaller_network_learns_from_a_larger_one() {
         training(500, 1).run(student.clone(), adam(), 2e-3, loss).unwrap().average
     });
     let [start, alone, taught, both] = [&student.valid(), &alone, &taught, &both].map(distance);
-    println!("teacher {:.5} of {} numbers", distance(&teacher), teacher.num_params());
     println!(
-        "student of {}: {start:.5} at first; after 500 steps by data {alone:.5}, by the teacher \
+        "distance of the teacher, of {} numbers: {:.5}",
+        teacher.num_params(),
+        distance(&teacher)
+    );
+    println!(
+        "of the student, of {}: {start:.5} at first; after 500 steps by data {alone:.5}, by the teacher \
          {taught:.5}, by both {both:.5}",
         student.num_params()
     );
@@ -294,16 +299,15 @@ fn a_part_of_a_network_learns_faster() {
     let taught = |network: &UNet, noise: &mut StepNoise| {
         by.loss(&objective, network, bars(noise, false, &device), noise)
     };
-    for steps in [50, 100, 200] {
-        let fresh = unet(8, 2);
-        let of_data = training(steps).run(fresh.clone(), adam(), 3e-3, of_bars).unwrap().average;
-        let [of_teacher, pruned] = [fresh.clone(), narrow(fresh, &teacher).unwrap()]
-            .map(|student| training(steps).run(student, adam(), 3e-3, taught).unwrap().average);
-        let [teacher, of_data, of_teacher, pruned] =
-            [&teacher, &of_data, &of_teacher, &pruned].map(|network| loss(network, false));
-        println!(
-            "loss of the teacher {teacher:.3}; of half the width after {steps} steps: by data {of_data:.3}, by the \
-         teacher {of_teacher:.3}, from the teacher's first channels {pruned:.3}"
-        );
-    }
+    let fresh = unet(8, 2);
+    let of_data = training(100).run(fresh.clone(), adam(), 3e-3, of_bars).unwrap().average;
+    let [of_teacher, pruned] = [fresh.clone(), narrow(fresh, &teacher).unwrap()]
+        .map(|student| training(100).run(student, adam(), 3e-3, taught).unwrap().average);
+    let [teacher, of_data, of_teacher, pruned] =
+        [&teacher, &of_data, &of_teacher, &pruned].map(|network| loss(network, false));
+    println!(
+        "loss of the teacher {teacher:.3}; of half the width after 100 steps: by data {of_data:.3}, by \
+         the teacher {of_teacher:.3}, from the teacher's first channels {pruned:.3}"
+    );
+    assert!(of_teacher < 0.95 * of_data && pruned < 0.95 * of_teacher);
 }

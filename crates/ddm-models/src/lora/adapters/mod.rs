@@ -40,7 +40,7 @@ use target::Target;
 /// # }
 /// ```
 ///
-/// Each call of `network` multiplies A and B of every layer, which is little beside a step of training:
+/// Each call of `network` multiplies A and B of every layer, which is a hundredth of a step of training:
 /// r multiplications for each weight, where a forward pass has one for each weight and each pixel. The
 /// gradient of each such weight is formed too, so that a step needs memory for the weights of these layers
 /// once more.
