@@ -122,6 +122,13 @@ fn only_the_factors_learn() {
         WithoutGradient { gradients: &gradients, path: vec![], found: vec![], visited: 0 };
     adapted.base().visit(&mut visitor);
     assert_eq!(visitor.found.len(), visitor.visited);
+
+    // After validation, and on a device of its own, it is as it was, and trains on.
+    for again in [adapted.valid().train(), adapted.clone().fork(&device)] {
+        assert_eq!(weights(&again.network()), weights(&adapted.network()));
+        assert_gradients_reach_all(&again, predict(&again.network(), &device).square().mean());
+    }
+    assert_eq!(adapted.devices().len(), 1);
 }
 
 #[test]

@@ -51,7 +51,8 @@ pub struct Adapted<M> {
     /// The network as it was, frozen.
     base: M,
     targets: Vec<Target>,
-    /// For each target, the two factors in the layout of its weight.
+    /// For each target, the two factors in the layout of its weight. burn's `apply_lora` would attach
+    /// such to all matrices, but to no convolutions, and would keep the network among the parameters.
     adapters: Vec<LoraAdapter>,
     config: LoraConfig,
 }
