@@ -36,13 +36,12 @@ impl Target {
     /// The end of its path that tells its kind: `to_q`, `to_out.0`.
     fn ending(&self) -> &str {
         let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let ends = self.path.rmatch_indices('.').map(|(dot, _)| &self.path[dot + 1..]);
-        let named = |end: &&str| !end.split('.').all(number);
-        ends.into_iter().find(named).unwrap_or(&self.path)
+        let mut ends = self.path.rmatch_indices('.').map(|(dot, _)| &self.path[dot + 1..]);
+        ends.find(|end| !end.split('.').all(number)).unwrap_or(&self.path)
     }
 
     /// The number of rows of B, and of columns of A.
-    pub(super) fn sides(&self) -> (usize, usize) {
+    fn sides(&self) -> (usize, usize) {
         (self.shape[0], self.shape[1..].iter().product())
     }
 
@@ -57,13 +56,12 @@ impl Target {
         let draws = HostNoise::new(config.seed).fork(&self.path).uniform(rank * columns);
         let down = draws.into_iter().map(|u| (2.0 * u - 1.0) * bound);
         // By inputs in burn's layout of linear layers; which number is where does not matter.
-        let down = TensorData::new(
-            down.collect(),
-            if self.transposed { [columns, rank] } else { [rank, columns] },
-        );
+        let shapes = [[rank, columns], [rows, rank]];
+        let [down_shape, up_shape] = shapes
+            .map(|[first, second]| if self.transposed { [second, first] } else { [first, second] });
+        let down = TensorData::new(down.collect(), down_shape);
         let down = Tensor::<2>::from_data(down, (&self.device, self.dtype));
-        let up = if self.transposed { [rank, rows] } else { [rows, rank] };
-        let up = Tensor::<2>::zeros(up, (&self.device, self.dtype));
+        let up = Tensor::<2>::zeros(up_shape, (&self.device, self.dtype));
         let (a, b) = if self.transposed { (down, up) } else { (up, down) };
         let scale = config.alpha / rank as f64;
         Ok(LoraAdapter { a: Param::from_tensor(a), b: Param::from_tensor(b), scale })
