@@ -33,6 +33,19 @@ pub enum TrainError {
         /// Its shape in the average, or "missing".
         expected: String,
     },
+    /// A teacher that has not all that a narrower network takes from it.
+    #[error(
+        "parameter {path} is {found} in the teacher, but {needed:?} in the narrower network; give both \
+         the same layers, and it no wider ones"
+    )]
+    Narrow {
+        /// The path of the parameter in the module.
+        path: String,
+        /// Its shape in the teacher, or "missing".
+        found: String,
+        /// Its shape in the narrower network.
+        needed: Vec<usize>,
+    },
     /// A saved average that does not match the module.
     #[error(
         "the saved average does not match this module: {reason}; load it into the architecture that \

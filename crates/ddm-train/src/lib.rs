@@ -7,6 +7,8 @@
 //! * [`SelfConditioned`] samples with networks that also see their earlier prediction;
 //! * [`MixedPrecision`] computes in half precision with weights in f32;
 //! * [`Hybrid`] also trains the variance, by the terms of the variational bound;
+//! * [`OutputDistillation`] trains a smaller network to the predictions of a larger one, from
+//!   which [`narrow`] takes its first weights;
 //! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
 //!   averages of other widths after training;
 //! * [`ConditionDropout`] prepares a network for classifier-free guidance;
@@ -38,7 +40,9 @@ mod keep;
 mod loss_by_time;
 mod loss_scale;
 mod mixed_precision;
+mod narrow;
 mod objective;
+mod output_distillation;
 mod pairing;
 mod sample_losses;
 mod self_conditioning;
@@ -59,7 +63,9 @@ pub use hybrid::{Hybrid, HybridExample};
 pub use loss_by_time::LossByTime;
 pub use loss_scale::LossScale;
 pub use mixed_precision::MixedPrecision;
+pub use narrow::narrow;
 pub use objective::Objective;
+pub use output_distillation::OutputDistillation;
 pub use pairing::pair;
 pub use sample_losses::SampleLosses;
 pub use self_conditioning::SelfConditioned;

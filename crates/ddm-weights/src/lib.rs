@@ -7,7 +7,8 @@
 //!   [`Tensors::dequantized`]: weights of 8 bits times their scales.
 //! * [`load`]: tensors into a module, cast on request; [`save`]: back, in the same names and layouts, and
 //!   [`save_shards`], in several files; [`NewFile`]: each whole or not at all.
-//!   [`add_products`]: to the parameters that are there.
+//!   [`save_tensors`]: other tensors than those of a module. [`add_products`]: to the parameters that
+//!   are there. [`Place`]: the name of a parameter while a module is walked through.
 //!
 //! **What a file says is not believed.** Offsets, shapes, counts and lengths are checked against the
 //! file's length before anything is allocated. A pickle is read as data: it can name tensors and
@@ -36,6 +37,7 @@ mod names;
 mod new_file;
 mod safetensors;
 mod save;
+mod save_tensors;
 mod scales;
 mod shards;
 mod source;
@@ -53,8 +55,10 @@ pub use fault::Fault;
 pub use index::shards;
 pub use load::{LoadOptions, load};
 pub use misfit::{Difference, Misfit};
+pub use names::Place;
 pub use new_file::NewFile;
 pub use save::save;
+pub use save_tensors::save_tensors;
 pub use scales::ScaleFault;
 pub use shards::save_shards;
 pub use stored::{Other, Stored};

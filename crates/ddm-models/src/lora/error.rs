@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use ddm_schedule::Invalid;
 use ddm_weights::{Misfit, WeightsError};
 use thiserror::Error;
 
 use super::Part;
 
-/// A LoRA that cannot be read, or does not fit a network.
+/// A LoRA that cannot be read or trained, or does not fit a network.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoraError {
@@ -121,6 +122,32 @@ pub enum LoraError {
         part: Part,
         /// All such layers, as the file calls them: those that the network lacks are `unused`.
         misfit: Misfit,
+    },
+    /// A setting of a LoRA to train that is out of range.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A target that is no layer of the network.
+    #[error(
+        "no layer of this network is called {target:?}, or ends so; the names of its linear layers and \
+         convolutions end in {}", layers.join(", "))]
+    Target {
+        /// The target.
+        target: String,
+        /// How the paths of the layers end.
+        layers: Vec<String>,
+    },
+    /// A rank that is too high for a layer.
+    #[error(
+        "rank {rank} is too high for {layer}: no update of its weight has a higher rank than {most}; \
+         choose a lower rank, or leave this layer out"
+    )]
+    Rank {
+        /// The path of the layer.
+        layer: String,
+        /// The rank.
+        rank: usize,
+        /// The highest rank of a matrix of this shape.
+        most: usize,
     },
     /// A weight that is no finite number.
     #[error("the weight of a LoRA is {0}, but must be a finite number")]

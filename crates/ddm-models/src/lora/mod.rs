@@ -1,4 +1,4 @@
-//! LoRA: small updates of a network's weights, read from the files that trainers write.
+//! LoRA: small updates of a network's weights, read from the files that trainers write, and trained.
 //!
 //! A layer of weight W becomes W + w · α / r · B A, with B `[out, r]` and A `[r, in]`; for a convolution,
 //! A is one with r channels, and B one of 1×1. The weight w says how strongly it is applied.
@@ -12,6 +12,8 @@
 //! weights only, and going back to it is exact. Without it, the weight −w takes a LoRA out again, up to
 //! rounding.
 //!
+//! [`LoraConfig`] gives a network a LoRA to train; [`Adapted::save`] writes it as diffusers with PEFT.
+//!
 //! | files | names |
 //! |---|---|
 //! | diffusers with PEFT | `unet.….lora_A.weight`; α in `….alpha`, in the metadata, or as large as r |
@@ -20,6 +22,7 @@
 //! | kohya, LoCon | `lora_unet_….lora_down.weight` and `.alpha`; of diffusers' layers or the original ones; `lora_mid` |
 //! | ComfyUI | `diffusion_model.….lora_A.weight`; Flux in the layout of Black Forest Labs |
 
+mod adapters;
 mod error;
 mod fuse;
 mod kind;
@@ -37,6 +40,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use ddm_weights::Tensors;
 
+pub use adapters::{Adapted, LoraConfig};
 pub use error::LoraError;
 pub use fuse::fuse;
 pub use layer::LoraLayer;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{LoraError, Part};
 
 /// The entry of safetensors' metadata that diffusers writes: a JSON object of `part.setting`.
-const METADATA: &str = "lora_adapter_metadata";
+pub(super) const METADATA: &str = "lora_adapter_metadata";
 /// The file that PEFT writes beside `adapter_model.safetensors`.
 const FILE: &str = "adapter_config.json";
 

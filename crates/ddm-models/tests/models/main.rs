@@ -15,6 +15,7 @@ mod golden;
 mod kernels;
 mod lora;
 mod lora_names;
+mod lora_training;
 mod lora_transformers;
 mod networks;
 mod operations;

@@ -12,7 +12,8 @@ use ddm_schedule::Invalid;
 use crate::TrainError;
 pub use decay::{Decay, PowerDecay};
 pub use reconstruct::reconstruct;
-use weights::{Combine, Weights};
+use weights::Combine;
+pub(crate) use weights::Weights;
 
 /// The exponential moving average `θ̄ ← θ̄ + (1 − d)(θ − θ̄)` of the weights of any burn module.
 ///

@@ -25,6 +25,16 @@ impl Weights {
         weights
     }
 
+    /// Returns the shape of a parameter.
+    pub(crate) fn shape(&self, path: &str) -> Option<&[usize]> {
+        self.shapes.get(path).map(Vec::as_slice)
+    }
+
+    /// Takes a parameter, of the rank of its [shape](Self::shape).
+    pub(crate) fn take<const D: usize>(&mut self, path: &str) -> Option<Tensor<D>> {
+        self.tensors.remove(&path.to_owned())
+    }
+
     /// Checks that `module` has the same parameters as this average.
     pub(crate) fn require_same(&self, module: &Self) -> Result<(), TrainError> {
         let shape = |of: &Self, path: &String| match of.shapes.get(path) {
