@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 4000)]
     training_steps: usize,
     /// Training steps of each method, and of each round of progressive distillation half of them; by default
-    /// 2,000 for points, 400 for clothes.
+    /// 1,600 for points, 400 for clothes.
     #[arg(long)]
     student_steps: Option<usize>,
     /// Samples that are measured; by default 4,000 points, 1,000 clothes.

@@ -12,18 +12,18 @@ use crate::{FromFn, NoisePredictor};
 /// ```
 ///
 /// on `z_t = (1 − t) x₀ + t ε`. At r = t it is the velocity `v(z, t)`. `z` is `[batch, …]`, `r ≤ t` are
-/// `[batch]` in the unit of [`NoisePredictor`], 0 … 1000; u is per unit of t in [0, 1]. A module
-/// implements it, [`from_fn`](crate::from_fn) makes one of a closure `|z, r, t| …`, and
-/// [`WithInterval`] of a network with one time. Source: Geng et al., *Mean Flows for One-step
+/// `[batch]`, in [0, 1]. A module implements it, [`from_fn`](crate::from_fn) makes one of a closure
+/// `|z, r, t| …`, and [`WithInterval`] of a network with one time. Training differentiates u along t, so u
+/// should be a smooth function of time: the usual embeddings of 1000 t are not. Source: Geng et al., *Mean Flows for One-step
 /// Generative Modeling*, eq. 3, arXiv 2505.13447.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use ddm_denoiser::{AverageVelocity, from_fn};
 /// // Data that is always 0: z_t = t ε, and every velocity is ε = z/t.
-/// let zero = from_fn(|z: Tensor<2>, _r: Tensor<1>, t: Tensor<1>| z / t.unsqueeze_dim(1) * 1000.0);
+/// let zero = from_fn(|z: Tensor<2>, _r: Tensor<1>, t: Tensor<1>| z / t.unsqueeze_dim(1));
 /// let z = Tensor::<2>::full([1, 1], 0.5, &Device::flex());
-/// let (r, t) = (Tensor::zeros([1], &Device::flex()), Tensor::full([1], 250.0, &Device::flex()));
+/// let (r, t) = (Tensor::zeros([1], &Device::flex()), Tensor::full([1], 0.25, &Device::flex()));
 /// assert_eq!(zero.average_velocity(z, r, t).into_data().to_vec::<f32>(), Ok(vec![2.0]));
 /// ```
 #[auto_impl::auto_impl(&, Box, Arc)]
@@ -42,8 +42,10 @@ where
 }
 
 /// A network with one time as an [`AverageVelocity`]: the length `t − r` is one more channel of its
-/// input (axis 1), in 0 … 1, and its time is t.
+/// input (axis 1), and its time is 10 t.
 ///
+/// Sinusoidal embeddings are made for times up to 1000, where they turn by 1000 radians. Here that would
+/// be the factor of the derivative along t, and training would diverge, so time is a hundredth of that.
 /// The network takes one channel more than z. If it returns more channels than z has, as an MLP does
 /// whose output is as wide as its input, the first are u. It is a module, so it is trained as it is.
 ///
@@ -59,12 +61,15 @@ where
 /// // A network for points of 3 coordinates: two of z, and the interval.
 /// let network = WithInterval::new(Network);
 /// let (z, at) = (Tensor::<2>::ones([4, 2], &Device::flex()), |t| Tensor::full([4], t, &Device::flex()));
-/// assert_eq!(network.average_velocity(z, at(250.0), at(500.0)).dims(), [4, 2]);
+/// assert_eq!(network.average_velocity(z, at(0.25), at(0.5)).dims(), [4, 2]);
 /// ```
 #[derive(Module, Debug)]
 pub struct WithInterval<N: Module + ModuleDisplay> {
     network: N,
 }
+
+/// The network's time at t = 1.
+const TIME: f64 = 10.0;
 
 impl<N: Module + ModuleDisplay> WithInterval<N> {
     /// Wraps a network whose input has one channel more than z.
@@ -86,8 +91,8 @@ impl<const D: usize, N: NoisePredictor<D> + Module + ModuleDisplay> AverageVeloc
         one[0] = shape[0];
         let mut channel = shape;
         channel[1] = 1;
-        let length = ((t.clone() - r) / 1000.0).cast(z.dtype()).reshape(one).expand(channel);
-        let u = self.network.predict(Tensor::cat(vec![z, length], 1), t);
+        let length = (t.clone() - r).cast(z.dtype()).reshape(one).expand(channel);
+        let u = self.network.predict(Tensor::cat(vec![z, length], 1), t * TIME);
         if u.dims()[1] > shape[1] { u.narrow(1, 0, shape[1]) } else { u }
     }
 }

@@ -17,7 +17,7 @@ use ddm_schedule::{Invalid, Levels, NoiseLevel};
 /// use ddm_samplers::average_flow;
 /// use ddm_schedule::{Grid, RectifiedFlow, Trailing};
 /// // Data that is always 0: the velocity is z/t, the same at all times of a path.
-/// let zero = from_fn(|z: Tensor<2>, _r: Tensor<1>, t: Tensor<1>| z / t.unsqueeze_dim(1) * 1000.0);
+/// let zero = from_fn(|z: Tensor<2>, _r: Tensor<1>, t: Tensor<1>| z / t.unsqueeze_dim(1));
 /// let one = Trailing.levels(&RectifiedFlow, 1)?;
 /// let x = average_flow(&zero, &one, Tensor::<2>::ones([3, 2], &Device::flex()))?;
 /// assert_eq!(x.into_data().to_vec::<f32>()?, [0.0; 6]);
@@ -39,7 +39,7 @@ pub fn average_flow<const D: usize>(
     }
     let mut z = full_precision(x);
     let (batch, device, dtype) = (z.dims()[0], z.device(), z.dtype());
-    let time = |at: NoiseLevel| Tensor::full([batch], at.timestep, (&device, dtype));
+    let time = |at: NoiseLevel| Tensor::full([batch], at.sigma, (&device, dtype));
     for pair in levels.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let u = network.average_velocity(z.clone(), time(to), time(from));
