@@ -47,9 +47,10 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     let classifier = ClothesClassifier::trained(device)?;
     create_folder(&args.out)?;
     let mut table = Table::new(["Fréchet distance", "read as requested"]);
-    let mut add = |method: &str, steps, samples: &LabelledImages, seconds| {
+    let mut add = |method: &str, steps: Option<usize>, samples: &LabelledImages, seconds| {
         let found = Quality::of(samples, &real, &classifier)?;
-        println!("{method}, {steps:?} steps: {:.3}", found.frechet);
+        let of = steps.map_or(String::new(), |steps| format!(" in {steps}"));
+        println!("{method}{of}: Fréchet distance {:.3}", found.frechet);
         table.add(method, steps, [found.frechet, found.right], seconds);
         if let Some(steps) = steps {
             let name = format!("{}-{steps}.png", method.replace(' ', "-"));
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     let clock = Instant::now();
     let students = halve(&teacher, &schedule, FIRST, |halving, teacher| {
         let asked = teacher.clone().prepare(SHAPE)?;
-        train(teacher.clone().train(), (steps / 2).max(1), 5e-4, args.seed, |network, noise| {
+        train(teacher.clone().train(), steps.div_ceil(2), 5e-4, args.seed, |network, noise| {
             let (images, labels) = batch(noise)?;
             let asked = Conditioned::new(&asked, labels.clone().inner().into());
             let asked = Clipped::new(Model::new(asked, VPrediction), -1.0, 1.0)?;

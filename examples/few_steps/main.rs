@@ -65,6 +65,16 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
     let device = parse_device(&args.device)?;
+    let counts = [
+        ("training-steps", Some(args.training_steps)),
+        ("student-steps", args.student_steps),
+        ("samples", args.samples),
+    ];
+    for (option, found) in counts {
+        if found == Some(0) {
+            return Err(format!("--{option} is 0, but must be at least 1").into());
+        }
+    }
     device.seed(args.seed);
     match args.data {
         Data::Points => {

@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     let clock = Instant::now();
     let students = halve(&teacher, &schedule, FIRST, |halving, teacher| {
         let model = Model::new(teacher, VPrediction);
-        train(teacher.clone().train(), steps / 2, 1e-3, seed, |network, noise| {
+        train(teacher.clone().train(), steps.div_ceil(2), 1e-3, seed, |network, noise| {
             halving.loss(network, &model, batch(noise), noise)
         })
     })?;
@@ -189,7 +189,7 @@ fn train<M: Module + ModuleDisplay>(
     seed: u64,
     loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
 ) -> Result<M, Box<dyn Error>> {
-    let training = Training { steps: steps.max(1), ema_decay: 0.995, seed };
+    let training = Training { steps, ema_decay: 0.995, seed };
     let rate = CosineAnnealingLrSchedulerConfig::new(rate, steps.max(1)).init()?;
     let adam = AdamWConfig::new().init();
     match training.run_with(network, adam, rate, loss, training_bar()) {

@@ -35,6 +35,8 @@ mod guides {
     struct ComingFromDiffusers;
     #[doc = include_str!("../../docs/training.md")]
     struct Training;
+    #[doc = include_str!("../../docs/few-steps.md")]
+    struct FewSteps;
     #[doc = include_str!("../../docs/pretrained-models.md")]
     struct PretrainedModels;
     #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]
