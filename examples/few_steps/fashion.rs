@@ -62,24 +62,26 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     add("test images", None, &test, None)?;
 
     let schedule = Cosine::default();
-    let draw = |network: &UNet, levels: Levels, lcm: bool| -> Result<LabelledImages, Box<dyn Error>> {
-        let network = network.clone().prepare(SHAPE)?;
-        let mut images = Vec::new();
-        let wanted = labels((0..count).map(|i| (i % CLASSES) as i32), device);
-        for first in (0..count).step_by(AT_ONCE) {
-            let batch = AT_ONCE.min(count - first);
-            let model = Conditioned::new(&network, wanted.clone().narrow(0, first, batch).into());
-            let model = Clipped::new(Model::new(model, VPrediction), -1.0, 1.0)?;
-            let noise = HostNoise::new(args.seed).starting_at(first as u64);
-            let run = Sampling::new(model, &schedule).levels(levels.clone()).noise(noise);
-            let shape = [batch, 1, 28, 28];
-            images.push(match lcm {
-                true => run.sampler(Lcm::default()).sample(shape, device)?,
-                false => run.sample(shape, device)?,
-            });
-        }
-        Ok(LabelledImages { images: Tensor::cat(images, 0).clamp(-1.0, 1.0), labels: wanted })
-    };
+    let draw =
+        |network: &UNet, levels: Levels, lcm: bool| -> Result<LabelledImages, Box<dyn Error>> {
+            let network = network.clone().prepare(SHAPE)?;
+            let mut images = Vec::new();
+            let wanted = labels((0..count).map(|i| (i % CLASSES) as i32), device);
+            for first in (0..count).step_by(AT_ONCE) {
+                let batch = AT_ONCE.min(count - first);
+                let model =
+                    Conditioned::new(&network, wanted.clone().narrow(0, first, batch).into());
+                let model = Clipped::new(Model::new(model, VPrediction), -1.0, 1.0)?;
+                let noise = HostNoise::new(args.seed).starting_at(first as u64);
+                let run = Sampling::new(model, &schedule).levels(levels.clone()).noise(noise);
+                let shape = [batch, 1, 28, 28];
+                images.push(match lcm {
+                    true => run.sampler(Lcm::default()).sample(shape, device)?,
+                    false => run.sample(shape, device)?,
+                });
+            }
+            Ok(LabelledImages { images: Tensor::cat(images, 0).clamp(-1.0, 1.0), labels: wanted })
+        };
     for steps in [1, 2, 4, 20, 50] {
         let samples = draw(&teacher, Trailing.levels(&schedule, steps)?, false)?;
         add("teacher", Some(steps), &samples, None)?;
@@ -102,7 +104,11 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
             let asked = Conditioned::new(&asked, labels.clone().inner().into());
             let asked = Clipped::new(Model::new(asked, VPrediction), -1.0, 1.0)?;
             let example = halving.draw(&asked, images, noise)?;
-            example.loss(network.predict_with(example.x_t.clone(), example.t.clone(), labels.into()))
+            example.loss(network.predict_with(
+                example.x_t.clone(),
+                example.t.clone(),
+                labels.into(),
+            ))
         })
     })?;
     let seconds = Some(clock.elapsed().as_secs_f64());

@@ -69,13 +69,14 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     };
     let mut table = Table::new(["energy distance", "sliced Wasserstein"]);
     let mut pictures: Vec<(String, Vec<[f32; 2]>)> = Vec::new();
-    let mut add = |method: &str, steps, samples: Tensor<2>, seconds| -> Result<(), Box<dyn Error>> {
-        table.add(method, steps, measure(&samples)?, seconds);
-        let steps = steps.map_or(String::new(), |steps| format!(", steps: {steps}"));
-        let shown = SHOWN.min(count);
-        pictures.push((format!("{method}{steps}"), points(samples.narrow(0, 0, shown))));
-        Ok(())
-    };
+    let mut add =
+        |method: &str, steps, samples: Tensor<2>, seconds| -> Result<(), Box<dyn Error>> {
+            table.add(method, steps, measure(&samples)?, seconds);
+            let steps = steps.map_or(String::new(), |steps| format!(", steps: {steps}"));
+            let shown = SHOWN.min(count);
+            pictures.push((format!("{method}{steps}"), points(samples.narrow(0, 0, shown))));
+            Ok(())
+        };
     add("other real points", None, fresh(seed + 2), None)?;
 
     // The teacher.
@@ -102,7 +103,9 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
         })
     })?;
     let seconds = Some(clock.elapsed().as_secs_f64());
-    for (levels, student) in students.iter().rev().filter(|(levels, _)| FEW.contains(&levels.steps())) {
+    for (levels, student) in
+        students.iter().rev().filter(|(levels, _)| FEW.contains(&levels.steps()))
+    {
         let run = Sampling::new(Model::new(student, VPrediction), &schedule).levels(levels.clone());
         let samples = run.seed(seed).sample([count, 2], device)?;
         add("progressive", Some(levels.steps()), samples, seconds)?;
@@ -121,7 +124,8 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     })?;
     let seconds = Some(clock.elapsed().as_secs_f64());
     let lcm = |network: &Mlp, steps: usize| {
-        let run = Sampling::new(Model::new(network, VPrediction), &schedule).sampler(Lcm::default());
+        let run =
+            Sampling::new(Model::new(network, VPrediction), &schedule).sampler(Lcm::default());
         run.steps(steps).seed(seed).sample([count, 2], device)
     };
     for steps in FEW {

@@ -13,10 +13,7 @@ pub(crate) fn halve<N: Clone>(
     teacher: &N,
     schedule: &impl NoiseSchedule,
     steps: usize,
-    mut round: impl FnMut(
-        &ProgressiveDistillation<VPrediction>,
-        &N,
-    ) -> Result<N, Box<dyn Error>>,
+    mut round: impl FnMut(&ProgressiveDistillation<VPrediction>, &N) -> Result<N, Box<dyn Error>>,
 ) -> Result<Vec<(Levels, N)>, Box<dyn Error>> {
     let (mut levels, mut network) = (Trailing.levels(schedule, steps)?, teacher.clone());
     let mut students = Vec::new();

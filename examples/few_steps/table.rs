@@ -35,7 +35,9 @@ impl Table {
         let base = self.rows.iter().find(|row| row.method == method && row.steps == Some(steps));
         let base = base.map(|row| row.distances[0]);
         let [first, second] = self.names;
-        println!("| method | steps | {first} | {second} | {first} to that of {method} in {steps} | training |");
+        println!(
+            "| method | steps | {first} | {second} | {first} to that of {method} in {steps} | training |"
+        );
         println!("|---|---|---|---|---|---|");
         for Row { method, steps, distances: [first, second], seconds } in &self.rows {
             let steps = steps.map_or(String::new(), |steps| steps.to_string());

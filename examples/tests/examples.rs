@@ -209,7 +209,8 @@ fn few_steps_runs_on_points() {
     let folder = tempfile::tempdir().unwrap();
     let small = ["--training-steps", "3", "--student-steps", "2", "--samples", "50"];
     let said = succeeds("few_steps", &small, folder.path());
-    for row in ["| teacher | 50 |", "| progressive | 4 |", "| mean flow | 1 |", "other real points"] {
+    for row in ["| teacher | 50 |", "| progressive | 4 |", "| mean flow | 1 |", "other real points"]
+    {
         assert!(said.contains(row) && !said.contains("NaN"), "{said}");
     }
     assert_eq!(files(folder.path())[0].0, PathBuf::from("few_steps.png"));
@@ -229,8 +230,11 @@ fn few_steps_runs_on_clothes() {
     let teacher = fashion.join("unet");
     let few = ["--data", "fashion", "--teacher", teacher.to_str().unwrap(), "--images", data];
     let out = folder.path().join("few");
-    let said =
-        succeeds("few_steps", &[&few[..], &["--student-steps", "1", "--samples", "60"]].concat(), &out);
+    let said = succeeds(
+        "few_steps",
+        &[&few[..], &["--student-steps", "1", "--samples", "60"]].concat(),
+        &out,
+    );
     assert!(said.contains("| progressive | 1 |") && !said.contains("NaN"), "{said}");
     for name in ["teacher-50.png", "progressive-4.png", "progressive-4/config.json"] {
         assert!(out.join(name).exists(), "{name} is missing");

@@ -54,8 +54,8 @@ mod weighting;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint, Snapshot};
 pub use distillation::{
-    Consistency, ConsistencyExample, Discretization, DoublingSteps, FixedSteps, LevelPair, MeanFlow,
-    MeanFlowExample, ProgressiveDistillation, ShrinkingGap,
+    Consistency, ConsistencyExample, Discretization, DoublingSteps, FixedSteps, LevelPair,
+    MeanFlow, MeanFlowExample, ProgressiveDistillation, ShrinkingGap,
 };
 pub use dropout::ConditionDropout;
 pub use ema::{Decay, Ema, PowerDecay, reconstruct};

@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::{Device, FloatDType, Tensor};
 use ddm_denoiser::{
-    ConsistencyPrediction, EdmPrediction, EpsilonPrediction, FlowPrediction, Model,
-    NoisePredictor, Parameterization, VPrediction, WithInterval, X0Prediction, from_fn,
+    ConsistencyPrediction, EdmPrediction, EpsilonPrediction, FlowPrediction, Model, NoisePredictor,
+    Parameterization, VPrediction, WithInterval, X0Prediction, from_fn,
 };
 use ddm_models::MlpConfig;
 use ddm_samplers::{Ddim, HostNoise, NoiseSource, Sampling, average_flow};
@@ -133,7 +133,12 @@ fn exact_function(lowest: NoiseLevel) -> impl Fn(Tensor<2>, NoiseLevel) -> Tenso
 }
 
 /// The root of the mean squared difference at the two ends of a step, for the exact function.
-fn gap_of(kind: impl Parameterization + Copy, schedule: &dyn NoiseSchedule, steps: usize, second: bool) -> f64 {
+fn gap_of(
+    kind: impl Parameterization + Copy,
+    schedule: &dyn NoiseSchedule,
+    steps: usize,
+    second: bool,
+) -> f64 {
     let discretization = FixedSteps::new(steps).unwrap();
     let exact = from_fn(exact_function(discretization.lowest(schedule)));
     let network = ExactPredictor { denoiser: exact, parameterization: kind, schedule };
@@ -147,7 +152,8 @@ fn gap_of(kind: impl Parameterization + Copy, schedule: &dyn NoiseSchedule, step
     let found = network.predict(example.x_t.clone(), example.t.clone());
     let losses = values(example.losses(found, target).unwrap());
     let inside = example.pairs.iter().zip(losses);
-    let inside = inside.filter(|(pair, _)| (0.3..3.0).contains(&(pair.from.sigma / pair.from.alpha)));
+    let inside =
+        inside.filter(|(pair, _)| (0.3..3.0).contains(&(pair.from.sigma / pair.from.alpha)));
     let inside: Vec<f64> = inside.map(|(_, loss)| loss).collect();
     (inside.iter().sum::<f64>() / inside.len() as f64).sqrt()
 }
@@ -172,7 +178,8 @@ fn the_exact_consistency_function_is_a_fixed_point() {
 fn the_boundary_condition_is_exact() {
     let (x0, edm) = (data(8, 6), Edm::default());
     // At the least noise the function is x, whatever the network returns.
-    let pairs = Consistency::new(edm, ConsistencyPrediction::default(), FixedSteps::new(1).unwrap());
+    let pairs =
+        Consistency::new(edm, ConsistencyPrediction::default(), FixedSteps::new(1).unwrap());
     let example = pairs.unwrap().draw(x0.clone(), &mut StepNoise::new(2, 1)).unwrap();
     let target = example.target(example.x_r.clone() * 1e6).unwrap();
     let lowest = example.pairs[0].to;
@@ -209,8 +216,17 @@ fn the_improved_schedule_has_the_numbers_of_the_paper() {
     // K = 400,000: K' = ⌊K/(log₂ 128 + 1)⌋ = 50,000.
     let ict = DoublingSteps::new(400_000).unwrap();
     for (step, levels) in [
-        (1, 11), (50_000, 11), (50_001, 21), (100_001, 41), (150_001, 81), (200_001, 161),
-        (250_001, 321), (300_001, 641), (350_001, 1281), (400_000, 1281), (usize::MAX, 1281),
+        (1, 11),
+        (50_000, 11),
+        (50_001, 21),
+        (100_001, 41),
+        (150_001, 81),
+        (200_001, 161),
+        (250_001, 321),
+        (300_001, 641),
+        (350_001, 1281),
+        (400_000, 1281),
+        (usize::MAX, 1281),
     ] {
         assert_eq!(ict.levels(step), levels, "step {step}");
     }
@@ -267,7 +283,8 @@ fn the_gap_shrinks_as_in_the_paper() {
 
 /// The exact average velocity of the data.
 fn exact_velocity(z: Tensor<2>, r: Tensor<1>, t: Tensor<1>) -> Tensor<2> {
-    let spread = |t: Tensor<1>| ((t.clone() * -1.0 + 1.0).square() * STD.powi(2) + t.square()).sqrt();
+    let spread =
+        |t: Tensor<1>| ((t.clone() * -1.0 + 1.0).square() * STD.powi(2) + t.square()).sqrt();
     let mean = |t: &Tensor<1>| (t.clone() * -1.0 + 1.0) * MEAN;
     // z_r = m_r + (s_r/s_t)(z − m_t); divided by t − r, with its limit at r = t by the derivative.
     let (m, s) = (mean(&t), spread(t.clone()));
@@ -348,7 +365,8 @@ fn at_equal_times_a_mean_flow_is_flow_matching() {
     let times: Vec<f64> = example.times.iter().map(|times| times.1).collect();
     let other = matching.example(x0.clone(), &times, x0.clone() + example.v.clone()).unwrap();
     let input = Tensor::cat(vec![other.x_t.clone(), other.x_t.clone().narrow(1, 0, 1) * 0.0], 1);
-    let expected = other.loss(inner.predict(input, other.t.clone() / 100.0).narrow(1, 0, 2)).unwrap();
+    let expected =
+        other.loss(inner.predict(input, other.t.clone() / 100.0).narrow(1, 0, 2)).unwrap();
     let (found, expected) = (values(found)[0], values(expected)[0]);
     println!("{found} and {expected}");
     assert!((found / expected - 1.0).abs() < 1e-6, "{found}, not {expected}");
@@ -356,7 +374,9 @@ fn at_equal_times_a_mean_flow_is_flow_matching() {
     let example = MeanFlow::default().draw(x0, &mut StepNoise::new(7, 1)).unwrap();
     let apart = example.times.iter().filter(|(r, t)| r < t).count();
     assert_eq!((apart, example.times.len()), (16, 64));
-    assert!(plain.apart(1.1).is_err() && plain.half_step(0.0).is_err() && plain.power(2.0).is_err());
+    assert!(
+        plain.apart(1.1).is_err() && plain.half_step(0.0).is_err() && plain.power(2.0).is_err()
+    );
 }
 
 /// Gradients reach the student alone, and a few steps of each method lower its loss.
@@ -378,7 +398,8 @@ fn students_learn() {
 
     let levels = Trailing.levels(&schedule, 4).unwrap();
     let halving = ProgressiveDistillation::new(levels, VPrediction).unwrap();
-    let loss = |student: &_, noise: &mut StepNoise| halving.loss(student, &teacher, x0(noise), noise);
+    let loss =
+        |student: &_, noise: &mut StepNoise| halving.loss(student, &teacher, x0(noise), noise);
     halved(&training.run(network(), adam(), 3e-3, loss).unwrap().losses);
 
     let fixed = FixedSteps::new(8).unwrap();

@@ -226,7 +226,8 @@ impl<S: NoiseSchedule, P: Parameterization, K: Discretization> Consistency<S, P,
         let x_t = noisy(&x0, &epsilon, &from);
         let x_r = second(&x0, &epsilon, x_t.clone(), &from, &to)?;
 
-        let numbers = |of: &dyn Fn(&LevelPair) -> f64| -> Vec<f64> { pairs.iter().map(of).collect() };
+        let numbers =
+            |of: &dyn Fn(&LevelPair) -> f64| -> Vec<f64> { pairs.iter().map(of).collect() };
         let times = |of: &dyn Fn(&LevelPair) -> f64| -> Tensor<1> {
             column(&x0, numbers(of)).reshape([pairs.len()])
         };
@@ -235,7 +236,8 @@ impl<S: NoiseSchedule, P: Parameterization, K: Discretization> Consistency<S, P,
         let shown = |pair: &LevelPair| if pair.to.sigma > 0.0 { pair.to } else { pair.from };
         let at_data = |pair: &LevelPair| if pair.to.sigma > 0.0 { 1.0 } else { 0.0 };
         let seen = |of: &dyn Fn(&LevelPair) -> f64| numbers(of);
-        let input_t = linear_combination_each([(seen(&|pair| kind.input_scale(pair.from)), x_t.clone())]);
+        let input_t =
+            linear_combination_each([(seen(&|pair| kind.input_scale(pair.from)), x_t.clone())]);
         let input_r = linear_combination_each([
             (seen(&|pair| at_data(pair) * kind.input_scale(shown(pair))), x_r.clone()),
             (seen(&|pair| (1.0 - at_data(pair)) * kind.input_scale(pair.from)), x_t.clone()),
@@ -286,7 +288,11 @@ impl<const D: usize> ConsistencyExample<D> {
     /// # Errors
     ///
     /// Returns the errors of [`loss`](Self::loss).
-    pub fn losses(&self, prediction: Tensor<D>, target: Tensor<D>) -> Result<Tensor<1>, TrainError> {
+    pub fn losses(
+        &self,
+        prediction: Tensor<D>,
+        target: Tensor<D>,
+    ) -> Result<Tensor<1>, TrainError> {
         let f = function(&self.upper, prediction)?;
         ModelError::require_prediction(target.dims(), f.dims())?;
         Ok(self.distance.each(f - target) * self.weight.clone())

@@ -45,7 +45,8 @@ impl DoublingSteps {
         Invalid::require(training_steps > 0, "training steps", 0.0, "at least 1")?;
         let (sigmas, rho, mean, std) = ([0.002, 80.0], 7.0, -1.1, 2.0);
         let (stage, first, last) = (1, 1, 1);
-        Self { stage, first, last, training: training_steps, sigmas, rho, mean, std }.steps(10, 1280)
+        Self { stage, first, last, training: training_steps, sigmas, rho, mean, std }
+            .steps(10, 1280)
     }
 
     /// Sets the number of steps between levels at the start and at the end, s₀ and s₁.
@@ -67,7 +68,12 @@ impl DoublingSteps {
     /// Returns an error unless 0 < σ_min < σ_max, both finite.
     pub fn sigmas(self, min: f64, max: f64) -> Result<Self, Invalid> {
         Invalid::require(min > 0.0 && min.is_finite(), "sigma_min", min, "finite and above 0")?;
-        Invalid::require(max > min && max.is_finite(), "sigma_max", max, "finite and above sigma_min")?;
+        Invalid::require(
+            max > min && max.is_finite(),
+            "sigma_max",
+            max,
+            "finite and above sigma_min",
+        )?;
         Ok(Self { sigmas: [min, max], ..self })
     }
 

@@ -98,7 +98,8 @@ impl<P: Parameterization, W: Weighting> ProgressiveDistillation<P, W> {
         let taped = x0.is_autodiff();
         let x0 = at_least_f32(x0.inner());
         let steps = self.student.steps();
-        let chosen: Vec<usize> = noise.uniform(x0.dims()[0])?.iter().map(|u| at(*u, steps)).collect();
+        let chosen: Vec<usize> =
+            noise.uniform(x0.dims()[0])?.iter().map(|u| at(*u, steps)).collect();
         let epsilon = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
         let levels = |place: usize| -> Vec<NoiseLevel> {
             chosen.iter().map(|step| self.teacher[2 * step + place]).collect()
@@ -125,7 +126,8 @@ impl<P: Parameterization, W: Weighting> ProgressiveDistillation<P, W> {
         let seen = from.iter().map(|&at| self.parameterization.input_scale(at)).collect();
         let x_t = linear_combination_each([(seen, x)]);
         let (x_t, t) = if taped { (x_t.autodiff(), t.autodiff()) } else { (x_t, t) };
-        let time = |step: usize| Sampled { time: 1.0 - step as f64 / steps as f64, importance: 1.0 };
+        let time =
+            |step: usize| Sampled { time: 1.0 - step as f64 / steps as f64, importance: 1.0 };
         let sampled = chosen.into_iter().map(time).collect();
         Ok(Example { x_t, t, target, weight, sampled, levels: from })
     }
