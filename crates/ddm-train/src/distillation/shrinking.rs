@@ -17,8 +17,8 @@ use crate::times::normal;
 /// so that the first steps, with r = 0 at low noise, are near those of a diffusion model: a trained
 /// diffusion model is tuned, with v, flow or EDM prediction, which are the identity at r = 0. The weight is
 /// `1/(s − r)`. Defaults: q = 2, k = 8, b = 1, mean −1.1, std 2 (for data of standard deviation 0.5), and
-/// a stops at 8, where r = s (1 − n/256). Source: Geng et al., *Consistency Models Made Easy*, sec. 3 and
-/// app. A, arXiv 2406.14548.
+/// a stops at 8, where r = s (1 − n/256). Source: Geng et al., *Consistency Models Made Easy*, sec. 3,
+/// arXiv 2406.14548.
 ///
 /// ```
 /// use ddm_schedule::Edm;

@@ -9,7 +9,7 @@ use super::{Weighting, from_x0_weight};
 /// The truncated SNR weighting: `w₀ = max(SNR, 1)`, that of ε and never less than that of x₀.
 ///
 /// In a few steps, levels of little signal matter: a weight of SNR would ignore them. Source: Salimans &
-/// Ho, *Progressive Distillation for Fast Sampling of Diffusion Models*, eq. 9, arXiv 2202.00512.
+/// Ho, *Progressive Distillation for Fast Sampling of Diffusion Models*, sec. 4, arXiv 2202.00512.
 ///
 /// ```
 /// use ddm_denoiser::{EpsilonPrediction, X0Prediction};
