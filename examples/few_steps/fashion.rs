@@ -49,8 +49,6 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(["Fréchet distance", "read as requested"]);
     let mut add = |method: &str, steps: Option<usize>, samples: &LabelledImages, seconds| {
         let found = Quality::of(samples, &real, &classifier)?;
-        let of = steps.map_or(String::new(), |steps| format!(" in {steps}"));
-        println!("{method}{of}: Fréchet distance {:.3}", found.frechet);
         table.add(method, steps, [found.frechet, found.right], seconds);
         if let Some(steps) = steps {
             let name = format!("{}-{steps}.png", method.replace(' ', "-"));

@@ -19,7 +19,7 @@ impl Table {
         Self { names, rows: Vec::new() }
     }
 
-    /// Adds the distances of real data, or of samples in a number of steps, with the time of their training.
+    /// Adds and prints the distances of real data, or of samples in a number of steps, with the time of their training.
     pub(crate) fn add(
         &mut self,
         method: &str,
@@ -27,6 +27,8 @@ impl Table {
         distances: [f64; 2],
         seconds: Option<f64>,
     ) {
+        let of = steps.map_or(String::new(), |steps| format!(" in {steps}"));
+        println!("{method}{of}: {} {:.5}", self.names[0], distances[0]);
         self.rows.push(Row { method: method.to_owned(), steps, distances, seconds });
     }
 
