@@ -32,13 +32,11 @@ const BATCH: usize = 64;
 const REAL: usize = 5_000;
 /// Samples drawn at a time.
 const AT_ONCE: usize = 250;
-/// The steps that progressive distillation starts from.
-const FIRST: usize = 8;
 /// The shape of a batch of images.
 const SHAPE: [usize; 4] = [BATCH, 1, 28, 28];
 
 pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
-    let steps = args.student_steps.unwrap_or(400);
+    let steps = args.student_steps.unwrap_or(600);
     let count = args.samples.unwrap_or(1000);
     let teacher = UNet::from_diffusers(&args.teacher, device)?;
     let clothes = Idx::open(&args.images, Split::Train)?;
@@ -95,7 +93,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     };
 
     let clock = Instant::now();
-    let students = halve(&teacher, &schedule, FIRST, |halving, teacher| {
+    let students = halve(&teacher, &schedule, args.first.unwrap_or(16), |halving, teacher| {
         let asked = teacher.clone().prepare(SHAPE)?;
         train(teacher.clone().train(), steps.div_ceil(2), 5e-4, args.seed, |network, noise| {
             let (images, labels) = batch(noise)?;

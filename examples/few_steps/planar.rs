@@ -32,8 +32,8 @@ const EXTENT: f32 = 2.6;
 const BATCH: usize = 512;
 /// Points in a picture.
 const SHOWN: usize = 1000;
-/// The steps that progressive distillation starts from.
-const FIRST: usize = 16;
+/// The levels of consistency distillation.
+const LEVELS: usize = 32;
 
 /// Points to train with and to compare with: each of a data set, with a small width.
 struct Cloud {
@@ -52,7 +52,7 @@ impl Cloud {
 }
 
 pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
-    let steps = args.student_steps.unwrap_or(1600);
+    let steps = args.student_steps.unwrap_or(2000);
     let count = args.samples.unwrap_or(4000);
     let taped = device.clone().autodiff();
     let data = Cloud { points: from_points(&dino(), &taped) };
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     }
 
     let clock = Instant::now();
-    let students = halve(&teacher, &schedule, FIRST, |halving, teacher| {
+    let students = halve(&teacher, &schedule, args.first.unwrap_or(32), |halving, teacher| {
         let model = Model::new(teacher, VPrediction);
         train(teacher.clone().train(), steps.div_ceil(2), 1e-3, seed, |network, noise| {
             halving.loss(network, &model, batch(noise), noise)
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
 
     // The target network is an average of the student's weights.
     let clock = Instant::now();
-    let consistency = Consistency::new(&schedule, VPrediction, FixedSteps::new(2 * FIRST)?)?;
+    let consistency = Consistency::new(&schedule, VPrediction, FixedSteps::new(LEVELS)?)?;
     let consistency = consistency.second_order();
     let (start, model) = (teacher.clone().train(), Model::new(&teacher, VPrediction));
     let average = RefCell::new(Ema::new(&start, 0.95)?);
