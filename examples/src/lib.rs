@@ -37,6 +37,8 @@ mod guides {
     struct Training;
     #[doc = include_str!("../../docs/fine-tuning.md")]
     struct FineTuning;
+    #[doc = include_str!("../../docs/few-steps.md")]
+    struct FewSteps;
     #[doc = include_str!("../../docs/pretrained-models.md")]
     struct PretrainedModels;
     #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]

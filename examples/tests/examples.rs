@@ -205,6 +205,43 @@ fn points_runs() {
 }
 
 #[test]
+fn few_steps_runs_on_points() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = ["--training-steps", "3", "--student-steps", "2", "--samples", "50"];
+    let said = succeeds("few_steps", &small, folder.path());
+    for row in ["| teacher | 50 |", "| progressive | 4 |", "| mean flow | 1 |", "other real points"]
+    {
+        assert!(said.contains(row) && !said.contains("NaN"), "{said}");
+    }
+    assert_eq!(files(folder.path())[0].0, PathBuf::from("few_steps.png"));
+    refuses("few_steps", &["--training-steps", "0"], &["training-steps is 0"]);
+    refuses("few_steps", &["--data", "fashion", "--teacher", "nowhere"], &["nowhere"]);
+}
+
+#[test]
+fn few_steps_runs_on_clothes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, fashion) = (folder.path().join("data"), folder.path().join("fashion"));
+    small_clothes(&data);
+    let data = data.to_str().unwrap();
+    let small = ["--quick", "--data", data, "--batch", "8", "--samples", "60", "--steps", "2"];
+    let short = ["--train-steps", "4", "--measurements", "1"];
+    succeeds("fashion", &[&small[..], &short].concat(), &fashion);
+    let teacher = fashion.join("unet");
+    let few = ["--data", "fashion", "--teacher", teacher.to_str().unwrap(), "--images", data];
+    let out = folder.path().join("few");
+    let said = succeeds(
+        "few_steps",
+        &[&few[..], &["--student-steps", "1", "--samples", "60"]].concat(),
+        &out,
+    );
+    assert!(said.contains("| progressive | 1 |") && !said.contains("NaN"), "{said}");
+    for name in ["teacher-50.png", "progressive-4.png", "progressive-4/config.json"] {
+        assert!(out.join(name).exists(), "{name} is missing");
+    }
+}
+
+#[test]
 fn samplers_runs() {
     let folder = tempfile::tempdir().unwrap();
     let said = succeeds("samplers", &["--points", "16", "--steps", "60"], folder.path());

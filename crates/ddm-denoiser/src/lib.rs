@@ -20,9 +20,11 @@
 //! assert!(x0.all_close(expected, Some(1e-5), None));
 //! ```
 
+mod average_velocity;
 mod chain;
 mod clip;
 mod condition;
+mod consistency;
 mod consistent;
 mod denoised;
 mod denoiser;
@@ -40,9 +42,11 @@ mod predictor;
 mod read;
 mod threshold;
 
+pub use average_velocity::{AverageVelocity, WithInterval};
 pub use chain::ChainRows;
 pub use clip::Clipped;
 pub use condition::{Condition, Conditioned};
+pub use consistency::ConsistencyPrediction;
 pub use consistent::Consistent;
 pub use denoised::Denoised;
 pub use denoiser::Denoiser;

@@ -19,6 +19,7 @@
 //! # Ok::<(), ddm_samplers::SamplingError>(())
 //! ```
 
+mod average_flow;
 mod boxed;
 mod churn;
 mod consistency;
@@ -49,6 +50,7 @@ mod sampling;
 mod settings;
 mod unipc;
 
+pub use average_flow::average_flow;
 pub use boxed::{BoxedSampler, BoxedState};
 pub use churn::{Churn, LaggingChurn};
 pub use consistency::{Lcm, Tcd};

@@ -211,6 +211,21 @@ impl Levels {
         Self::new(self.0)
     }
 
+    /// Returns every second level and the last: a run of half as many steps, rounded up, between the same
+    /// ends.
+    ///
+    /// ```
+    /// use ddm_schedule::{Cosine, Grid, Trailing};
+    /// let halved = Trailing.levels(&Cosine::default(), 8)?.halved();
+    /// assert_eq!(halved, Trailing.levels(&Cosine::default(), 4)?);
+    /// # Ok::<(), ddm_schedule::GridError>(())
+    /// ```
+    #[must_use]
+    pub fn halved(&self) -> Self {
+        let (last, before) = (self.0.last(), self.0.iter().take(self.steps()).step_by(2));
+        Self(before.chain(last).copied().collect())
+    }
+
     /// Returns the number of steps: one less than the number of levels.
     #[must_use]
     pub fn steps(&self) -> usize {

@@ -12,6 +12,8 @@
 //! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
 //!   averages of other widths after training;
 //! * [`ConditionDropout`] prepares a network for classifier-free guidance;
+//! * [`ProgressiveDistillation`], [`Consistency`] and [`MeanFlow`] train networks that sample in one to
+//!   four steps;
 //! * [`Training`] is a plain training loop; in a folder of [`Checkpoints`] it survives any interruption.
 //!
 //! ```
@@ -30,6 +32,7 @@
 //! ```
 
 mod checkpoint;
+mod distillation;
 mod dropout;
 mod ema;
 mod epsilon;
@@ -55,6 +58,10 @@ mod uncertainty;
 mod weighting;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint, Snapshot};
+pub use distillation::{
+    Consistency, ConsistencyExample, Discretization, DoublingSteps, FixedSteps, LevelPair,
+    MeanFlow, MeanFlowExample, ProgressiveDistillation, ShrinkingGap,
+};
 pub use dropout::ConditionDropout;
 pub use ema::{Decay, Ema, PowerDecay, reconstruct};
 pub use error::TrainError;
@@ -76,4 +83,4 @@ pub use times::{
 };
 pub use training::{Progress, Trained, Training};
 pub use uncertainty::{Uncertainty, WithUncertainty};
-pub use weighting::{EdmWeight, MinSnr, P2, ScoreMatching, UniformWeight, Weighting};
+pub use weighting::{EdmWeight, MinSnr, P2, ScoreMatching, TruncatedSnr, UniformWeight, Weighting};

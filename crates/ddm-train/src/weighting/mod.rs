@@ -2,12 +2,14 @@
 
 mod density;
 mod edm;
+mod truncated;
 
 use ddm_denoiser::Parameterization;
 use ddm_schedule::{Invalid, NoiseLevel};
 use serde::{Deserialize, Serialize};
 
 pub use edm::EdmWeight;
+pub use truncated::TruncatedSnr;
 
 use crate::TrainError;
 

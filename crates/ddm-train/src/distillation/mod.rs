@@ -1,0 +1,17 @@
+//! Training of networks that sample in a few steps: from a teacher, or from data alone.
+
+mod consistency;
+mod discretization;
+mod distance;
+mod doubling;
+mod mean_flow;
+mod progressive;
+mod shrinking;
+mod teacher;
+
+pub use consistency::{Consistency, ConsistencyExample};
+pub use discretization::{Discretization, FixedSteps, LevelPair};
+pub use doubling::DoublingSteps;
+pub use mean_flow::{MeanFlow, MeanFlowExample};
+pub use progressive::ProgressiveDistillation;
+pub use shrinking::ShrinkingGap;
