@@ -10,7 +10,8 @@
 //! * [`Ema`] averages the weights of any burn module, with any [`Decay`]; [`reconstruct`] computes
 //!   averages of other widths after training;
 //! * [`ConditionDropout`] prepares a network for classifier-free guidance;
-//! * [`Training`] is a plain training loop; in a folder of [`Checkpoints`] it survives any interruption.
+//! * [`Training`] is a plain training loop; in a folder of [`Checkpoints`] it survives any interruption;
+//!   [`DataParallel`] is the same loop on several devices.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -28,11 +29,13 @@
 //! ```
 
 mod checkpoint;
+mod data_parallel;
 mod dropout;
 mod ema;
 mod epsilon;
 mod error;
 mod example;
+mod flat;
 mod hybrid;
 mod keep;
 mod loss_by_time;
@@ -40,6 +43,7 @@ mod loss_scale;
 mod mixed_precision;
 mod objective;
 mod pairing;
+mod replicas;
 mod self_conditioning;
 mod state;
 mod step;
@@ -50,6 +54,7 @@ mod uncertainty;
 mod weighting;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint, Snapshot};
+pub use data_parallel::DataParallel;
 pub use dropout::ConditionDropout;
 pub use ema::{Decay, Ema, PowerDecay, reconstruct};
 pub use error::TrainError;
