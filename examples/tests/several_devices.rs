@@ -1,0 +1,200 @@
+//! Training on several machines: two servers of this one, in processes of their own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use ddm_core::burn;
+use ddm_core::burn::module::Module;
+use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::burn::remote::RemoteHost;
+use ddm_core::burn::server::{RemoteServer, WebSocketTransport};
+use ddm_core::burn::tensor::Device;
+use ddm_core::models::{Mlp, MlpConfig};
+use ddm_core::prelude::*;
+use ddm_core::train::{Checkpoints, Stopped, TrainError, Trained};
+
+const SERVER: &str = "DDM_SERVER";
+
+/// A server, in the processes that the other tests start.
+#[test]
+fn a_machine_serves_its_device() {
+    if std::env::var_os(SERVER).is_none() {
+        return;
+    }
+    // It ends with the test that started it, whatever becomes of that.
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    println!("\nport {}", listener.local_addr().unwrap().port());
+    std::io::stdout().flush().unwrap();
+    RemoteServer::new([Device::flex()]).serve(WebSocketTransport::from_listener(listener)).unwrap();
+}
+
+/// A "machine": a process that serves flex.
+struct Machine {
+    process: Child,
+    device: Device,
+}
+
+impl Machine {
+    fn start() -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_machine_serves_its_device", "--nocapture"])
+            .env(SERVER, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = lines.by_ref().find_map(|line| line.unwrap().strip_prefix("port ")?.parse().ok());
+        let port: u16 = port.expect("the server says its port");
+        // Somebody must read what it says further on.
+        std::thread::spawn(move || lines.for_each(drop));
+        let host = RemoteHost::websocket(&format!("ws://127.0.0.1:{port}"));
+        let device = Device::remote_options(&host).init().unwrap();
+        Self { process, device }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const BATCH: usize = 64;
+const STEPS: usize = 40;
+
+fn network(hidden: usize) -> Mlp {
+    MlpConfig::new().with_hidden(hidden).init(&Device::flex().autodiff()).unwrap()
+}
+
+/// Trains in a folder, with a checkpoint and a report every `every` steps.
+fn train(
+    network: Mlp,
+    devices: &[Device],
+    folder: &Path,
+    every: usize,
+    mut report: impl FnMut(usize),
+) -> Result<Trained<Mlp>, Stopped<Mlp>> {
+    let objective = Objective::new(Cosine::default(), VPrediction).unwrap();
+    let batch = BATCH / devices.len().max(1);
+    let loss = |network: &Mlp, noise: &mut StepNoise| {
+        let x0 = noise.draw([batch, 2], &network.devices()[0]) * 0.5 + 1.0;
+        objective.loss(network, x0, noise)
+    };
+    let training = Training { steps: STEPS, ema_decay: 0.9, seed: 5 };
+    let checkpoints = Checkpoints::open(folder).unwrap().every(every).unwrap();
+    let adam = AdamWConfig::new().init();
+    training.on(devices).resume(&checkpoints, network, adam, 1e-3, loss, |at| report(at.step))
+}
+
+fn values(network: &Mlp) -> Vec<f32> {
+    struct Collect(Vec<f32>);
+    impl burn::module::ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            self.0.extend(param.val().into_data().try_into_vec::<f32>().unwrap());
+        }
+    }
+    let mut collect = Collect(Vec::new());
+    network.visit(&mut collect);
+    collect.0
+}
+
+fn same(what: &str, found: &Trained<Mlp>, expected: &Trained<Mlp>) {
+    let mut largest = 0.0_f64;
+    assert_eq!(found.losses.len(), expected.losses.len());
+    for ((step, found), (_, expected)) in found.losses.iter().zip(&expected.losses) {
+        let error = (found / expected - 1.0).abs();
+        assert!(error < 1e-4, "{what}, step {step}: {found} for {expected}");
+        largest = largest.max(error);
+    }
+    let differences = values(&found.network).into_iter().zip(values(&expected.network));
+    let weights = differences.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("{what}: losses to {largest:.1e}, weights to {weights:.1e}");
+    assert!(weights < 1e-4, "{what}: weights to {weights}");
+}
+
+/// Fails if this takes much longer than it does when it works.
+fn in_time<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = channel();
+    let thread = std::thread::spawn(move || sender.send(run()));
+    match receiver.recv_timeout(Duration::from_secs(120)) {
+        Ok(value) => value,
+        Err(_) if thread.is_finished() => panic!("it panicked"),
+        Err(_) => panic!("it hangs"),
+    }
+}
+
+#[test]
+fn two_machines_train_as_one_device_with_twice_the_batch() {
+    let (network, folders) = (network(32), [(); 5].map(|()| tempfile::tempdir().unwrap()));
+    let mut folders = folders.iter().map(|folder| folder.path());
+    let mut run = |network: &Mlp, devices: &[Device]| {
+        let begin = Instant::now();
+        let trained = train(network.clone(), devices, folders.next().unwrap(), 1, |_| ());
+        let time = begin.elapsed().as_secs_f64() * 1e3 / STEPS as f64;
+        (trained.unwrap_or_else(|stopped| panic!("{stopped}")), time)
+    };
+    let (one, alone) = run(&network, &[]);
+    let (first, second) = (Machine::start(), Machine::start());
+    let both = [first.device.clone(), second.device.clone()];
+    let (two, together) = run(&network, &both);
+    println!("{alone:.1} ms a step on one device, {together:.1} ms on two servers");
+    same("two servers", &two, &one);
+    assert_ne!(values(&two.network), values(&network));
+    // With this machine as one of them, and with the network on a server.
+    same("flex and a server", &run(&network, &[second.device.clone(), Device::flex()]).0, &one);
+    let there = network.clone().fork(&first.device);
+    same("the network on a server", &run(&there, &both).0, &one);
+    #[cfg(feature = "ndarray")]
+    #[allow(deprecated)]
+    same("flex and ndarray", &run(&network, &[Device::flex(), Device::ndarray()]).0, &one);
+}
+
+/// How a training ends whose second machine is killed, once after a step and then at any time.
+#[test]
+fn a_machine_that_dies_ends_the_training_and_leaves_a_checkpoint() {
+    let start = network(32);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = train(start.clone(), &[], whole.path(), 5, |_| ()).unwrap();
+    for kill in 0..4 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        let (first, mut second) = (Machine::start(), Machine::start());
+        let devices = [first.device.clone(), second.device.clone()];
+        let network = start.clone();
+        let stopped = in_time(move || {
+            let stopped = train(network, &devices, &path, 5, |step| {
+                if step == 15 {
+                    let mut kill_it = move || second.process.kill().unwrap();
+                    match kill {
+                        0 => kill_it(),
+                        _ => drop(std::thread::spawn(move || {
+                            std::thread::sleep(Duration::from_millis(7 * kill));
+                            kill_it();
+                        })),
+                    }
+                }
+            });
+            stopped.expect_err("the second machine is dead")
+        });
+        println!("{stopped}");
+        let TrainError::Device { device, step, .. } = &stopped.error else { panic!("{stopped}") };
+        assert!(device.starts_with("2 of 2") && *step > 15, "{stopped}");
+        let last = stopped.checkpoint.as_ref().expect("a checkpoint");
+        assert!(stopped.to_string().contains(last.to_str().unwrap()));
+
+        // The rest on one device.
+        let resumed = train(self::network(32), &[], folder.path(), 5, |_| ()).unwrap();
+        same("resumed", &resumed, &expected);
+    }
+}
