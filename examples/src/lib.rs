@@ -35,6 +35,9 @@ mod guides {
     struct ComingFromDiffusers;
     #[doc = include_str!("../../docs/training.md")]
     struct Training;
+    #[cfg(feature = "remote")]
+    #[doc = include_str!("../../docs/several-devices.md")]
+    struct SeveralDevices;
     #[doc = include_str!("../../docs/pretrained-models.md")]
     struct PretrainedModels;
     #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]

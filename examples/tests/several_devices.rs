@@ -12,7 +12,6 @@ use ddm_core::burn::module::Module;
 use ddm_core::burn::optim::AdamWConfig;
 use ddm_core::burn::remote::RemoteHost;
 use ddm_core::burn::server::{RemoteServer, WebSocketTransport};
-use ddm_core::burn::tensor::Device;
 use ddm_core::models::{Mlp, MlpConfig};
 use ddm_core::prelude::*;
 use ddm_core::train::{Checkpoints, Stopped, TrainError, Trained};
@@ -160,41 +159,65 @@ fn two_machines_train_as_one_device_with_twice_the_batch() {
     same("flex and ndarray", &run(&network, &[Device::flex(), Device::ndarray()]).0, &one);
 }
 
-/// How a training ends whose second machine is killed, once after a step and then at any time.
+/// The second machine is killed after a step, and then at any time within one.
 #[test]
 fn a_machine_that_dies_ends_the_training_and_leaves_a_checkpoint() {
     let start = network(32);
     let whole = tempfile::tempdir().unwrap();
     let expected = train(start.clone(), &[], whole.path(), 5, |_| ()).unwrap();
-    for kill in 0..4 {
+    for milliseconds in [0, 7, 14, 21] {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_owned();
-        let (first, mut second) = (Machine::start(), Machine::start());
+        let (first, second) = (Machine::start(), Machine::start());
         let devices = [first.device.clone(), second.device.clone()];
-        let network = start.clone();
-        let stopped = in_time(move || {
-            let stopped = train(network, &devices, &path, 5, |step| {
-                if step == 15 {
-                    let mut kill_it = move || second.process.kill().unwrap();
-                    match kill {
-                        0 => kill_it(),
-                        _ => drop(std::thread::spawn(move || {
-                            std::thread::sleep(Duration::from_millis(7 * kill));
-                            kill_it();
-                        })),
-                    }
-                }
-            });
-            stopped.expect_err("the second machine is dead")
-        });
-        println!("{stopped}");
+        let stopped = killed(start.clone(), devices, second, milliseconds, folder.path());
         let TrainError::Device { device, step, .. } = &stopped.error else { panic!("{stopped}") };
         assert!(device.starts_with("2 of 2") && *step > 15, "{stopped}");
         let last = stopped.checkpoint.as_ref().expect("a checkpoint");
         assert!(stopped.to_string().contains(last.to_str().unwrap()));
 
-        // The rest on one device.
-        let resumed = train(self::network(32), &[], folder.path(), 5, |_| ()).unwrap();
+        // The rest on one device, from other weights than those that were saved.
+        let resumed = train(network(32), &[], folder.path(), 5, |_| ()).unwrap();
         same("resumed", &resumed, &expected);
     }
+}
+
+#[test]
+fn the_machine_of_the_network_that_dies_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (Machine::start(), Machine::start());
+    let there = network(32).fork(&first.device);
+    let devices = [first.device.clone(), second.device.clone()];
+    let stopped = killed(there, devices, first, 0, folder.path());
+    let TrainError::Device { device, step: 16, .. } = &stopped.error else { panic!("{stopped}") };
+    assert!(device.starts_with("of the network"), "{stopped}");
+    assert!(stopped.checkpoint.expect("a checkpoint").ends_with("step-00000015"));
+}
+
+/// Trains, and kills a machine some time after step 15.
+fn killed(
+    network: Mlp,
+    devices: [Device; 2],
+    machine: Machine,
+    milliseconds: u64,
+    folder: &Path,
+) -> Stopped<Mlp> {
+    let (folder, mut machine) = (folder.to_owned(), Some(machine));
+    let stopped = in_time(move || {
+        let report = |step| {
+            if step == 15
+                && let Some(machine) = machine.take()
+            {
+                match milliseconds {
+                    0 => drop(machine),
+                    _ => drop(std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_millis(milliseconds));
+                        drop(machine);
+                    })),
+                }
+            }
+        };
+        train(network, &devices, &folder, 5, report).expect_err("a machine is dead")
+    });
+    println!("{stopped}");
+    stopped
 }
