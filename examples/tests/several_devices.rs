@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use ddm_core::burn;
@@ -125,11 +125,11 @@ fn same(what: &str, found: &Trained<Mlp>, expected: &Trained<Mlp>) {
 /// Fails if this takes much longer than it does when it works.
 fn in_time<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = channel();
-    let thread = std::thread::spawn(move || sender.send(run()));
+    std::thread::spawn(move || sender.send(run()));
     match receiver.recv_timeout(Duration::from_secs(120)) {
         Ok(value) => value,
-        Err(_) if thread.is_finished() => panic!("it panicked"),
-        Err(_) => panic!("it hangs"),
+        Err(RecvTimeoutError::Disconnected) => panic!("it panicked"),
+        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
     }
 }
 

@@ -84,9 +84,9 @@ impl<M: Module> Replicas<M> {
             let vector = match &self.parts[number].copy {
                 None => vector,
                 Some(_) => {
-                    let data = read(vector).await;
+                    let data = pieces(vector, read).await;
                     let data = data.map_err(|reason| self.failed(number, at.1, &reason))?;
-                    Tensor::from_data(data, (&self.main.clone().inner(), self.dtype))
+                    self.joined(data, &self.main)
                 }
             };
             sum = Some(match sum {
@@ -129,18 +129,30 @@ impl<M: Module> Replicas<M> {
             return Ok(());
         }
         let Some(weights) = flat::weights(network, which, self.dtype) else { return Ok(()) };
-        let weights = read(weights).await.map_err(|reason| {
+        let weights = pieces(weights, read).await.map_err(|reason| {
             let device = self.main.clone().inner();
             TrainError::Device { device: format!("of the network, {device:?},"), step, reason }
         })?;
-        for part in &mut self.parts {
-            if let Some(copy) = part.copy.take() {
-                let device = part.device.clone().inner();
-                let weights = Tensor::from_data(weights.clone(), (&device, self.dtype));
-                part.copy = Some(flat::with_weights(copy, which, weights));
+        for number in 0..self.parts.len() {
+            if let Some(copy) = self.parts[number].copy.take() {
+                let weights = self.joined(weights.clone(), &self.parts[number].device);
+                self.parts[number].copy = Some(flat::with_weights(copy, which, weights));
             }
         }
         Ok(())
+    }
+
+    /// Returns a vector on a device, without autodiff.
+    fn joined(&self, pieces: Vec<TensorData>, device: &Device) -> Tensor<1> {
+        let device = device.clone().inner();
+        let mut tensors: Vec<Tensor<1>> = pieces
+            .into_iter()
+            .map(|piece| Tensor::from_data(piece, (&device, self.dtype)))
+            .collect();
+        match tensors.len() {
+            1 => tensors.remove(0),
+            _ => Tensor::cat(tensors, 0),
+        }
     }
 
     /// Returns the noise of a part, and seeds its device.
@@ -155,6 +167,24 @@ impl<M: Module> Replicas<M> {
         let device = format!("{} of {devices}, {device:?},", number + 1);
         TrainError::Device { device, step, reason: reason.to_owned() }
     }
+}
+
+/// Reads a vector, in pieces that go into a message: those of burn-remote have at most 1 GiB.
+async fn pieces(
+    vector: Tensor<1>,
+    read: &impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
+) -> Result<Vec<TensorData>, String> {
+    const LENGTH: usize = 1 << 24;
+    let length = vector.dims()[0];
+    if length <= LENGTH {
+        return Ok(vec![read(vector).await?]);
+    }
+    let mut pieces = Vec::with_capacity(length.div_ceil(LENGTH));
+    for start in (0..length).step_by(LENGTH) {
+        let piece = vector.clone().narrow(0, start, LENGTH.min(length - start));
+        pieces.push(read(piece).await?);
+    }
+    Ok(pieces)
 }
 
 /// Returns the gradients of a loss.

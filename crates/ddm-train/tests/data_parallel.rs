@@ -174,9 +174,8 @@ fn parts_draw_the_rows_of_the_whole() {
     assert_eq!((numbers, whole.batch_number()), (vec![24, 25, 26], 8));
 }
 
-/// A network in two pieces on two devices would need another way of training.
 #[test]
-fn an_empty_network_is_refused() {
+fn a_network_without_parameters_is_refused() {
     #[derive(Module, Debug)]
     struct Empty {
         size: usize,
