@@ -52,7 +52,8 @@ impl Machine {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines.by_ref().find_map(|line| line.unwrap().strip_prefix("port ")?.parse().ok());
+        let port =
+            lines.by_ref().find_map(|line| line.unwrap().strip_prefix("port ")?.parse().ok());
         let port: u16 = port.expect("the server says its port");
         // Somebody must read what it says further on.
         std::thread::spawn(move || lines.for_each(drop));

@@ -42,8 +42,7 @@ impl<M: Module> Replicas<M> {
         };
         let devices = if devices.is_empty() { std::slice::from_ref(&main) } else { devices };
         let parts = devices.iter().map(|device| Part { device: device.clone(), copy: None });
-        let mut replicas =
-            Self { parts: parts.collect(), main, dtype: flat::dtype(network) };
+        let mut replicas = Self { parts: parts.collect(), main, dtype: flat::dtype(network) };
         for part in &mut replicas.parts {
             if part.device != replicas.main {
                 part.copy = Some(network.clone());

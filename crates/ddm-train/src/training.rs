@@ -1,8 +1,8 @@
 //! A plain training loop.
 
 use burn::module::{Module, ModuleDisplay};
-use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::ModuleOptimizer;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::{Device, Tensor, TensorData};
 use ddm_schedule::Invalid;
 

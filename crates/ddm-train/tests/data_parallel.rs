@@ -163,8 +163,7 @@ fn parts_draw_the_rows_of_the_whole() {
         values
     };
     let expected = rows(&mut whole.clone(), 6);
-    let parts: Vec<_> =
-        (0..3).map(|part| rows(&mut whole.clone().for_part(part, 3), 2)).collect();
+    let parts: Vec<_> = (0..3).map(|part| rows(&mut whole.clone().for_part(part, 3), 2)).collect();
     for (draw, expected) in expected.iter().enumerate() {
         let joined: Vec<f32> = parts.iter().flat_map(|part| part[draw].clone()).collect();
         assert_eq!(&joined, expected, "draw {draw}");
