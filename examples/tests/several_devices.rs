@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use ddm_core::burn;
 use ddm_core::burn::module::Module;
-use ddm_core::burn::optim::AdamWConfig;
+use ddm_core::burn::nn::{Linear, LinearConfig};
+use ddm_core::burn::optim::{AdamWConfig, SgdConfig};
 use ddm_core::burn::remote::RemoteHost;
 use ddm_core::burn::server::{RemoteServer, WebSocketTransport};
 use ddm_core::models::{Mlp, MlpConfig};
@@ -139,25 +140,57 @@ fn two_machines_train_as_one_device_with_twice_the_batch() {
     let (network, folders) = (network(32), [(); 5].map(|()| tempfile::tempdir().unwrap()));
     let mut folders = folders.iter().map(|folder| folder.path());
     let mut run = |network: &Mlp, devices: &[Device]| {
-        let begin = Instant::now();
         let trained = train(network.clone(), devices, folders.next().unwrap(), 1, |_| ());
-        let time = begin.elapsed().as_secs_f64() * 1e3 / STEPS as f64;
-        (trained.unwrap_or_else(|stopped| panic!("{stopped}")), time)
+        trained.unwrap_or_else(|stopped| panic!("{stopped}"))
     };
-    let (one, alone) = run(&network, &[]);
+    let one = run(&network, &[]);
     let (first, second) = (Machine::start(), Machine::start());
     let both = [first.device.clone(), second.device.clone()];
-    let (two, together) = run(&network, &both);
-    println!("{alone:.1} ms a step on one device, {together:.1} ms on two servers");
+    let two = run(&network, &both);
     same("two servers", &two, &one);
     assert_ne!(values(&two.network), values(&network));
     // With this machine as one of them, and with the network on a server.
-    same("flex and a server", &run(&network, &[second.device.clone(), Device::flex()]).0, &one);
+    same("flex and a server", &run(&network, &[second.device.clone(), Device::flex()]), &one);
     let there = network.clone().fork(&first.device);
-    same("the network on a server", &run(&there, &both).0, &one);
+    same("the network on a server", &run(&there, &both), &one);
     #[cfg(feature = "ndarray")]
     #[allow(deprecated)]
-    same("flex and ndarray", &run(&network, &[Device::flex(), Device::ndarray()]).0, &one);
+    same("flex and ndarray", &run(&network, &[Device::flex(), Device::ndarray()]), &one);
+
+    let time = |devices: &[Device]| {
+        let (folder, begin) = (tempfile::tempdir().unwrap(), Instant::now());
+        train(network.clone(), devices, folder.path(), STEPS, |_| ()).unwrap();
+        begin.elapsed().as_secs_f64() * 1e3 / STEPS as f64
+    };
+    println!("{:.1} ms a step on one device, {:.1} ms on two servers", time(&[]), time(&both));
+}
+
+/// 17.6 million weights: more than go into one message.
+#[test]
+fn a_large_network_goes_over_in_pieces() {
+    const WIDTH: usize = 4200;
+    let machine = Machine::start();
+    let network: Linear = LinearConfig::new(WIDTH, WIDTH).init(&Device::flex().autodiff());
+    let weights = |network: &Linear| {
+        network.weight.val().into_data().try_into_vec::<f32>().expect("f32 weights")
+    };
+    let run = |devices: &[Device]| {
+        let training = Training { steps: 1, ema_decay: 0.9, seed: 5 };
+        let loss = |network: &Linear, noise: &mut StepNoise| {
+            let x: Tensor<2> = noise.draw([2, WIDTH], &network.devices()[0]);
+            Ok(network.forward(x).square().sum())
+        };
+        let trained =
+            training.on(devices).run(network.clone(), SgdConfig::new().init(), 1e-2, loss);
+        weights(&trained.unwrap_or_else(|stopped| panic!("{stopped}")).network)
+    };
+    let (there, here, before) =
+        (run(std::slice::from_ref(&machine.device)), run(&[]), weights(&network));
+    let farthest =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let (error, change) = (farthest(&there, &here), farthest(&here, &before));
+    println!("weights to {error:.1e} of a change of {change:.1e}");
+    assert!(change > 1e-3 && error < 1e-4 * change, "{error} of {change}");
 }
 
 /// The second machine is killed after a step, and then at any time within one.
