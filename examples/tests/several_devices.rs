@@ -1,6 +1,6 @@
 //! Training on several machines: two servers of this one, in processes of their own.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -27,7 +27,7 @@ fn a_machine_serves_its_device() {
     }
     // It ends with the test that started it, whatever becomes of that.
     std::thread::spawn(|| {
-        let _ = std::io::stdin().read(&mut [0]);
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);
     });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -208,7 +208,7 @@ impl<D: Decay + Clone> Training<D> {
             let (state, losses) = keep.start(state)?;
             trained.losses = losses;
             let replicas = Replicas::new(&state.network, devices, &read).await?;
-            self.steps(&mut trained, state, replicas, loss, report, read, keep).await
+            self.steps(&mut trained, (state, replicas), loss, report, read, keep).await
         };
         match run.await {
             Ok(()) => Ok(trained),
@@ -221,8 +221,7 @@ impl<D: Decay + Clone> Training<D> {
     async fn steps<M: Module>(
         &self,
         trained: &mut Trained<M>,
-        mut state: State<M, D>,
-        mut replicas: Replicas<M>,
+        (mut state, mut replicas): (State<M, D>, Replicas<M>),
         mut loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         mut report: impl FnMut(Progress),
         read: impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
