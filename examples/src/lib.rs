@@ -39,6 +39,9 @@ mod guides {
     struct FineTuning;
     #[doc = include_str!("../../docs/few-steps.md")]
     struct FewSteps;
+    #[cfg(feature = "remote")]
+    #[doc = include_str!("../../docs/several-devices.md")]
+    struct SeveralDevices;
     #[doc = include_str!("../../docs/pretrained-models.md")]
     struct PretrainedModels;
     #[doc = include_str!("../../docs/writing-your-own-scheduler.md")]

@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use burn::data::dataloader::DataLoader;
 use burn::data::dataset::DatasetError;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::optim::AdamWConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::{AdamWConfig, SgdConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::{
-    InferenceStep, Interrupter, Learner, LearningResult, MetricEarlyStoppingStrategy,
-    StoppingCondition, SupervisedTraining, TrainOutput, TrainStep,
+    ExecutionStrategy, InferenceStep, Interrupter, Learner, LearningResult,
+    MetricEarlyStoppingStrategy, MultiDeviceOptim, RegressionOutput, StoppingCondition,
+    SupervisedTraining, TrainOutput, TrainStep,
 };
 use ddm_denoiser::X0Prediction;
 use ddm_learner::{LossInTimes, Resumable, StepOutput, Steps};
@@ -292,6 +293,53 @@ fn logged(folder: &Path, name: &str) -> Vec<(f64, f64)> {
         None => (0.0, 0.0), // N/A: no sample in the bin
     };
     text.lines().filter(|line| !line.ends_with("final")).map(pair).collect()
+}
+
+/// A network whose gradient is 1.
+#[derive(Module, Debug)]
+struct Slope {
+    weight: Param<Tensor<1>>,
+}
+
+impl TrainStep for Slope {
+    type Input = Batch;
+    type Output = RegressionOutput;
+
+    fn step(&self, (x0, _): Batch) -> TrainOutput<RegressionOutput> {
+        let loss = self.weight.val();
+        TrainOutput::new(self, loss.backward(), RegressionOutput::new(loss, x0.clone(), x0))
+    }
+}
+
+impl InferenceStep for Slope {
+    type Input = Batch;
+    type Output = RegressionOutput;
+
+    fn step(&self, (x0, _): Batch) -> RegressionOutput {
+        RegressionOutput::new(self.weight.val(), x0.clone(), x0)
+    }
+}
+
+/// Which docs/several-devices.md says: burn adds the gradients of devices.
+#[test]
+fn steps_are_data_of_burns_strategy_for_several_devices() {
+    let _turn = turn();
+    let (folder, device) = (tempfile::tempdir().unwrap(), Device::flex().autodiff());
+    let steps = Steps::new(1, 6, &device, |noise, device| Ok(batch(noise, device)));
+    let valid = Steps::new(2, 1, &Device::flex(), |noise, device| Ok(batch(noise, device)));
+    let devices = vec![device.clone(), device.clone()];
+    let strategy = ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice);
+    let slope = Slope { weight: Param::from_tensor(Tensor::zeros([1], &device)) };
+    let result = SupervisedTraining::new(folder.path(), steps.into(), valid.repeating().into())
+        .num_epochs(1)
+        .metrics((LossMetric::new(),))
+        .with_application_logger(None)
+        .with_training_strategy(strategy.into())
+        .launch(Learner::new(slope, SgdConfig::new().init(), 0.1));
+    assert!(result.error.is_none(), "{:?}", result.error);
+    // Three steps of two devices.
+    let weight: f32 = result.model.weight.val().inner().into_scalar();
+    assert!((weight + 0.6).abs() < 1e-6, "{weight}");
 }
 
 /// The steps of a loader, by the first number of each batch.

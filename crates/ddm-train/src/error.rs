@@ -90,6 +90,19 @@ pub enum TrainError {
         /// The reason, which names the item.
         reason: String,
     },
+    /// A device that failed, such as one of a machine that is down, in a training on several.
+    #[error(
+        "device {device} failed in step {step}: {reason}; start it again or leave it out, and continue \
+         from the last checkpoint"
+    )]
+    Device {
+        /// Which of the devices, as burn calls it.
+        device: String,
+        /// The step, counted from 1; 0 before the first.
+        step: usize,
+        /// The message of the device.
+        reason: String,
+    },
     /// A failure to read a value from the device.
     #[error("the loss cannot be read from the device: {reason}")]
     Read {

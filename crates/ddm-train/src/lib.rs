@@ -14,7 +14,8 @@
 //! * [`ConditionDropout`] prepares a network for classifier-free guidance;
 //! * [`ProgressiveDistillation`], [`Consistency`] and [`MeanFlow`] train networks that sample in one to
 //!   four steps;
-//! * [`Training`] is a plain training loop; in a folder of [`Checkpoints`] it survives any interruption.
+//! * [`Training`] is a plain training loop; in a folder of [`Checkpoints`] it survives any interruption;
+//!   [`DataParallel`] is the same loop on several devices.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -32,12 +33,14 @@
 //! ```
 
 mod checkpoint;
+mod data_parallel;
 mod distillation;
 mod dropout;
 mod ema;
 mod epsilon;
 mod error;
 mod example;
+mod flat;
 mod hybrid;
 mod keep;
 mod loss_by_time;
@@ -47,6 +50,7 @@ mod narrow;
 mod objective;
 mod output_distillation;
 mod pairing;
+mod replicas;
 mod sample_losses;
 mod self_conditioning;
 mod state;
@@ -58,6 +62,7 @@ mod uncertainty;
 mod weighting;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint, Snapshot};
+pub use data_parallel::DataParallel;
 pub use distillation::{
     Consistency, ConsistencyExample, Discretization, DoublingSteps, FixedSteps, LevelPair,
     MeanFlow, MeanFlowExample, ProgressiveDistillation, ShrinkingGap,

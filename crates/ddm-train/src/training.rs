@@ -1,17 +1,15 @@
 //! A plain training loop.
 
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-
 use burn::module::{Module, ModuleDisplay};
+use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use ddm_schedule::Invalid;
 
-use crate::keep::{InFolder, Keep, Nowhere};
+use crate::keep::Keep;
+use crate::replicas::Replicas;
 use crate::state::State;
-use crate::{Checkpoints, Decay, Ema, StepNoise, Stopped, TrainError};
+use crate::{Checkpoints, DataParallel, Decay, Ema, StepNoise, Stopped, TrainError};
 
 /// A plain training loop: draw, loss, backward, optimizer step, moving average.
 ///
@@ -74,6 +72,13 @@ pub struct Progress {
     pub loss: f64,
 }
 
+impl<D> Training<D> {
+    /// Returns the training on several devices, each of which computes its part of the batch.
+    pub fn on<'a>(&'a self, devices: &'a [Device]) -> DataParallel<'a, D> {
+        DataParallel { training: self, devices }
+    }
+}
+
 impl<D: Decay + Clone> Training<D> {
     /// The number of steps between two readings of the loss.
     const REPORT_EVERY: usize = 10;
@@ -108,9 +113,7 @@ impl<D: Decay + Clone> Training<D> {
         loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
-        let read = async |tensor: Tensor<1>| values(tensor.try_into_data());
-        let rate = learning_rate.into();
-        at_once(self.train(network, optimizer, rate, loss, report, read, Nowhere))
+        self.on(&[]).run_with(network, optimizer, learning_rate, loss, report)
     }
 
     /// Trains as [`run_with`](Self::run_with), for targets that cannot wait for the device, such as
@@ -127,9 +130,7 @@ impl<D: Decay + Clone> Training<D> {
         loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
-        let read = async |tensor: Tensor<1>| values(tensor.into_data_async().await);
-        let rate = learning_rate.into();
-        self.train(network, optimizer, rate, loss, report, read, Nowhere).await
+        self.on(&[]).run_async(network, optimizer, learning_rate, loss, report).await
     }
 
     /// Trains as [`run_with`](Self::run_with), from the last checkpoint of a folder on, and saves
@@ -183,25 +184,19 @@ impl<D: Decay + Clone> Training<D> {
         loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
-        let read = async |tensor: Tensor<1>| values(tensor.try_into_data());
-        let (keep, rate) =
-            (InFolder { checkpoints, seed: self.seed, steps: self.steps }, learning_rate.into());
-        let run = at_once(self.train(network, optimizer, rate, loss, report, read, keep));
-        run.map_err(|stopped| {
-            let last = checkpoints.last().ok().flatten();
-            Stopped { checkpoint: last.map(|last| last.directory().to_owned()), ..stopped }
-        })
+        self.on(&[]).resume(checkpoints, network, optimizer, learning_rate, loss, report)
     }
 
     #[expect(clippy::too_many_arguments, reason = "those of `run_async`, and where to keep states")]
-    async fn train<M: Module>(
+    pub(crate) async fn train<M: Module>(
         &self,
+        devices: &[Device],
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: ModuleLrScheduler,
         loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         report: impl FnMut(Progress),
-        read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
+        read: impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
         keep: impl Keep<M, D>,
     ) -> Result<Trained<M>, Stopped<M>> {
         let mut trained = Trained { average: network.valid(), network, losses: Vec::new() };
@@ -212,7 +207,8 @@ impl<D: Decay + Clone> Training<D> {
             let state = State { step: 0, network, ema, optimizer, learning_rate };
             let (state, losses) = keep.start(state)?;
             trained.losses = losses;
-            self.steps(&mut trained, state, loss, report, read, keep).await
+            let replicas = Replicas::new(&state.network, devices, &read).await?;
+            self.steps(&mut trained, (state, replicas), loss, report, read, keep).await
         };
         match run.await {
             Ok(()) => Ok(trained),
@@ -225,33 +221,33 @@ impl<D: Decay + Clone> Training<D> {
     async fn steps<M: Module>(
         &self,
         trained: &mut Trained<M>,
-        mut state: State<M, D>,
+        (mut state, mut replicas): (State<M, D>, Replicas<M>),
         mut loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
         mut report: impl FnMut(Progress),
-        read: impl AsyncFn(Tensor<1>) -> Result<Vec<f64>, TrainError>,
+        read: impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
         keep: impl Keep<M, D>,
     ) -> Result<(), TrainError> {
-        let (steps, devices) = (self.steps, state.network.devices());
+        let (steps, seed) = (self.steps, self.seed);
         let mut unread = Vec::new();
         (trained.network, trained.average) = (state.network.clone(), state.ema.average().clone());
         while state.step < steps {
             let step = state.step + 1;
-            let loss_of_step = loss(&state.network, &mut self.noise(step, &devices))?;
-            let gradients = GradientsParams::from_grads(backward(&loss_of_step), &state.network);
+            let (loss_of_step, gradients) =
+                replicas.gradients(&state.network, (seed, step), &mut loss, &read).await?;
             let rate = state.learning_rate.step();
             state.network = state.optimizer.step(rate, state.network, gradients);
             state.ema.update(&state.network)?;
             state.step = step;
-            unread.push(loss_of_step.inner().mean());
+            unread.push(loss_of_step);
             if !step.is_multiple_of(Self::REPORT_EVERY) && step != steps && !keep.is_due(step) {
                 continue;
             }
-            let losses = read(Tensor::cat(std::mem::take(&mut unread), 0)).await?;
+            let losses = values(read(Tensor::cat(std::mem::take(&mut unread), 0)).await)?;
             if let Some(at) = losses.iter().position(|loss| !loss.is_finite()) {
                 // Repeat the draws with the weights of the last report, to detect bad data.
                 let (step, found) = (step + 1 + at - losses.len(), losses[at]);
-                let again = loss(&trained.network, &mut self.noise(step, &devices))?;
-                let again = read(again.inner().mean()).await?;
+                let again =
+                    replicas.losses(&trained.network, (seed, step), &mut loss, &read).await?;
                 return Err(match again.iter().all(|loss| loss.is_finite()) {
                     true => TrainError::Diverged { step, loss: found, times: Vec::new() },
                     false => TrainError::Data { step, loss: found },
@@ -268,22 +264,6 @@ impl<D: Decay + Clone> Training<D> {
         }
         Ok(())
     }
-
-    /// Returns the noise of a step, and seeds the devices.
-    fn noise(&self, step: usize, devices: &[Device]) -> StepNoise {
-        let noise = StepNoise::new(self.seed, step);
-        noise.seed_devices(devices);
-        noise
-    }
-}
-
-/// Returns the gradients of a loss.
-fn backward(loss: &Tensor<1>) -> Gradients {
-    #[cfg(feature = "kernels")]
-    if ddm_kernels::burn::is_on_flex(loss) {
-        return ddm_kernels::pass(|| loss.backward());
-    }
-    loss.backward()
 }
 
 pub(crate) fn values<E: std::fmt::Display>(
@@ -291,12 +271,4 @@ pub(crate) fn values<E: std::fmt::Display>(
 ) -> Result<Vec<f64>, TrainError> {
     let data = data.map_err(|error| TrainError::Read { reason: error.to_string() })?;
     Ok(data.iter::<f64>().collect())
-}
-
-/// Returns the value of a future that never waits.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("the synchronous reader is ready at once"),
-    }
 }
