@@ -173,7 +173,7 @@ fn the_exact_consistency_function_is_a_fixed_point() {
     }
 }
 
-/// The two conventions of V on the straight path: the identity at the data holds for all of them.
+/// At the least noise f is the identity, whatever the network returns.
 #[test]
 fn the_boundary_condition_is_exact() {
     let (x0, edm) = (data(8, 6), Edm::default());
