@@ -15,8 +15,8 @@ use ddm_core::prelude::*;
 use ddm_core::samplers::Lcm;
 use ddm_core::schedule::Levels;
 use ddm_core::train::{Consistency, ShrinkingGap, TrainError};
-use ddm_examples::clothes::{CLASSES, ClothesClassifier, some};
-use ddm_examples::labelled::{LabelledImages, labels};
+use ddm_examples::clothes::{CLASSES, ClothesClassifier, drawn, some};
+use ddm_examples::labelled::LabelledImages;
 use ddm_examples::output::{create_folder, write_png};
 use ddm_examples::pictures::{Images, grid};
 use ddm_examples::progress::training_bar;
@@ -30,8 +30,6 @@ use crate::{Args, FEW};
 const BATCH: usize = 64;
 /// Real images that samples are compared with.
 const REAL: usize = 5_000;
-/// Samples drawn at a time.
-const AT_ONCE: usize = 250;
 /// The shape of a batch of images.
 const SHAPE: [usize; 4] = [BATCH, 1, 28, 28];
 
@@ -58,26 +56,18 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     add("test images", None, &test, None)?;
 
     let schedule = Cosine::default();
-    let draw =
-        |network: &UNet, levels: Levels, lcm: bool| -> Result<LabelledImages, Box<dyn Error>> {
-            let network = network.clone().prepare(SHAPE)?;
-            let mut images = Vec::new();
-            let wanted = labels((0..count).map(|i| (i % CLASSES) as i32), device);
-            for first in (0..count).step_by(AT_ONCE) {
-                let batch = AT_ONCE.min(count - first);
-                let model =
-                    Conditioned::new(&network, wanted.clone().narrow(0, first, batch).into());
-                let model = Clipped::new(Model::new(model, VPrediction), -1.0, 1.0)?;
-                let noise = HostNoise::new(args.seed).starting_at(first as u64);
-                let run = Sampling::new(model, &schedule).levels(levels.clone()).noise(noise);
-                let shape = [batch, 1, 28, 28];
-                images.push(match lcm {
-                    true => run.sampler(Lcm::default()).sample(shape, device)?,
-                    false => run.sample(shape, device)?,
-                });
-            }
-            Ok(LabelledImages { images: Tensor::cat(images, 0).clamp(-1.0, 1.0), labels: wanted })
-        };
+    let draw = |network: &UNet, levels: Levels, lcm: bool| {
+        let network = network.clone().prepare(SHAPE)?;
+        drawn(count, args.seed, device, |wanted, noise, shape| {
+            let model = Model::new(Conditioned::new(&network, wanted.into()), VPrediction);
+            let model = Clipped::new(model, -1.0, 1.0)?;
+            let run = Sampling::new(model, &schedule).levels(levels.clone()).noise(noise);
+            Ok(match lcm {
+                true => run.sampler(Lcm::default()).sample(shape, device)?,
+                false => run.sample(shape, device)?,
+            })
+        })
+    };
     for steps in [1, 2, 4, 20, 50] {
         let samples = draw(&teacher, Trailing.levels(&schedule, steps)?, false)?;
         add("teacher", Some(steps), &samples, None)?;
@@ -87,19 +77,19 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     let order = Order::new(clothes.len(), BATCH.min(clothes.len()), args.seed + 1)?;
     let loader = Loader::new(clothes, order)?;
     let batch = |noise: &StepNoise| -> Result<(Tensor<4>, Tensor<1, Int>), TrainError> {
-        let batch = loader.batch(noise.number() as u64 - 1).map_err(TrainError::batch)?;
+        let batch = loader.batch(noise.batch_number()).map_err(TrainError::batch)?;
         let images = batch.data(&taped).map_err(TrainError::batch)?;
         Ok((images, batch.labels(CLASSES, &taped).map_err(TrainError::batch)?))
     };
 
     let clock = Instant::now();
     let students = halve(&teacher, &schedule, args.first.unwrap_or(16), |halving, teacher| {
-        let asked = teacher.clone().prepare(SHAPE)?;
+        let prepared = teacher.clone().prepare(SHAPE)?;
         train(teacher.clone().train(), steps.div_ceil(2), 5e-4, args.seed, |network, noise| {
             let (images, labels) = batch(noise)?;
-            let asked = Conditioned::new(&asked, labels.clone().inner().into());
-            let asked = Clipped::new(Model::new(asked, VPrediction), -1.0, 1.0)?;
-            let example = halving.draw(&asked, images, noise)?;
+            let model = Conditioned::new(&prepared, labels.clone().inner().into());
+            let teacher = Clipped::new(Model::new(model, VPrediction), -1.0, 1.0)?;
+            let example = halving.draw(&teacher, images, noise)?;
             example.loss(network.predict_with(
                 example.x_t.clone(),
                 example.t.clone(),

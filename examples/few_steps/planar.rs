@@ -132,7 +132,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
         add("consistency distillation", Some(steps), lcm(&student, steps)?, seconds)?;
     }
 
-    // The teacher is tuned: no teacher is asked. The data has twice the std that the defaults are for.
+    // The teacher itself is tuned, and has no teacher. The data has twice the std that the defaults are for.
     let clock = Instant::now();
     let gap = ShrinkingGap::new((steps / 8).max(1))?.log_normal(-0.4, 2.0)?;
     let tuning = Consistency::new(&schedule, VPrediction, gap)?;

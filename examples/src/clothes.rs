@@ -11,7 +11,7 @@ use crate::labelled::LabelledImages;
 
 pub use batches::ClothesBatches;
 pub use classifier::ClothesClassifier;
-pub use drawing::Drawing;
+pub use drawing::{Drawing, drawn};
 
 /// The number of kinds of clothes.
 pub const CLASSES: usize = 10;

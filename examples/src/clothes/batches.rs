@@ -41,7 +41,7 @@ impl ClothesBatches {
         network: &UNet,
         noise: &mut StepNoise,
     ) -> Result<SampleLosses, TrainError> {
-        let batch = self.loader.batch(noise.number() as u64 - 1).map_err(TrainError::batch)?;
+        let batch = self.loader.batch(noise.batch_number()).map_err(TrainError::batch)?;
         let images = batch.data::<4>(&self.device).map_err(TrainError::batch)?;
         let labels = batch.labels(CLASSES, &self.device).map_err(TrainError::batch)?;
         let null = network.null_classes(images.dims()[0], &self.device);

@@ -40,19 +40,34 @@ impl Drawing {
     ) -> Result<LabelledImages, Box<dyn Error>> {
         let levels = Trailing.levels(schedule, self.steps)?;
         let network = network.clone().prepare([AT_ONCE, 1, 28, 28])?;
-        let wanted = labels((0..self.count).map(|i| (i % CLASSES) as i32), device);
-        let mut images = Vec::new();
-        for first in (0..self.count).step_by(AT_ONCE) {
-            let batch = AT_ONCE.min(self.count - first);
-            let wanted = wanted.clone().narrow(0, first, batch);
-            let null = labels((0..batch).map(|_| CLASSES as i32), device);
+        drawn(self.count, self.seed, device, |wanted, noise, shape| {
+            let null = labels((0..shape[0]).map(|_| CLASSES as i32), device);
             let model = Model::new(&network, parameterization.clone());
             let model = ClassifierFree::new(model, wanted.into(), null.into(), self.guidance)?;
             let run = Sampling::new(Clipped::new(model, -1.0, 1.0)?, schedule);
             let run = run.sampler(DpmSolverPp::default()).levels(levels.clone());
-            let noise = HostNoise::new(self.seed).starting_at(first as u64);
-            images.push(run.noise(noise).sample([batch, 1, 28, 28], device)?);
-        }
-        Ok(LabelledImages { images: Tensor::cat(images, 0).clamp(-1.0, 1.0), labels: wanted })
+            Ok(run.noise(noise).sample(shape, device)?)
+        })
     }
+}
+
+/// Draws clothes of all kinds in turn, some at a time: `draw` gets their labels, their noise and their shape.
+///
+/// # Errors
+///
+/// Returns the errors of `draw`.
+pub fn drawn(
+    count: usize,
+    seed: u64,
+    device: &Device,
+    draw: impl Fn(Tensor<1, Int>, HostNoise, [usize; 4]) -> Result<Tensor<4>, Box<dyn Error>>,
+) -> Result<LabelledImages, Box<dyn Error>> {
+    let wanted = labels((0..count).map(|i| (i % CLASSES) as i32), device);
+    let mut images = Vec::new();
+    for first in (0..count).step_by(AT_ONCE) {
+        let batch = AT_ONCE.min(count - first);
+        let noise = HostNoise::new(seed).starting_at(first as u64);
+        images.push(draw(wanted.clone().narrow(0, first, batch), noise, [batch, 1, 28, 28])?);
+    }
+    Ok(LabelledImages { images: Tensor::cat(images, 0).clamp(-1.0, 1.0), labels: wanted })
 }

@@ -72,7 +72,7 @@ pub struct ConsistencyExample<const D: usize> {
     /// The network's timestep there, `[batch]`.
     pub t: Tensor<1>,
     /// The input at the less noisy level, without gradients. Where that is the data, `σ = 0`, it is
-    /// `x_t`: the network is then not asked.
+    /// `x_t`: the network is not needed there.
     pub x_r: Tensor<D>,
     /// The network's timestep there.
     pub r: Tensor<1>,
