@@ -22,8 +22,8 @@ impl LevelPair {
 
 /// The rule that chooses the [`LevelPair`] of a sample, and its weight, in each training step.
 ///
-/// [`FixedSteps`] is that of consistency models, [`DoublingSteps`] that of their improved training (iCT),
-/// [`ShrinkingGap`] that of consistency tuning (ECT).
+/// [`FixedSteps`] is that of consistency models, [`DoublingSteps`](crate::DoublingSteps) that of their
+/// improved training (iCT), [`ShrinkingGap`](crate::ShrinkingGap) that of consistency tuning (ECT).
 pub trait Discretization: Send + Sync {
     /// Returns the pair for u, uniform on [0, 1), in training step `step`, counted from 1.
     fn pair(&self, u: f64, step: usize, schedule: &dyn NoiseSchedule) -> LevelPair;
