@@ -21,13 +21,16 @@ use ddm_train::SampleLosses;
 /// use ddm_train::{Objective, StepNoise, TrainError};
 ///
 /// #[derive(Module, Debug)]
-/// struct Net(Linear);
+/// struct Net {
+///     layer: Linear,
+/// }
 ///
 /// impl Net {
 ///     fn losses(&self, (x0, mut noise): (Tensor<2>, StepNoise)) -> Result<StepOutput, TrainError> {
 ///         let objective = Objective::new(Cosine::default(), X0Prediction)?;
 ///         let example = objective.draw(x0, &mut noise)?;
-///         Ok(example.sample_losses(self.0.forward(example.x_t.clone()))?.into())
+///         let prediction = self.layer.forward(example.x_t.clone());
+///         Ok(example.sample_losses(prediction)?.into())
 ///     }
 /// }
 ///
