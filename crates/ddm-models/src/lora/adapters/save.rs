@@ -27,7 +27,7 @@ impl<M: Module> Adapted<M> {
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("pytorch_lora_weights.safetensors");
     /// let unet = UNetConfig::new(1, 1).with_channels(vec![8, 16]).with_norm_groups(4);
-    /// let unet = unet.init(&Device::flex())?;
+    /// let unet = unet.with_head_size(Some(8)).init(&Device::flex())?;
     /// let adapted = LoraConfig::new(2, ["conv1"]).with_alpha(4.0).adapt(unet)?;
     /// adapted.save(Part::UNet, &path)?;
     /// let lora = Lora::open(&path)?;
