@@ -25,7 +25,7 @@ use crate::times::normal;
 /// use ddm_train::{Discretization, ShrinkingGap};
 /// let discretization = ShrinkingGap::new(1000)?; // halves the gap every 1000 steps
 /// let pair = |step| discretization.pair(0.5, step, &Edm::default());
-/// assert!(pair(1).to.sigma == 0.0 && pair(5000).to.sigma > 0.9 * pair(5000).from.sigma);
+/// assert!(pair(1).to.sigma == 0.0 && pair(5000).to.sigma > 0.8 * pair(5000).from.sigma);
 /// # Ok::<(), ddm_schedule::Invalid>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
