@@ -14,8 +14,8 @@ use crate::{FromFn, NoisePredictor};
 /// on `z_t = (1 − t) x₀ + t ε`. At r = t it is the velocity `v(z, t)`. `z` is `[batch, …]`, `r ≤ t` are
 /// `[batch]`, in [0, 1]. A module implements it, [`from_fn`](crate::from_fn) makes one of a closure
 /// `|z, r, t| …`, and [`WithInterval`] of a network with one time. Training differentiates u along t, so u
-/// should be a smooth function of time: the usual embeddings of 1000 t are not. Source: Geng et al., *Mean Flows for One-step
-/// Generative Modeling*, eq. 3, arXiv 2505.13447.
+/// should be a smooth function of time: the usual embeddings of 1000 t are not. Source: Geng et al.,
+/// *Mean Flows for One-step Generative Modeling*, eq. 3, arXiv 2505.13447.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -95,11 +95,7 @@ impl Parameterization for ConsistencyPrediction {
 
     /// Returns an error at α = 0, where the time is infinite.
     fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
-        let NoiseLevel { alpha, sigma, .. } = at;
-        if alpha > 0.0 && (sigma / alpha).is_finite() {
-            return Ok(());
-        }
-        Err(ModelError::NoSignal { alpha, sigma, parameterization: self.name() })
+        ModelError::require_signal(at, self.name())
     }
 }
 

@@ -89,11 +89,7 @@ impl Parameterization for EdmPrediction {
 
     /// Returns an error at α = 0, where c_noise is infinite.
     fn check(&self, at: NoiseLevel) -> Result<(), ModelError> {
-        let NoiseLevel { alpha, sigma, .. } = at;
-        if alpha > 0.0 && (sigma / alpha).is_finite() {
-            return Ok(());
-        }
-        Err(ModelError::NoSignal { alpha, sigma, parameterization: self.name() })
+        ModelError::require_signal(at, self.name())
     }
 }
 

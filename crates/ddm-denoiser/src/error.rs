@@ -1,6 +1,6 @@
 //! The errors of models, found before a run starts.
 
-use ddm_schedule::Invalid;
+use ddm_schedule::{Invalid, NoiseLevel};
 use thiserror::Error;
 
 /// The error of a model that does not fit the requested run.
@@ -90,6 +90,18 @@ impl ModelError {
         }
         let (found, expected) = (format!("{found:?}"), format!("the shape {wanted:?}"));
         Err(Self::Shape { what: "the shape of the prediction", found, expected })
+    }
+
+    /// Checks that σ/α is finite, for a parameterization whose time is its logarithm.
+    pub(crate) fn require_signal(
+        at: NoiseLevel,
+        parameterization: &'static str,
+    ) -> Result<(), Self> {
+        let NoiseLevel { alpha, sigma, .. } = at;
+        if alpha > 0.0 && (sigma / alpha).is_finite() {
+            return Ok(());
+        }
+        Err(Self::NoSignal { alpha, sigma, parameterization })
     }
 
     /// Checks that `what` has one entry per sample of the batch.

@@ -235,12 +235,11 @@ impl<S: NoiseSchedule, P: Parameterization, K: Discretization> Consistency<S, P,
         // At the data the input may be undefined (¼ ln σ), and counts nowhere: that of x_t is shown.
         let shown = |pair: &LevelPair| if pair.to.sigma > 0.0 { pair.to } else { pair.from };
         let at_data = |pair: &LevelPair| if pair.to.sigma > 0.0 { 1.0 } else { 0.0 };
-        let seen = |of: &dyn Fn(&LevelPair) -> f64| numbers(of);
         let input_t =
-            linear_combination_each([(seen(&|pair| kind.input_scale(pair.from)), x_t.clone())]);
+            linear_combination_each([(numbers(&|pair| kind.input_scale(pair.from)), x_t.clone())]);
         let input_r = linear_combination_each([
-            (seen(&|pair| at_data(pair) * kind.input_scale(shown(pair))), x_r.clone()),
-            (seen(&|pair| (1.0 - at_data(pair)) * kind.input_scale(pair.from)), x_t.clone()),
+            (numbers(&|pair| at_data(pair) * kind.input_scale(shown(pair))), x_r.clone()),
+            (numbers(&|pair| (1.0 - at_data(pair)) * kind.input_scale(pair.from)), x_t.clone()),
         ]);
         let t = times(&|pair| kind.time(pair.from));
         let (input_t, t) = if taped { (input_t.autodiff(), t.autodiff()) } else { (input_t, t) };
