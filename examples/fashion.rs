@@ -108,10 +108,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let loss = |network: &UNet, noise: &mut StepNoise| {
         let losses = batches.losses(&objective, network, noise)?;
         if noise.number().is_multiple_of(10) {
-            losses.require_finite(noise.number())?;
             by_time.borrow_mut().record(losses.sampled(), &losses.read()?)?;
         }
-        Ok(losses.mean())
+        Ok(losses)
     };
     let checkpoints = Checkpoints::open(args.out.join("checkpoints"))?.every(CHECKPOINT)?;
 

@@ -3,9 +3,13 @@
 
 mod devices;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BatchSize, Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
+use ddm_core::burn::module::Module;
 use ddm_core::burn::optim::{AdamWConfig, GradientsParams};
-use ddm_core::models::{load_weights, save_weights};
+use ddm_core::models::lora::{Adapted, LoraConfig};
+use ddm_core::models::{UNet, load_weights, save_weights};
 use ddm_core::prelude::*;
 
 use devices::devices;
@@ -31,7 +35,7 @@ fn on_devices(
     name: &str,
     batch: usize,
     (config, [channels, height, width]): (UNetConfig, [usize; 3]),
-    bench: impl Fn(&mut criterion::Bencher<'_>, &UNetConfig, [usize; 4], &Device),
+    bench: impl Fn(&mut Bencher<'_>, &UNetConfig, [usize; 4], &Device),
 ) {
     let mut group = c.benchmark_group(group);
     group.sample_size(10).throughput(Throughput::Elements(batch as u64));
@@ -64,22 +68,42 @@ fn forward(c: &mut Criterion) {
 
 fn training_step(c: &mut Criterion) {
     on_devices(c, "unet_training_step", "small", 64, small(), |bencher, config, shape, device| {
-        let device = device.clone().autodiff();
-        let schedule = Cosine::default();
-        let objective = Objective::new(&schedule, VPrediction).expect("v suits any schedule");
-        let x0 = Tensor::<4>::ones(shape, &device);
-        let mut noise = HostNoise::new(0);
-        let mut optimizer = AdamWConfig::new().init();
-        let mut network = Some(config.init(&device).expect("a valid configuration"));
-        bencher.iter(|| {
-            let before = network.take().expect("put back below");
-            let example = objective.draw(x0.clone(), &mut noise).expect("a valid batch");
-            let prediction = before.predict(example.x_t.clone(), example.t.clone());
-            let loss = example.loss(prediction).expect("a prediction of the batch's shape");
-            let gradients = GradientsParams::from_grads(loss.backward(), &before);
-            network = Some(optimizer.step(1e-4, before, gradients));
-            device.sync().expect("the device responds");
+        let network = config.init(&device.clone().autodiff()).expect("a valid configuration");
+        steps(bencher, network, shape, Clone::clone);
+    });
+    let attention = ["to_q", "to_k", "to_v", "to_out.0"];
+    let layers = [&attention[..], &["conv1", "conv2"]].concat();
+    for (name, layers) in [("attention", &attention[..]), ("attention_and_convolutions", &layers)] {
+        on_devices(c, "unet_lora_step", name, 64, small(), |bencher, config, shape, device| {
+            let network = config.init(&device.clone().autodiff()).expect("a valid configuration");
+            let lora = LoraConfig::new(8, layers.iter().copied());
+            let adapted = lora.adapt(network).expect("layers that the network has");
+            steps(bencher, adapted, shape, Adapted::network);
         });
+    }
+}
+
+/// Times training steps of a module, with the network that it gives.
+fn steps<M: Module>(
+    bencher: &mut Bencher<'_>,
+    module: M,
+    shape: [usize; 4],
+    network: impl Fn(&M) -> UNet,
+) {
+    let device = module.devices().remove(0);
+    let objective = Objective::new(Cosine::default(), VPrediction).expect("v suits any schedule");
+    let x0 = Tensor::<4>::ones(shape, &device);
+    let mut noise = HostNoise::new(0);
+    let mut optimizer = AdamWConfig::new().init();
+    let mut module = Some(module);
+    bencher.iter(|| {
+        let before = module.take().expect("put back below");
+        let example = objective.draw(x0.clone(), &mut noise).expect("a valid batch");
+        let prediction = network(&before).predict(example.x_t.clone(), example.t.clone());
+        let loss = example.loss(prediction).expect("a prediction of the batch's shape");
+        let gradients = GradientsParams::from_grads(loss.backward(), &before);
+        module = Some(optimizer.step(1e-4, before, gradients));
+        device.sync().expect("the device responds");
     });
 }
 

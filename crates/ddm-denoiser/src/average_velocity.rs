@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
-use crate::{FromFn, NoisePredictor};
+use crate::{ConditionalPredictor, FromFn, NoisePredictor};
 
 /// A network `u(z, r, t)`: the average velocity of the straight path's flow between two times,
 ///
@@ -81,18 +81,43 @@ impl<N: Module + ModuleDisplay> WithInterval<N> {
     pub fn into_inner(self) -> N {
         self.network
     }
+
+    /// Returns `u(z, r, t, c)` of a network with a condition. For training and sampling, bind it:
+    /// `from_fn(|z, r, t| network.average_velocity_with(z, r, t, condition.clone()))`.
+    pub fn average_velocity_with<const D: usize>(
+        &self,
+        z: Tensor<D>,
+        r: Tensor<1>,
+        t: Tensor<1>,
+        condition: N::Condition,
+    ) -> Tensor<D>
+    where
+        N: ConditionalPredictor<D>,
+    {
+        with_interval(z, r, t, |x, t| self.network.predict_with(x, t, condition))
+    }
+}
+
+/// Calls a network of one time with t − r as one more channel.
+fn with_interval<const D: usize>(
+    z: Tensor<D>,
+    r: Tensor<1>,
+    t: Tensor<1>,
+    predict: impl FnOnce(Tensor<D>, Tensor<1>) -> Tensor<D>,
+) -> Tensor<D> {
+    let (mut one, shape) = ([1; D], z.dims());
+    one[0] = shape[0];
+    let mut channel = shape;
+    channel[1] = 1;
+    let length = (t.clone() - r).cast(z.dtype()).reshape(one).expand(channel);
+    let u = predict(Tensor::cat(vec![z, length], 1), t * TIME);
+    if u.dims()[1] > shape[1] { u.narrow(1, 0, shape[1]) } else { u }
 }
 
 impl<const D: usize, N: NoisePredictor<D> + Module + ModuleDisplay> AverageVelocity<D>
     for WithInterval<N>
 {
     fn average_velocity(&self, z: Tensor<D>, r: Tensor<1>, t: Tensor<1>) -> Tensor<D> {
-        let (mut one, shape) = ([1; D], z.dims());
-        one[0] = shape[0];
-        let mut channel = shape;
-        channel[1] = 1;
-        let length = (t.clone() - r).cast(z.dtype()).reshape(one).expand(channel);
-        let u = self.network.predict(Tensor::cat(vec![z, length], 1), t * TIME);
-        if u.dims()[1] > shape[1] { u.narrow(1, 0, shape[1]) } else { u }
+        with_interval(z, r, t, |x, t| self.network.predict(x, t))
     }
 }

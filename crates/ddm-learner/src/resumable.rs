@@ -123,6 +123,7 @@ where
             return Ema::new(&learner.model(), decay.clone());
         };
         steps.seek(saved.step());
+        checkpoints.restore(&saved)?;
         Records::restore(&saved, steps.seed(), learner, decay.clone())
     }
 

@@ -9,7 +9,9 @@ use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::tensor::{Device, Tensor};
 
 use crate::keep::{InFolder, Nowhere};
-use crate::{Checkpoints, Decay, Progress, StepNoise, Stopped, TrainError, Trained, Training};
+use crate::{
+    Checkpoints, Decay, Progress, StepLoss, StepNoise, Stopped, TrainError, Trained, Training,
+};
 
 /// A [`Training`] on several devices, of this machine or of others, from [`Training::on`].
 ///
@@ -59,12 +61,12 @@ impl<D: Decay + Clone> DataParallel<'_, D> {
     ///
     /// Returns the errors of [`Training::run`], [`TrainError::Device`] if a device fails, and
     /// [`TrainError::Invalid`] if parts of the network are on several devices.
-    pub fn run<M: Module>(
+    pub fn run<M: Module, L: Into<StepLoss>>(
         &self,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
     ) -> Result<Trained<M>, Stopped<M>> {
         self.run_with(network, optimizer, learning_rate, loss, |_| ())
     }
@@ -74,12 +76,12 @@ impl<D: Decay + Clone> DataParallel<'_, D> {
     /// # Errors
     ///
     /// Returns the errors of [`run`](Self::run).
-    pub fn run_with<M: Module>(
+    pub fn run_with<M: Module, L: Into<StepLoss>>(
         &self,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read =
@@ -93,12 +95,12 @@ impl<D: Decay + Clone> DataParallel<'_, D> {
     /// # Errors
     ///
     /// Returns the errors of [`run`](Self::run).
-    pub async fn run_async<M: Module>(
+    pub async fn run_async<M: Module, L: Into<StepLoss>>(
         &self,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read = async |tensor: Tensor<1>| {
@@ -114,13 +116,13 @@ impl<D: Decay + Clone> DataParallel<'_, D> {
     /// # Errors
     ///
     /// Returns the errors of [`run`](Self::run), and those of [`Training::resume`].
-    pub fn resume<M: Module + ModuleDisplay>(
+    pub fn resume<M: Module + ModuleDisplay, L: Into<StepLoss>>(
         &self,
         checkpoints: &Checkpoints,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         let read =

@@ -43,7 +43,11 @@ pub(crate) struct InFolder<'a> {
 impl<M: Module + ModuleDisplay, D: Decay> Keep<M, D> for InFolder<'_> {
     fn start(&self, state: State<M, D>) -> Result<(State<M, D>, Losses), TrainError> {
         match self.checkpoints.last()? {
-            Some(saved) => state.restore(self.seed, &saved),
+            Some(saved) => {
+                let restored = state.restore(self.seed, &saved)?;
+                self.checkpoints.restore(&saved)?;
+                Ok(restored)
+            }
             None => Ok((state, Vec::new())),
         }
     }

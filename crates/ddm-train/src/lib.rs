@@ -55,13 +55,14 @@ mod sample_losses;
 mod self_conditioning;
 mod state;
 mod step;
+mod step_loss;
 mod stopped;
 mod times;
 mod training;
 mod uncertainty;
 mod weighting;
 
-pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint, Snapshot};
+pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, NewCheckpoint, Snapshot, Stateful};
 pub use data_parallel::DataParallel;
 pub use distillation::{
     Consistency, ConsistencyExample, Discretization, DoublingSteps, FixedSteps, LevelPair,
@@ -82,6 +83,7 @@ pub use pairing::pair;
 pub use sample_losses::SampleLosses;
 pub use self_conditioning::SelfConditioned;
 pub use step::StepNoise;
+pub use step_loss::StepLoss;
 pub use stopped::Stopped;
 pub use times::{
     CosMap, LogNormal, LogitNormal, LossHistory, Mode, Stratified, TimeSampling, UniformTime,

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use ddm_schedule::Invalid;
 
 use crate::flat::{self, Which};
-use crate::{StepNoise, TrainError};
+use crate::{SampleLosses, StepLoss, StepNoise, TrainError};
 
 /// A network on the devices that compute its gradients. All that moves between devices is read from one
 /// and written to another, so that a device that fails is an error and devices need not reach each other.
@@ -52,24 +52,29 @@ impl<M: Module> Replicas<M> {
         Ok(replicas)
     }
 
-    /// Returns the mean loss and the mean gradients of a step, on the device of the network.
-    pub(crate) async fn gradients(
+    /// Returns the mean loss of a step, on the device of the network, the losses of its samples, by part,
+    /// and the mean gradients.
+    pub(crate) async fn gradients<L: Into<StepLoss>>(
         &mut self,
         network: &M,
         at: (u64, usize),
-        loss: &mut impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: &mut impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         read: &impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
-    ) -> Result<(Tensor<1>, GradientsParams), TrainError> {
+    ) -> Result<(Tensor<1>, Vec<SampleLosses>, GradientsParams), TrainError> {
         if let [Part { copy: None, .. }] = self.parts[..] {
-            let loss = loss(network, &mut self.noise(network, at, 0))?;
+            let loss: StepLoss = loss(network, &mut self.noise(network, at, 0))?.into();
+            let (samples, loss) = (samples(&loss).collect(), loss.mean());
             let gradients = GradientsParams::from_grads(backward(&loss), network);
-            return Ok((loss.inner().mean(), gradients));
+            return Ok((loss.inner(), samples, gradients));
         }
         self.update(network, Which::Trained, at.1, read).await?;
         let (mut vectors, mut present) = (Vec::with_capacity(self.parts.len()), Vec::new());
+        let mut all_samples = Vec::new();
         for (number, part) in self.parts.iter().enumerate() {
             let network = part.copy.as_ref().unwrap_or(network);
-            let loss = loss(network, &mut self.noise(network, at, number))?;
+            let loss: StepLoss = loss(network, &mut self.noise(network, at, number))?.into();
+            all_samples.extend(samples(&loss));
+            let loss = loss.mean();
             let gradients = GradientsParams::from_grads(backward(&loss), network);
             let (vector, has) = flat::gradients(network, loss, gradients, self.dtype);
             vectors.push(vector);
@@ -94,23 +99,25 @@ impl<M: Module> Replicas<M> {
             });
         }
         let Some(sum) = sum else { unreachable!("there is a part at least") };
-        Ok(flat::loss_and_gradients(network, sum / self.parts.len() as f64, &present))
+        let sum = sum / self.parts.len() as f64;
+        let (loss, gradients) = flat::loss_and_gradients(network, sum, &present);
+        Ok((loss, all_samples, gradients))
     }
 
     /// Returns the losses of a step by part.
-    pub(crate) async fn losses(
+    pub(crate) async fn losses<L: Into<StepLoss>>(
         &mut self,
         network: &M,
         at: (u64, usize),
-        loss: &mut impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: &mut impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         read: &impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
     ) -> Result<Vec<f64>, TrainError> {
         self.update(network, Which::Trained, at.1, read).await?;
         let mut losses = Vec::with_capacity(self.parts.len());
         for (number, part) in self.parts.iter().enumerate() {
             let network = part.copy.as_ref().unwrap_or(network);
-            let loss = loss(network, &mut self.noise(network, at, number))?;
-            let data = read(loss.inner().mean()).await;
+            let loss: StepLoss = loss(network, &mut self.noise(network, at, number))?.into();
+            let data = read(loss.mean().inner()).await;
             losses.extend(data.map_err(|reason| self.failed(number, at.1, &reason))?.iter::<f64>());
         }
         Ok(losses)
@@ -184,6 +191,11 @@ async fn pieces(
         pieces.push(read(piece).await?);
     }
     Ok(pieces)
+}
+
+/// Returns the losses of the samples, if they are known, without their graph.
+fn samples(loss: &StepLoss) -> impl Iterator<Item = SampleLosses> {
+    loss.samples().cloned().map(SampleLosses::without_autodiff).into_iter()
 }
 
 /// Returns the gradients of a loss.

@@ -70,11 +70,15 @@ impl SampleLosses {
     /// Returns [`TrainError::Diverged`], and an error if the losses cannot be read.
     pub fn require_finite(&self, step: usize) -> Result<(), TrainError> {
         let losses = self.read()?;
-        let bad = |loss: &f64| !loss.is_finite();
-        let Some(&loss) = losses.iter().find(|loss| bad(loss)) else { return Ok(()) };
-        let samples = losses.iter().zip(&self.sampled);
-        let times = samples.filter(|(loss, _)| bad(loss)).map(|(_, of)| of.time).collect();
+        let Some(&loss) = losses.iter().find(|loss| !loss.is_finite()) else { return Ok(()) };
+        let times = self.times_of(&losses, |loss| !loss.is_finite());
         Err(TrainError::Diverged { step, loss, times })
+    }
+
+    /// Returns the times of the samples whose losses, given as numbers, are of a kind.
+    pub(crate) fn times_of(&self, losses: &[f64], kind: impl Fn(f64) -> bool) -> Vec<f64> {
+        let samples = losses.iter().zip(&self.sampled);
+        samples.filter(|(loss, _)| kind(**loss)).map(|(_, of)| of.time).collect()
     }
 
     /// Returns the same losses, without their graph.

@@ -9,7 +9,9 @@ use ddm_schedule::Invalid;
 use crate::keep::Keep;
 use crate::replicas::Replicas;
 use crate::state::State;
-use crate::{Checkpoints, DataParallel, Decay, Ema, StepNoise, Stopped, TrainError};
+use crate::{
+    Checkpoints, DataParallel, Decay, Ema, SampleLosses, StepLoss, StepNoise, Stopped, TrainError,
+};
 
 /// A plain training loop: draw, loss, backward, optimizer step, moving average.
 ///
@@ -83,19 +85,20 @@ impl<D: Decay + Clone> Training<D> {
     /// The number of steps between two readings of the loss.
     const REPORT_EVERY: usize = 10;
 
-    /// Trains `network`, which must be on an autodiff device. `loss` returns the loss of one step,
-    /// of shape `[1]`: it takes its batch, draws an example with the noise and calls the network.
+    /// Trains `network`, which must be on an autodiff device. `loss` returns the loss of one step, a
+    /// tensor of shape `[1]` or [`SampleLosses`]: it takes its batch, draws an example with the noise
+    /// and calls the network.
     ///
     /// # Errors
     ///
     /// Returns an error if a setting is out of range, `loss` fails, or a loss is not finite. The
     /// error contains the result so far; it converts to a [`TrainError`] by `?`.
-    pub fn run<M: Module>(
+    pub fn run<M: Module, L: Into<StepLoss>>(
         &self,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
     ) -> Result<Trained<M>, Stopped<M>> {
         self.run_with(network, optimizer, learning_rate, loss, |_| ())
     }
@@ -105,12 +108,12 @@ impl<D: Decay + Clone> Training<D> {
     /// # Errors
     ///
     /// Returns the errors of [`run`](Self::run).
-    pub fn run_with<M: Module>(
+    pub fn run_with<M: Module, L: Into<StepLoss>>(
         &self,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         self.on(&[]).run_with(network, optimizer, learning_rate, loss, report)
@@ -122,12 +125,12 @@ impl<D: Decay + Clone> Training<D> {
     /// # Errors
     ///
     /// Returns the errors of [`run`](Self::run).
-    pub async fn run_async<M: Module>(
+    pub async fn run_async<M: Module, L: Into<StepLoss>>(
         &self,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         self.on(&[]).run_async(network, optimizer, learning_rate, loss, report).await
@@ -139,7 +142,8 @@ impl<D: Decay + Clone> Training<D> {
     /// A training that was interrupted, however, and goes on is the training that was not: network,
     /// average, optimizer and learning rate continue from the checkpoint, and the noise of a step depends
     /// on the seed and the step alone. On burn's flex all its bits are the same. That holds if `loss`
-    /// draws all that it draws, batches included, from the noise, and keeps nothing from step to step.
+    /// draws all that it draws, batches included, from the noise, and what it keeps from step to step is
+    /// saved with the checkpoints ([`Checkpoints::with`]).
     ///
     /// All else is as for a new training: give a network, an optimizer and a learning rate of the same
     /// kinds, and as many steps as before or more: with fewer, what the checkpoint has is returned. A
@@ -175,26 +179,26 @@ impl<D: Decay + Clone> Training<D> {
     ///
     /// Returns the errors of [`run`](Self::run), and [`TrainError::Checkpoint`] if a checkpoint cannot be
     /// written, is of another training, or none is whole.
-    pub fn resume<M: Module + ModuleDisplay>(
+    pub fn resume<M: Module + ModuleDisplay, L: Into<StepLoss>>(
         &self,
         checkpoints: &Checkpoints,
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: impl Into<ModuleLrScheduler>,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         report: impl FnMut(Progress),
     ) -> Result<Trained<M>, Stopped<M>> {
         self.on(&[]).resume(checkpoints, network, optimizer, learning_rate, loss, report)
     }
 
     #[expect(clippy::too_many_arguments, reason = "those of `run_async`, and where to keep states")]
-    pub(crate) async fn train<M: Module>(
+    pub(crate) async fn train<M: Module, L: Into<StepLoss>>(
         &self,
         devices: &[Device],
         network: M,
         optimizer: ModuleOptimizer,
         learning_rate: ModuleLrScheduler,
-        loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         report: impl FnMut(Progress),
         read: impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
         keep: impl Keep<M, D>,
@@ -218,27 +222,28 @@ impl<D: Decay + Clone> Training<D> {
 
     /// Takes the steps that are left. `trained` is the result of the last report, when all losses were
     /// finite.
-    async fn steps<M: Module>(
+    async fn steps<M: Module, L: Into<StepLoss>>(
         &self,
         trained: &mut Trained<M>,
         (mut state, mut replicas): (State<M, D>, Replicas<M>),
-        mut loss: impl FnMut(&M, &mut StepNoise) -> Result<Tensor<1>, TrainError>,
+        mut loss: impl FnMut(&M, &mut StepNoise) -> Result<L, TrainError>,
         mut report: impl FnMut(Progress),
         read: impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
         keep: impl Keep<M, D>,
     ) -> Result<(), TrainError> {
         let (steps, seed) = (self.steps, self.seed);
-        let mut unread = Vec::new();
+        let (mut unread, mut samples) = (Vec::new(), Vec::new());
         (trained.network, trained.average) = (state.network.clone(), state.ema.average().clone());
         while state.step < steps {
             let step = state.step + 1;
-            let (loss_of_step, gradients) =
+            let (loss_of_step, samples_of_step, gradients) =
                 replicas.gradients(&state.network, (seed, step), &mut loss, &read).await?;
             let rate = state.learning_rate.step();
             state.network = state.optimizer.step(rate, state.network, gradients);
             state.ema.update(&state.network)?;
             state.step = step;
             unread.push(loss_of_step);
+            samples.push(samples_of_step);
             if !step.is_multiple_of(Self::REPORT_EVERY) && step != steps && !keep.is_due(step) {
                 continue;
             }
@@ -249,10 +254,14 @@ impl<D: Decay + Clone> Training<D> {
                 let again =
                     replicas.losses(&trained.network, (seed, step), &mut loss, &read).await?;
                 return Err(match again.iter().all(|loss| loss.is_finite()) {
-                    true => TrainError::Diverged { step, loss: found, times: Vec::new() },
+                    true => {
+                        let times = times(&samples[at], &read).await;
+                        TrainError::Diverged { step, loss: found, times }
+                    }
                     false => TrainError::Data { step, loss: found },
                 });
             }
+            samples.clear();
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;
             trained.losses.push((step, mean));
             (trained.network, trained.average) =
@@ -264,6 +273,19 @@ impl<D: Decay + Clone> Training<D> {
         }
         Ok(())
     }
+}
+
+/// Returns the times of the samples whose losses are not finite, as far as they can be read.
+async fn times(
+    samples: &[SampleLosses],
+    read: &impl AsyncFn(Tensor<1>) -> Result<TensorData, String>,
+) -> Vec<f64> {
+    let mut times = Vec::new();
+    for samples in samples {
+        let losses = values(read(samples.losses().clone()).await).unwrap_or_default();
+        times.extend(samples.times_of(&losses, |loss| !loss.is_finite()));
+    }
+    times
 }
 
 pub(crate) fn values<E: std::fmt::Display>(

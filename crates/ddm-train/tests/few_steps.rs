@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::optim::AdamWConfig;
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{Device, FloatDType, Int, Tensor};
 use ddm_denoiser::{
-    ConsistencyPrediction, EdmPrediction, EpsilonPrediction, FlowPrediction, Model, NoisePredictor,
-    Parameterization, VPrediction, WithInterval, X0Prediction, from_fn,
+    Conditioned, ConsistencyPrediction, EdmPrediction, EpsilonPrediction, FlowPrediction, Model,
+    NoisePredictor, Parameterization, VPrediction, WithInterval, X0Prediction, from_fn,
 };
 use ddm_models::MlpConfig;
 use ddm_samplers::{Ddim, HostNoise, NoiseSource, Sampling, average_flow};
@@ -377,6 +377,54 @@ fn at_equal_times_a_mean_flow_is_flow_matching() {
     assert!(
         plain.apart(1.1).is_err() && plain.half_step(0.0).is_err() && plain.power(2.0).is_err()
     );
+}
+
+/// The loss of a network with bound classes is that of the network, where they are its null class.
+#[test]
+fn a_condition_is_bound_in_a_mean_flow_and_in_consistency() {
+    let device = Device::flex().autodiff();
+    device.seed(5);
+    let mlp = |dim| {
+        let config = MlpConfig::new().with_dim(dim).with_hidden(16).with_classes(Some(3));
+        config.init(&device).unwrap()
+    };
+    let x0: Tensor<2> = HostNoise::new(1).draw([6, 2], &device);
+    let null = mlp(2).null_classes(6, &device);
+    let first: Tensor<1, Int> = Tensor::zeros([6], &device);
+    let noise = || StepNoise::new(7, 1);
+
+    let flow = MeanFlow::default();
+    let wide = WithInterval::new(mlp(3));
+    let bound = |classes: Tensor<1, Int>| {
+        let example = flow.draw(x0.clone(), &mut noise()).unwrap();
+        let (plain, inner) = (wide.valid(), classes.clone().inner());
+        let plain = from_fn(|z: Tensor<2>, r: Tensor<1>, t: Tensor<1>| {
+            plain.average_velocity_with(z, r, t, inner.clone())
+        });
+        let target = flow.target(&plain, &example).unwrap();
+        let network = from_fn(|z: Tensor<2>, r: Tensor<1>, t: Tensor<1>| {
+            wide.average_velocity_with(z, r, t, classes.clone())
+        });
+        let loss = example.loss(flow.velocity(&network, &example).unwrap(), target).unwrap();
+        assert!(loss.is_autodiff());
+        values(loss)[0]
+    };
+    let free = values(flow.loss(&wide, x0.clone(), &mut noise()).unwrap())[0];
+    assert_eq!(bound(null.clone()), free);
+    assert_ne!(bound(first.clone()), free);
+
+    let narrow = mlp(2);
+    let gap = ShrinkingGap::new(10).unwrap();
+    let tuning = Consistency::new(Cosine::default(), VPrediction, gap).unwrap();
+    let bound = |classes: Tensor<1, Int>| {
+        let example = tuning.draw(x0.clone(), &mut noise()).unwrap();
+        let target = Conditioned::new(narrow.valid(), classes.clone().inner());
+        let network = Conditioned::new(&narrow, classes);
+        values(example.compared(&network, &target).unwrap())[0]
+    };
+    let free = values(tuning.loss(&narrow, x0.clone(), &mut noise()).unwrap())[0];
+    assert_eq!(bound(null), free);
+    assert_ne!(bound(first), free);
 }
 
 /// Gradients reach the student alone, and a few steps of each method lower its loss.

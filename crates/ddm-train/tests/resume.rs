@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use burn::grad_clipping::GradientClippingConfig;
@@ -19,8 +20,8 @@ use ddm_denoiser::X0Prediction;
 use ddm_noise::{HostNoise, NoiseSource};
 use ddm_schedule::Cosine;
 use ddm_train::{
-    CheckpointError, Checkpoints, Objective, PowerDecay, StepNoise, Stopped, TrainError, Trained,
-    Training,
+    CheckpointError, Checkpoints, Ema, LossHistory, Objective, PowerDecay, StepNoise, Stopped,
+    TrainError, Trained, Training,
 };
 
 /// A network whose dropout draws from the device's generator.
@@ -49,7 +50,8 @@ impl Net {
 const STEPS: usize = 300;
 const EVERY: usize = 7;
 
-/// Trains in a folder, with an optimizer, a learning rate and an average that all have a state.
+/// Trains in a folder, with an optimizer, a learning rate, an average, a distribution of times and a second
+/// network that all have a state.
 fn train(
     folder: &Path,
     network: Net,
@@ -57,18 +59,23 @@ fn train(
     report: impl FnMut(usize),
 ) -> Result<Trained<Net>, Stopped<Net>> {
     let checkpoints = Checkpoints::open(folder).unwrap().every(EVERY).unwrap();
-    train_with(&checkpoints, network, steps, 1, report)
+    train_with(checkpoints, network, steps, 1, report)
 }
 
 fn train_with(
-    checkpoints: &Checkpoints,
+    checkpoints: Checkpoints,
     network: Net,
     steps: usize,
     seed: u64,
     mut report: impl FnMut(usize),
 ) -> Result<Trained<Net>, Stopped<Net>> {
     let device = Device::flex().autodiff();
+    let history = LossHistory::new(4).unwrap();
+    let slow = Arc::new(Mutex::new(Ema::new(&network, 0.9).unwrap()));
+    let checkpoints = checkpoints.with("history.csv", history.clone());
+    let checkpoints = checkpoints.with("slow.bpk", Arc::clone(&slow));
     let objective = Objective::new(Cosine::default(), X0Prediction).unwrap();
+    let objective = objective.time_sampling(history.clone());
     let clipping = GradientClippingConfig::Norm(1.0);
     let adam = AdamWConfig::new().with_grad_clipping(Some(clipping)).init();
     let rate = CosineAnnealingLrSchedulerConfig::new(1e-2, STEPS).init().unwrap();
@@ -76,9 +83,15 @@ fn train_with(
     let loss = |network: &Net, noise: &mut StepNoise| {
         let x0 = noise.draw([64, 2], &device) * 0.5 + 1.0;
         let example = objective.draw(x0, noise)?;
-        example.loss(network.forward(example.x_t.clone()))
+        let found = network.forward(example.x_t.clone());
+        history.record(&example, example.losses(found.clone())?)?;
+        let mut slow = slow.lock().unwrap();
+        slow.update(network)?;
+        let behind = slow.average().forward(example.x_t.clone().inner());
+        let apart = found.clone() - behind.autodiff();
+        Ok(example.loss(found)? + apart.square().mean() * 0.1)
     };
-    training.resume(checkpoints, network, adam, rate, loss, |at| report(at.step))
+    training.resume(&checkpoints, network, adam, rate, loss, |at| report(at.step))
 }
 
 /// Returns all that the last checkpoint has: of its records the tensors and numbers by their names, since
@@ -329,7 +342,7 @@ fn another_training_does_not_continue() {
     assert_eq!(file, "network.bpk");
     assert!(other.to_string().contains("last checkpoint is"), "{other}");
     let checkpoints = Checkpoints::open(folder.path()).unwrap().every(EVERY).unwrap();
-    let seed = train_with(&checkpoints, Net::new(8), 21, 2, |_| ()).unwrap_err();
+    let seed = train_with(checkpoints, Net::new(8), 21, 2, |_| ()).unwrap_err();
     assert!(
         matches!(
             seed.error,
@@ -337,6 +350,12 @@ fn another_training_does_not_continue() {
         ),
         "{seed}"
     );
+    // A history of other bins.
+    let checkpoints = Checkpoints::open(folder.path()).unwrap();
+    let saved = checkpoints.last().unwrap().unwrap();
+    let checkpoints = checkpoints.with("history.csv", LossHistory::new(5).unwrap());
+    let bins = checkpoints.restore(&saved).unwrap_err().to_string();
+    assert!(bins.contains("history.csv") && bins.contains("it has 4 bins"), "{bins}");
     // A loop that does not look for the last checkpoint cannot hide it.
     let early = checkpoints.save(7, |_| Ok::<_, CheckpointError>(())).unwrap_err();
     assert!(matches!(early, CheckpointError::NotLater { step: 7, last: 14, .. }), "{early}");

@@ -112,6 +112,35 @@ fn a_training_that_diverges_leaves_what_was_good() {
     assert!(off < 1.0, "{off}");
 }
 
+/// With the losses of the samples, the error has the times of those that are not finite.
+#[test]
+fn a_training_that_diverges_names_the_times() {
+    let device = Device::flex().autodiff();
+    let network: Linear = LinearConfig::new(1, 1).init(&device);
+    let training = Training { steps: 100, ema_decay: 0.9, seed: 3 };
+    let objective = Objective::new(Cosine::default(), VPrediction).unwrap();
+    let (mut calls, mut late) = (0, Vec::new());
+    let stopped = training.run(network, SgdConfig::new().init(), 0.05, |network, noise| {
+        calls += 1;
+        let example = objective.draw(Tensor::<2>::ones([16, 1], &device), noise)?;
+        let times = example.sampled.iter().map(|of| of.time);
+        // In call 24 alone, all samples later than 0.7 explode.
+        let bad = |time: f64| if calls == 24 && time > 0.7 { f32::INFINITY } else { 1.0 };
+        let factors: Vec<f32> = times.clone().map(bad).collect();
+        if calls == 24 {
+            late = times.filter(|time| *time > 0.7).collect();
+        }
+        let factors = Tensor::<1>::from_floats(&factors[..], &device).unsqueeze_dim(1);
+        example.sample_losses(network.forward(example.x_t.clone()) * factors)
+    });
+    let stopped = stopped.unwrap_err();
+    let TrainError::Diverged { step: 24, times, .. } = &stopped.error else {
+        panic!("{stopped}");
+    };
+    assert!(!late.is_empty() && *times == late, "{times:?}, not {late:?}");
+    assert!(stopped.to_string().contains(" samples at times 0.7"), "{stopped}");
+}
+
 /// `?` works where the caller has an error of his own.
 #[test]
 fn stopped_converts_to_other_errors() {

@@ -4,6 +4,7 @@ mod error;
 mod files;
 mod manifest;
 mod snapshot;
+mod stateful;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -16,6 +17,7 @@ use files::sync_directory;
 pub use files::{Checkpoint, NewCheckpoint};
 use manifest::Manifest;
 pub use snapshot::Snapshot;
+pub use stateful::Stateful;
 
 /// A folder of checkpoints, each of them whole or not there.
 ///
@@ -51,6 +53,8 @@ pub struct Checkpoints {
     directory: PathBuf,
     every: usize,
     keep: usize,
+    /// What is saved with each, by file name.
+    states: Vec<(String, Box<dyn Stateful>)>,
     /// The lock ends with the process, however it ends.
     lock: File,
 }
@@ -82,7 +86,7 @@ impl Checkpoints {
                 return Err(CheckpointError::io("lock", &path)(error));
             }
         }
-        let checkpoints = Self { directory, every: 1000, keep: 2, lock };
+        let checkpoints = Self { directory, every: 1000, keep: 2, states: Vec::new(), lock };
         checkpoints.clear_remains()?;
         Ok(checkpoints)
     }
@@ -107,6 +111,30 @@ impl Checkpoints {
         Invalid::require(count > 1, "checkpoints to keep", count as f64, "at least 2")?;
         self.keep = count;
         Ok(self)
+    }
+
+    /// Adds what a loss function keeps from step to step, to be saved in a file of this name and restored when
+    /// the training continues.
+    ///
+    /// # Panics
+    ///
+    /// [`save`](Self::save) panics if the name is not a plain file name, or is taken.
+    #[must_use]
+    pub fn with(mut self, name: &str, state: impl Stateful + 'static) -> Self {
+        self.states.push((name.to_owned(), Box::new(state)));
+        self
+    }
+
+    /// Restores the states that were added by [`with`](Self::with) from a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the checkpoint has not all of them, or one does not fit.
+    pub fn restore(&self, saved: &Checkpoint) -> Result<(), CheckpointError> {
+        for (name, state) in &self.states {
+            state.restore(saved.read(name)?).map_err(|error| saved.misfit(name, error))?;
+        }
+        Ok(())
     }
 
     /// Returns the folder.
@@ -141,6 +169,10 @@ impl Checkpoints {
         let written =
             NewCheckpoint::create(beside.clone(), step).map_err(E::from).and_then(|mut new| {
                 write(&mut new)?;
+                for (name, state) in &self.states {
+                    let state = state.state().map_err(|error| new.unwritable(name, error))?;
+                    new.write(name, &state)?;
+                }
                 Ok(new.finish()?)
             });
         if let Err(error) = written {

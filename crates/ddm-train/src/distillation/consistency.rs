@@ -2,12 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use ddm_denoiser::{
-    Denoiser, ModelError, NoisePredictor, Parameterization, column, linear_combination_each,
-};
+use ddm_denoiser::{Denoiser, ModelError, NoisePredictor, Parameterization};
 use ddm_noise::NoiseSource;
 use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
+use super::consistency_example::ConsistencyExample;
 use super::discretization::{Discretization, LevelPair};
 use super::distance::Distance;
 use super::teacher::{ddim, heun, noisy};
@@ -48,7 +47,7 @@ use crate::{StepNoise, TrainError};
 /// let ict = Consistency::new(Edm::default(), ConsistencyPrediction::default(), levels)?;
 /// let x0 = Tensor::<2>::zeros([16, 2], &Device::flex());
 /// let example = ict.draw(x0, &mut StepNoise::new(0, 1))?;
-/// // Here network.valid().predict(example.x_r, example.r) and network.predict(example.x_t, example.t)
+/// // With a network: example.compared(&network, &network.valid())
 /// let target = example.target(example.x_r.clone())?;
 /// let loss = example.loss(example.x_t.clone(), target)?;
 /// assert_eq!(loss.dims(), [1]);
@@ -61,28 +60,6 @@ pub struct Consistency<S, P, K> {
     discretization: K,
     distance: Distance,
     second_order: bool,
-}
-
-/// Two neighbouring points of a path, for a batch.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ConsistencyExample<const D: usize> {
-    /// The input of the network at the noisier level, scaled by the preconditioning if any.
-    pub x_t: Tensor<D>,
-    /// The network's timestep there, `[batch]`.
-    pub t: Tensor<1>,
-    /// The input at the less noisy level, without gradients. Where that is the data, `σ = 0`, it is
-    /// `x_t`: the network is not needed there.
-    pub x_r: Tensor<D>,
-    /// The network's timestep there.
-    pub r: Tensor<1>,
-    /// The levels of each sample.
-    pub pairs: Vec<LevelPair>,
-    /// a x of `f = a x + b F`, and b, at both levels.
-    upper: (Tensor<D>, Tensor<D>),
-    lower: (Tensor<D>, Tensor<D>),
-    weight: Tensor<1>,
-    distance: Distance,
 }
 
 impl<S: NoiseSchedule, P: Parameterization, K: Discretization> Consistency<S, P, K> {
@@ -225,93 +202,9 @@ impl<S: NoiseSchedule, P: Parameterization, K: Discretization> Consistency<S, P,
         let (from, to): (Vec<_>, Vec<_>) = pairs.iter().map(|pair| (pair.from, pair.to)).unzip();
         let x_t = noisy(&x0, &epsilon, &from);
         let x_r = second(&x0, &epsilon, x_t.clone(), &from, &to)?;
-
-        let numbers =
-            |of: &dyn Fn(&LevelPair) -> f64| -> Vec<f64> { pairs.iter().map(of).collect() };
-        let times = |of: &dyn Fn(&LevelPair) -> f64| -> Tensor<1> {
-            column(&x0, numbers(of)).reshape([pairs.len()])
-        };
+        let weights = pairs.iter().map(|pair| self.discretization.weight(pair)).collect();
         let kind = &self.parameterization;
-        // At the data the input may be undefined (¼ ln σ), and counts nowhere: that of x_t is shown.
-        let shown = |pair: &LevelPair| if pair.to.sigma > 0.0 { pair.to } else { pair.from };
-        let at_data = |pair: &LevelPair| if pair.to.sigma > 0.0 { 1.0 } else { 0.0 };
-        let input_t =
-            linear_combination_each([(numbers(&|pair| kind.input_scale(pair.from)), x_t.clone())]);
-        let input_r = linear_combination_each([
-            (numbers(&|pair| at_data(pair) * kind.input_scale(shown(pair))), x_r.clone()),
-            (numbers(&|pair| (1.0 - at_data(pair)) * kind.input_scale(pair.from)), x_t.clone()),
-        ]);
-        let t = times(&|pair| kind.time(pair.from));
-        let (input_t, t) = if taped { (input_t.autodiff(), t.autodiff()) } else { (input_t, t) };
-        let factors = |x: Tensor<D>, at: &dyn Fn(&LevelPair) -> NoiseLevel| {
-            let (a, b): (Vec<f64>, Vec<f64>) =
-                pairs.iter().map(|pair| kind.x0_from(at(pair))).unzip();
-            let b = column(&x, b);
-            (linear_combination_each([(a, x)]), b)
-        };
-        Ok(ConsistencyExample {
-            x_t: input_t,
-            t,
-            x_r: input_r,
-            r: times(&|pair| kind.time(shown(pair))),
-            upper: factors(x_t, &|pair| pair.from),
-            lower: factors(x_r, &|pair| pair.to),
-            weight: times(&|pair| self.discretization.weight(pair)),
-            distance: self.distance,
-            pairs,
-        })
+        let example = ConsistencyExample::new(kind, self.distance, pairs, weights, [x_t, x_r]);
+        Ok(if taped { example.on_tape() } else { example })
     }
-}
-
-impl<const D: usize> ConsistencyExample<D> {
-    /// Returns the target `f⁻(x_r, r)`, without gradients, from the prediction F for `x_r` and `r`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the prediction has another shape than the data.
-    pub fn target(&self, prediction: Tensor<D>) -> Result<Tensor<D>, TrainError> {
-        function(&self.lower, prediction.inner())
-    }
-
-    /// Returns the loss of the prediction F for `x_t` and `t`, of shape `[1]`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the prediction has another shape than the data.
-    pub fn loss(&self, prediction: Tensor<D>, target: Tensor<D>) -> Result<Tensor<1>, TrainError> {
-        Ok(self.losses(prediction, target)?.mean())
-    }
-
-    /// Returns the loss of each sample, `[batch]`, whose mean is the loss.
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`loss`](Self::loss).
-    pub fn losses(
-        &self,
-        prediction: Tensor<D>,
-        target: Tensor<D>,
-    ) -> Result<Tensor<1>, TrainError> {
-        let f = function(&self.upper, prediction)?;
-        ModelError::require_prediction(target.dims(), f.dims())?;
-        Ok(self.distance.each(f - target) * self.weight.clone())
-    }
-
-    fn compared(
-        &self,
-        network: &impl NoisePredictor<D>,
-        target: &impl NoisePredictor<D>,
-    ) -> Result<Tensor<1>, TrainError> {
-        let target = self.target(target.predict(self.x_r.clone(), self.r.clone()))?;
-        self.loss(network.predict(self.x_t.clone(), self.t.clone()), target)
-    }
-}
-
-/// Returns `f = a x + b F`.
-fn function<const D: usize>(
-    (scaled, b): &(Tensor<D>, Tensor<D>),
-    prediction: Tensor<D>,
-) -> Result<Tensor<D>, TrainError> {
-    ModelError::require_prediction(prediction.dims(), scaled.dims())?;
-    Ok(prediction.cast(scaled.dtype()) * b.clone() + scaled.clone())
 }

@@ -4,6 +4,7 @@ use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::discretization::{Discretization, LevelPair, level_of};
+use crate::times::require_normal;
 
 /// The discretization of improved consistency training: the number of steps doubles while training, and
 /// levels are log-normal.
@@ -83,8 +84,7 @@ impl DoublingSteps {
     ///
     /// Returns an error if the mean is not finite, or the std is not finite and above 0.
     pub fn log_normal(self, mean: f64, std: f64) -> Result<Self, Invalid> {
-        Invalid::require(mean.is_finite(), "mean", mean, "finite")?;
-        Invalid::require(std > 0.0 && std.is_finite(), "std", std, "finite and above 0")?;
+        require_normal(mean, std)?;
         Ok(Self { mean, std, ..self })
     }
 

@@ -42,7 +42,7 @@ use crate::{LogitNormal, TimeSampling, TrainError};
 /// let example = mean_flow.draw(Tensor::zeros([64, 2], &Device::flex()), &mut StepNoise::new(0, 1))?;
 /// let target = mean_flow.target(&zero, &example)?;
 /// let found = mean_flow.velocity(&zero, &example)?;
-/// assert!((found - target).abs().max().into_scalar::<f32>() < 0.01);
+/// assert!(example.loss(found, target)?.into_scalar::<f32>() < 0.01);
 /// # Ok::<(), ddm_train::TrainError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,12 +57,13 @@ pub struct MeanFlow<T = LogitNormal> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MeanFlowExample<const D: usize> {
-    /// `z = (1 − t) x₀ + t ε`.
+    /// `z = (1 − t) x₀ + t ε`, on an autodiff device if the data was.
     pub z: Tensor<D>,
     /// The velocity v = ε − x₀.
     pub v: Tensor<D>,
     /// (r, t) of each sample, in [0, 1], r ≤ t.
     pub times: Vec<(f64, f64)>,
+    power: f64,
 }
 
 impl Default for MeanFlow {
@@ -73,9 +74,6 @@ impl Default for MeanFlow {
 }
 
 impl<T: TimeSampling> MeanFlow<T> {
-    /// c of the adaptive weight.
-    const FLOOR: f64 = 1e-3;
-
     /// Sets the distribution of both times.
     pub fn time_sampling<U: TimeSampling>(self, times: U) -> MeanFlow<U> {
         let Self { apart, half_step, power, .. } = self;
@@ -125,6 +123,7 @@ impl<T: TimeSampling> MeanFlow<T> {
         x0: Tensor<D>,
         noise: &mut impl NoiseSource,
     ) -> Result<MeanFlowExample<D>, TrainError> {
+        let taped = x0.is_autodiff();
         let x0 = at_least_f32(x0.inner());
         let batch = x0.dims()[0];
         let mut drawn = || -> Result<Vec<f64>, TrainError> {
@@ -146,7 +145,9 @@ impl<T: TimeSampling> MeanFlow<T> {
         let times: Vec<(f64, f64)> = one.into_iter().zip(other).enumerate().map(pair).collect();
         let epsilon: Tensor<D> = noise.draw(x0.dims(), &x0.device()).cast(x0.dtype());
         let levels: Vec<_> = times.iter().map(|&(_, t)| RectifiedFlow.level(t)).collect();
-        Ok(MeanFlowExample { z: noisy(&x0, &epsilon, &levels), v: epsilon - x0, times })
+        let z = noisy(&x0, &epsilon, &levels);
+        let z = if taped { z.autodiff() } else { z };
+        Ok(MeanFlowExample { z, v: epsilon - x0, times, power: self.power })
     }
 
     /// Returns u(z, r, t) of a network for an example.
@@ -159,11 +160,12 @@ impl<T: TimeSampling> MeanFlow<T> {
         network: &impl AverageVelocity<D>,
         example: &MeanFlowExample<D>,
     ) -> Result<Tensor<D>, TrainError> {
-        self.displaced(network, example, 0.0)
+        example.velocity(network, example.z.clone(), 0.0)
     }
 
     /// Returns the target of an example, without gradients: `v − (t − r) du/dt`. Calls the network twice,
-    /// or not at all if r = t for all samples.
+    /// or not at all if r = t for all samples. The network is one off the autodiff device, such as
+    /// `network.valid()`.
     ///
     /// # Errors
     ///
@@ -173,13 +175,13 @@ impl<T: TimeSampling> MeanFlow<T> {
         network: &impl AverageVelocity<D>,
         example: &MeanFlowExample<D>,
     ) -> Result<Tensor<D>, TrainError> {
-        let MeanFlowExample { v, times, .. } = example;
+        let MeanFlowExample { z, v, times, .. } = example;
         if times.iter().all(|(r, t)| r == t) {
             return Ok(v.clone());
         }
-        let h = self.half_step;
-        let after = self.displaced(network, example, h)?.inner();
-        let before = self.displaced(network, example, -h)?.inner();
+        let (z, h) = (z.clone().inner(), self.half_step);
+        let at = |by: f64| example.velocity(network, z.clone() + v.clone() * by, by);
+        let (after, before) = (at(h)?, at(-h)?);
         let lengths = column(v, times.iter().map(|(r, t)| (t - r) / (2.0 * h)));
         Ok(v.clone() - (after - before) * lengths)
     }
@@ -195,13 +197,25 @@ impl<T: TimeSampling> MeanFlow<T> {
         x0: Tensor<D>,
         noise: &mut impl NoiseSource,
     ) -> Result<Tensor<1>, TrainError> {
-        let taped = x0.is_autodiff();
-        let mut example = self.draw(x0, noise)?;
+        let example = self.draw(x0, noise)?;
         let target = self.target(&network.valid(), &example)?;
-        if taped {
-            example.z = example.z.autodiff();
-        }
-        let error = self.velocity(network, &example)? - target;
+        example.loss(self.velocity(network, &example)?, target)
+    }
+}
+
+impl<const D: usize> MeanFlowExample<D> {
+    /// c of the adaptive weight.
+    const FLOOR: f64 = 1e-3;
+
+    /// Returns the loss of a velocity u(z, r, t), of shape `[1]`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the velocity or the target has another shape than z.
+    pub fn loss(&self, velocity: Tensor<D>, target: Tensor<D>) -> Result<Tensor<1>, TrainError> {
+        ModelError::require_prediction(velocity.dims(), self.z.dims())?;
+        ModelError::require_prediction(target.dims(), self.z.dims())?;
+        let error = velocity - target;
         let elements = error.dims()[1..].iter().product::<usize>() as f64;
         let square = sum_each(error.square());
         if self.power == 0.0 {
@@ -211,21 +225,20 @@ impl<T: TimeSampling> MeanFlow<T> {
         Ok((square * weight / elements).mean())
     }
 
-    /// Returns u at the point of the path's tangent that is `by` later.
-    fn displaced<const D: usize>(
+    /// Returns u(z, r, t + `by`).
+    fn velocity(
         &self,
         network: &impl AverageVelocity<D>,
-        MeanFlowExample { z, v, times }: &MeanFlowExample<D>,
+        z: Tensor<D>,
         by: f64,
     ) -> Result<Tensor<D>, TrainError> {
         // Computed in f64: the sum t + h in single precision would lose digits of h.
         let time = |of: &dyn Fn(&(f64, f64)) -> f64| {
-            let t = column(z, times.iter().map(of));
-            t.reshape([times.len()])
+            let t = column(&z, self.times.iter().map(of));
+            t.reshape([self.times.len()])
         };
         let (r, t) = (time(&|times| times.0), time(&|times| times.1 + by));
-        let at = if by == 0.0 { z.clone() } else { z.clone() + v.clone() * by };
-        let u = network.average_velocity(at, r, t);
+        let u = network.average_velocity(z.clone(), r, t);
         ModelError::require_prediction(u.dims(), z.dims())?;
         Ok(u.cast(z.dtype()))
     }

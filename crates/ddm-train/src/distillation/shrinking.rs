@@ -3,7 +3,7 @@
 use ddm_schedule::{Invalid, NoiseLevel, NoiseSchedule};
 
 use super::discretization::{Discretization, LevelPair, level_of};
-use crate::times::normal;
+use crate::times::{normal, require_normal};
 
 /// The discretization of easy consistency tuning: log-normal levels, and a gap to the less noisy one that
 /// shrinks while training, from all the way to the data.
@@ -70,8 +70,7 @@ impl ShrinkingGap {
     ///
     /// Returns an error if the mean is not finite, or the std is not finite and above 0.
     pub fn log_normal(self, mean: f64, std: f64) -> Result<Self, Invalid> {
-        Invalid::require(mean.is_finite(), "mean", mean, "finite")?;
-        Invalid::require(std > 0.0 && std.is_finite(), "std", std, "finite and above 0")?;
+        require_normal(mean, std)?;
         Ok(Self { mean, std, ..self })
     }
 

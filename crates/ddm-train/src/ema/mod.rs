@@ -136,7 +136,19 @@ impl<M: Module + ModuleDisplay, D: Decay> Ema<M, D> {
     /// Returns [`TrainError::Record`] if the record is of another architecture or cannot be read.
     pub fn from_record(module: &M, decay: D, record: ModuleRecord) -> Result<Self, TrainError> {
         decay.check()?;
-        let saved = Saved::new(module.valid(), 0)?.try_load_record(record);
+        Self::restored(module.valid(), decay, record)
+    }
+
+    /// Returns the average of a record, with the same decay.
+    pub(crate) fn with_record(&self, record: ModuleRecord) -> Result<Self, TrainError>
+    where
+        D: Clone,
+    {
+        Self::restored(self.average.clone(), self.decay.clone(), record)
+    }
+
+    fn restored(module: M, decay: D, record: ModuleRecord) -> Result<Self, TrainError> {
+        let saved = Saved::new(module, 0)?.try_load_record(record);
         let Saved { average, updates } =
             saved.map_err(|error| TrainError::Record { reason: error.to_string() })?;
         let updates: Result<i64, _> = updates.val().try_into_scalar();

@@ -7,14 +7,14 @@ use burn::tensor::{Tensor, TensorData};
 use ddm_schedule::{Invalid, NoiseSchedule};
 
 use super::{TimeSampling, bin_of};
-use crate::{Example, TrainError};
+use crate::{Example, Stateful, TrainError};
 
 /// Importance sampling of times by their losses: `p ∝ √E[L²]`, weight `1/p`.
 ///
 /// The mean of the loss is that of uniform times, with less variance. [0, 1) is split into equal
 /// bins, one per row of a table; the mean is over the last ten losses of a bin, and until every bin
 /// has ten, times are uniform. A fraction of 0.001 of the draws stays uniform.
-/// Clones share one history. Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic
+/// Clones share one history; [`Checkpoints::with`](crate::Checkpoints::with) saves it. Source: Nichol & Dhariwal, *Improved Denoising Diffusion Probabilistic
 /// Models*, sec. 3.3, eq. 18, arXiv 2102.09672.
 ///
 /// ```
@@ -119,6 +119,38 @@ impl LossHistory {
 
     fn lock(&self) -> MutexGuard<'_, Bins> {
         self.bins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stateful for LossHistory {
+    /// Returns a line of losses for each bin.
+    fn state(&self) -> Result<Vec<u8>, TrainError> {
+        let line = |last: &VecDeque<f64>| {
+            // The shortest decimal of a number is read back as that number.
+            let losses: Vec<String> = last.iter().map(|loss| format!("{loss:e}")).collect();
+            losses.join(",") + "\n"
+        };
+        Ok(self.lock().last.iter().map(line).collect::<String>().into_bytes())
+    }
+
+    fn restore(&self, state: Vec<u8>) -> Result<(), TrainError> {
+        let record = |reason: String| TrainError::Record { reason };
+        let text = String::from_utf8(state).map_err(|error| record(error.to_string()))?;
+        let losses = |line: &str| {
+            let numbers = line.split(',').filter(|number| !number.is_empty());
+            numbers.map(str::parse).collect::<Result<VecDeque<f64>, _>>()
+        };
+        let last: Result<Vec<_>, _> = text.lines().map(losses).collect();
+        let last = last.map_err(|error| record(error.to_string()))?;
+        let mut bins = self.lock();
+        if last.len() != bins.last.len() {
+            let (found, expected) = (last.len(), bins.last.len());
+            return Err(record(format!("it has {found} bins, but the history has {expected}")));
+        }
+        let uniform = vec![1.0 / last.len() as f64; last.len()];
+        *bins = Bins { last, share: uniform };
+        bins.weigh();
+        Ok(())
     }
 }
 

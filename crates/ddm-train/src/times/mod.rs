@@ -10,8 +10,8 @@ use ddm_schedule::NoiseSchedule;
 
 pub use history::LossHistory;
 pub use noise_level::LogNormal;
-pub(crate) use unit::normal;
 pub use unit::{CosMap, LogitNormal, Mode, Stratified, UniformTime};
+pub(crate) use unit::{normal, require_normal};
 
 /// The distribution of the training times, by its inverse cumulative distribution function.
 ///

@@ -152,7 +152,7 @@ pub(crate) fn normal(u: f64, mean: f64, std: f64) -> f64 {
     mean + std * Normal::standard().inverse_cdf(u.clamp(f64::EPSILON, 1.0 - f64::EPSILON))
 }
 
-pub(super) fn require_normal(mean: f64, std: f64) -> Result<(), Invalid> {
+pub(crate) fn require_normal(mean: f64, std: f64) -> Result<(), Invalid> {
     Invalid::require(mean.is_finite(), "mean", mean, "finite")?;
     Invalid::require(std.is_finite() && std > 0.0, "std", std, "finite and above 0")
 }
