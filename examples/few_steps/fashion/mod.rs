@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     }
 
     if args.wants(Method::Training) {
-        let ((student, kind), seconds) = timed(|| lab.from_data())?;
+        let ((student, kind), seconds) = timed(|| lab.consistency_training())?;
         for steps in FEW {
             let samples = drawn(count, args.seed, device, |wanted, noise, shape| {
                 let model = Model::new(Conditioned::new(&student, wanted.into()), kind);

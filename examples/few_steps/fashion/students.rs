@@ -79,7 +79,7 @@ impl Lab<'_> {
     }
 
     /// Trains a consistency model on data alone (iCT).
-    pub(crate) fn from_data(&self) -> Trained<(UNet, ConsistencyPrediction)> {
+    pub(crate) fn consistency_training(&self) -> Trained<(UNet, ConsistencyPrediction)> {
         let kind = ConsistencyPrediction::new(0.5, 0.002)?;
         let levels = DoublingSteps::new(self.long())?.steps(10, 80)?;
         let training = Consistency::new(Edm::default(), kind, levels)?.pseudo_huber(HUBER)?;

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args, device: &Device) -> Result<(), Box<dyn Error>> {
     }
 
     if args.wants(Method::Training) {
-        let ((student, kind), seconds) = timed(|| lab.from_data())?;
+        let ((student, kind), seconds) = timed(|| lab.consistency_training())?;
         for steps in FEW {
             let run = Sampling::new(Model::new(&student, kind), Edm::default());
             let run = run.sampler(Lcm::floor(0.002)?).prior(Prior::default());

@@ -71,7 +71,7 @@ impl Lab {
     }
 
     /// Trains a consistency model on data alone (iCT).
-    pub(crate) fn from_data(&self) -> Trained<(Mlp, ConsistencyPrediction)> {
+    pub(crate) fn consistency_training(&self) -> Trained<(Mlp, ConsistencyPrediction)> {
         let kind = ConsistencyPrediction::new(1.0, 0.002)?;
         let levels = DoublingSteps::new(self.long)?.steps(10, 160)?;
         let levels = levels.log_normal(LOG_NORMAL.0, LOG_NORMAL.1)?;
