@@ -460,13 +460,13 @@ fn students_learn() {
 
     // The adaptive weight would make the samples too narrow: it favours the mode.
     let mean_flow = MeanFlow::default().power(0.0).unwrap();
-    let wide = MlpConfig::new().with_dim(3).with_hidden(32).with_layers(1).init(&device).unwrap();
+    let wide = MlpConfig::new().with_dim(3).with_hidden(32).with_layers(2).init(&device).unwrap();
     let loss = |student: &WithInterval<_>, noise: &mut StepNoise| {
         let x0 = x0(noise);
         mean_flow.loss(student, x0, noise)
     };
-    let training = Training { steps: 400, ema_decay: 0.95, seed: 1 };
-    let trained = training.run(WithInterval::new(wide), adam(), 5e-3, loss).unwrap().average;
+    let training = Training { steps: 2000, ema_decay: 0.98, seed: 1 };
+    let trained = training.run(WithInterval::new(wide), adam(), 3e-3, loss).unwrap().average;
     let one = Trailing.levels(&RectifiedFlow, 1).unwrap();
     let start: Tensor<2> = HostNoise::new(2).draw([2000, 2], &Device::flex());
     let samples = values(average_flow(&trained, &one, start).unwrap());

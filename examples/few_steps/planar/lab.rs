@@ -47,7 +47,7 @@ impl Lab {
     pub(crate) fn data(&self, count: usize, noise: &mut HostNoise) -> Tensor<2> {
         let all = self.points.dims()[0] as f64;
         let rows: Vec<i32> = noise.uniform(count).iter().map(|u| (u * all) as i32).collect();
-        let rows = Tensor::consistency_training(rows.as_slice(), &self.taped);
+        let rows = Tensor::from_data(rows.as_slice(), &self.taped);
         let chosen = self.points.clone().select(0, rows);
         let width = noise.draw(chosen.dims(), &self.taped) * WIDTH;
         chosen + width
