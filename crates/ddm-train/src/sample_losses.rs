@@ -71,14 +71,14 @@ impl SampleLosses {
     pub fn require_finite(&self, step: usize) -> Result<(), TrainError> {
         let losses = self.read()?;
         let Some(&loss) = losses.iter().find(|loss| !loss.is_finite()) else { return Ok(()) };
-        let times = self.times_of(&losses, |loss| !loss.is_finite());
+        let times = self.times_not_finite(&losses);
         Err(TrainError::Diverged { step, loss, times })
     }
 
-    /// Returns the times of the samples whose losses, given as numbers, are of a kind.
-    pub(crate) fn times_of(&self, losses: &[f64], kind: impl Fn(f64) -> bool) -> Vec<f64> {
+    /// Returns the times of the samples whose losses, given as numbers, are not finite.
+    pub(crate) fn times_not_finite(&self, losses: &[f64]) -> Vec<f64> {
         let samples = losses.iter().zip(&self.sampled);
-        samples.filter(|(loss, _)| kind(**loss)).map(|(_, of)| of.time).collect()
+        samples.filter(|(loss, _)| !loss.is_finite()).map(|(_, of)| of.time).collect()
     }
 
     /// Returns the same losses, without their graph.

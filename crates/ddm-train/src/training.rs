@@ -283,7 +283,7 @@ async fn times(
     let mut times = Vec::new();
     for samples in samples {
         let losses = values(read(samples.losses().clone()).await).unwrap_or_default();
-        times.extend(samples.times_of(&losses, |loss| !loss.is_finite()));
+        times.extend(samples.times_not_finite(&losses));
     }
     times
 }
