@@ -17,7 +17,8 @@ use ddm_core::models::UNet;
 use ddm_core::prelude::*;
 use ddm_core::schedule::{LinearVp, RectifiedFlow};
 use ddm_core::train::{
-    Ema, LogitNormal, MinSnr, Stratified, TimeSampling, UniformTime, UniformWeight, Weighting,
+    Ema, LogitNormal, MinSnr, PowerDecay, Stratified, TimeSampling, UniformTime, UniformWeight,
+    Weighting,
 };
 use ddm_examples::clothes::{ClothesBatches, ClothesClassifier, Drawing, small_unet, some};
 use ddm_examples::device::parse_device;
@@ -29,10 +30,10 @@ use ddm_examples::quality::Quality;
 #[derive(Parser)]
 struct Args {
     /// Training steps, of 64 images.
-    #[arg(long, default_value_t = 800)]
+    #[arg(long, default_value_t = 1_600)]
     train_steps: usize,
     /// Trainings of each setting, with seeds from 0 on.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// Images in a batch.
     #[arg(long, default_value_t = 64)]
@@ -53,10 +54,10 @@ struct Args {
 
 /// Real images that samples are compared with.
 const REAL: usize = 5_000;
-/// Decays of the averages; 0 is the network of the last step.
-const DECAYS: [f64; 5] = [0.0, 0.9, 0.98, 0.995, 0.998];
+/// Widths of the averages, relative to the training; 0 is the network of the last step.
+const WIDTHS: [f64; 6] = [0.0, 0.02, 0.05, 0.1, 0.15, 0.2];
 /// The one that all other settings are measured with.
-const DECAY: usize = 3;
+const WIDTH: usize = 3;
 /// Guidance scales.
 const GUIDANCE: [f64; 4] = [1.0, 1.5, 2.0, 3.0];
 
@@ -72,34 +73,39 @@ fn run() -> Result<(), Box<dyn Error>> {
     let classifier = ClothesClassifier::trained(&device)?;
     let lab = Lab { args, device, clothes, real, classifier };
 
-    println!("| setting | Fréchet distance | read as requested |");
-    println!("|---|---|---|");
     let (cosine, linear, flow) = (Cosine::default(), LinearVp::default(), RectifiedFlow);
     let (min_snr, one, uniform) = (MinSnr::default(), UniformWeight, UniformTime);
-    let averages = lab.row("v, cosine, min-SNR weight", &cosine, VPrediction, min_snr, uniform)?;
-    lab.row("x₀", &cosine, X0Prediction, min_snr, uniform)?;
-    lab.row("v, weight 1", &cosine, VPrediction, one, uniform)?;
-    lab.row("v, stratified times", &cosine, VPrediction, min_snr, Stratified(uniform))?;
-    lab.row("v, linear β", &linear, VPrediction, min_snr, uniform)?;
+    let averages = lab.train(&cosine, VPrediction, min_snr, uniform)?;
+    let first = |at: usize, guidance| {
+        let found = averages.iter().map(|of| lab.quality(&of[at], &cosine, VPrediction, guidance));
+        found.collect::<Result<Vec<_>, _>>()
+    };
+    heading("width of the average");
+    for (at, width) in WIDTHS.into_iter().enumerate() {
+        print(&width.to_string(), &first(at, 1.0)?);
+    }
+    heading("guidance");
+    for scale in GUIDANCE {
+        print(&scale.to_string(), &first(WIDTH, scale)?);
+    }
+    heading("setting");
+    print("v, cosine, min-SNR weight, uniform times", &first(WIDTH, 1.0)?);
+    lab.row("weight 1", &cosine, VPrediction, one, uniform)?;
     // Not on the cosine schedule: at its end there is no signal, and ε does not determine x₀.
     lab.row("ε, linear β", &linear, EpsilonPrediction, min_snr, uniform)?;
-    lab.row("ε, linear β, weight 1", &linear, EpsilonPrediction, one, uniform)?;
-    lab.row("flow matching", &flow, FlowPrediction, one, uniform)?;
-    lab.row("flow, logit-normal times", &flow, FlowPrediction, one, LogitNormal::default())?;
+    lab.row("flow matching, weight 1", &flow, FlowPrediction, one, uniform)?;
+    let logit_normal = LogitNormal::default();
+    lab.row("the same, logit-normal times", &flow, FlowPrediction, one, logit_normal)?;
+    lab.row("stratified times", &cosine, VPrediction, min_snr, Stratified(uniform))?;
+    lab.row("x₀ in place of v", &cosine, X0Prediction, min_snr, uniform)?;
+    lab.row("linear β", &linear, VPrediction, min_snr, uniform)?;
+    lab.row("ε, linear β, weight 1", &linear, EpsilonPrediction, one, uniform)
+}
 
-    println!("\n| decay of the average | Fréchet distance | read as requested |");
+/// Prints the head of a table.
+fn heading(what: &str) {
+    println!("\n| {what} | Fréchet distance | read as requested |");
     println!("|---|---|---|");
-    for (at, decay) in DECAYS.into_iter().enumerate() {
-        let found = averages.iter().map(|of| lab.quality(&of[at], &cosine, VPrediction, 1.0));
-        print(&decay.to_string(), &found.collect::<Result<Vec<_>, _>>()?);
-    }
-    println!("\n| guidance | Fréchet distance | read as requested |");
-    println!("|---|---|---|");
-    for scale in GUIDANCE {
-        let found = averages.iter().map(|of| lab.quality(&of[DECAY], &cosine, VPrediction, scale));
-        print(&scale.to_string(), &found.collect::<Result<Vec<_>, _>>()?);
-    }
-    Ok(())
 }
 
 /// Prints a row: what each seed gave.
@@ -122,8 +128,7 @@ struct Lab {
 }
 
 impl Lab {
-    /// Trains with a setting, once for each seed, prints its row, and returns the averages of each
-    /// training.
+    /// Trains with a setting, and prints its row.
     fn row(
         &self,
         setting: &str,
@@ -131,21 +136,29 @@ impl Lab {
         parameterization: impl Parameterization + Clone,
         weighting: impl Weighting,
         times: impl TimeSampling,
-    ) -> Result<Vec<Vec<UNet>>, Box<dyn Error>> {
-        let objective = Objective::new(schedule, parameterization.clone())?;
-        let objective = objective.weighting(weighting).time_sampling(times);
-        let (mut averages, mut found) = (Vec::new(), Vec::new());
-        for seed in 0..self.args.seeds {
-            let trained = self.train(&objective, seed)?;
-            found.push(self.quality(&trained[DECAY], schedule, parameterization.clone(), 1.0)?);
-            averages.push(trained);
-        }
-        print(setting, &found);
-        Ok(averages)
+    ) -> Result<(), Box<dyn Error>> {
+        let trained = self.train(schedule, parameterization.clone(), weighting, times)?;
+        let measure =
+            |of: &Vec<UNet>| self.quality(&of[WIDTH], schedule, parameterization.clone(), 1.0);
+        print(setting, &trained.iter().map(measure).collect::<Result<Vec<_>, _>>()?);
+        Ok(())
     }
 
-    /// Returns the averages of a training, one for each decay.
-    fn train<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling>(
+    /// Trains with a setting, once for each seed, and returns the averages of each training.
+    fn train(
+        &self,
+        schedule: &impl NoiseSchedule,
+        parameterization: impl Parameterization,
+        weighting: impl Weighting,
+        times: impl TimeSampling,
+    ) -> Result<Vec<Vec<UNet>>, Box<dyn Error>> {
+        let objective = Objective::new(schedule, parameterization)?;
+        let objective = objective.weighting(weighting).time_sampling(times);
+        (0..self.args.seeds).map(|seed| self.train_once(&objective, seed)).collect()
+    }
+
+    /// Returns the averages of a training, one for each width.
+    fn train_once<S: NoiseSchedule, P: Parameterization, W: Weighting, T: TimeSampling>(
         &self,
         objective: &Objective<S, P, W, T>,
         seed: u64,
@@ -153,8 +166,9 @@ impl Lab {
         let (device, steps) = (self.device.clone().autodiff(), self.args.train_steps);
         device.seed(seed);
         let network = small_unet().init(&device)?;
-        let averages = DECAYS.map(|decay| Ema::new(&network, decay)).into_iter();
-        let averages = RefCell::new(averages.collect::<Result<Vec<_>, _>>()?);
+        let average = |&width: &f64| Ema::new(&network, PowerDecay::from_width(width)?);
+        let averages = WIDTHS[1..].iter().map(average).collect::<Result<Vec<_>, _>>()?;
+        let averages = RefCell::new(averages);
         let batches = ClothesBatches::new(self.clothes.clone(), self.args.batch, seed, &device)?;
         let loss = |network: &UNet, noise: &mut StepNoise| {
             for average in &mut *averages.borrow_mut() {
@@ -166,11 +180,12 @@ impl Lab {
         let rate = CosineAnnealingLrSchedulerConfig::new(2e-3, steps).init()?;
         let training = Training { steps, ema_decay: 0.0, seed };
         let trained = training.run_with(network, adam.init(), rate, loss, training_bar())?;
-        let finish = |mut average: Ema<UNet>| {
+        let mut all = vec![trained.average];
+        for mut average in averages.into_inner() {
             average.update(&trained.network)?;
-            Ok(average.into_average())
-        };
-        averages.into_inner().into_iter().map(finish).collect()
+            all.push(average.into_average());
+        }
+        Ok(all)
     }
 
     /// Measures the samples of a network.
